@@ -1,0 +1,13 @@
+package app
+
+import (
+	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/idempotency"
+)
+
+// Stores are all the ports to the database, bound to one transaction or to
+// plain reads. A module's port is declared in that module.
+type Stores struct {
+	Idempotency idempotency.Store
+	Events      event.Log
+}
