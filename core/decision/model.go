@@ -1,0 +1,82 @@
+// Package decision keeps what was decided and why: reasoning cards, traces
+// that replay byte for byte, and counterfactuals, the offers that were not
+// shown or not taken (rules 47 and 59).
+package decision
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// Card is a reasoning card.
+type Card struct {
+	Summary string          `json:"summary"` // words a cashier can read
+	Rule    string          `json:"rule"`    // machine form
+	Facts   json.RawMessage `json:"facts"`   // a JSON object
+}
+
+// Decision is one decision taken.
+type Decision struct {
+	ID              string
+	Tenant          tenancy.Tenant
+	TraceID         string
+	Kind            string // an actuation.Kind
+	SessionID       string // empty outside of sessions
+	CustomerID      string // empty where anonymous
+	OfferID         string // for kinds about an offer
+	GrantID         string // where it issued one
+	AmountMinor     int64
+	State           string // proposed, taken, declined, withheld, failed
+	Actuator        string
+	ActuatorVersion string
+	Card            Card
+	// Plan is the actuator's plan as it was validated, a JSON object or nil.
+	Plan json.RawMessage
+	At   time.Time
+}
+
+// Trace is the whole of one decision process: inputs and outputs, each a JSON
+// object. Running Inputs again gives Outputs, byte for byte.
+type Trace struct {
+	ID         string
+	Tenant     tenancy.Tenant
+	Kind       string
+	SessionID  string
+	CustomerID string
+	// Engine names what ran and its version, for example "offers/1".
+	Engine  string
+	Inputs  json.RawMessage
+	Outputs json.RawMessage
+	At      time.Time
+}
+
+// Counterfactual is an offer that was evaluated and not shown, or shown and
+// not taken.
+type Counterfactual struct {
+	TraceID   string
+	SessionID string
+	OfferID   string
+	Version   int64
+	Outcome   string // withheld, shown, taken, released, not_taken
+	Reason    string // machine form, for example MIN_BASKET_NOT_MET
+	// ValueMinor is what it would have been worth.
+	ValueMinor int64
+	At         time.Time
+}
+
+// Store keeps decisions, traces and counterfactuals.
+type Store interface {
+	// SaveTrace writes a trace with its decisions and counterfactuals. A trace
+	// id that exists already is left as it is: asked again, nothing more is written.
+	SaveTrace(ctx context.Context, tr Trace, decisions []Decision, cf []Counterfactual) error
+	// Trace reads one. Errors: NOT_FOUND.
+	Trace(ctx context.Context, t tenancy.Tenant, id string) (Trace, error)
+	// BySession lists a session's decisions in order.
+	BySession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Decision, error)
+	// MarkTaken turns the session's counterfactual of an offer from shown into
+	// outcome (taken, released, not_taken).
+	MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offerID, outcome string) error
+}
