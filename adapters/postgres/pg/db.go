@@ -1,0 +1,130 @@
+package pg
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+// Defaults of Options, chosen for a box of two cores.
+const (
+	DefaultMaxConns         = 16
+	DefaultStatementTimeout = 5 * time.Second
+	// idleInTransaction ends a transaction whose owner went silent: it would
+	// hold its locks, and every reader of the outbox, back.
+	idleInTransaction = 10 * time.Second
+)
+
+// Options tune a connection pool; the zero value is right for the server.
+type Options struct {
+	// MaxConns bounds the connections; 0 means DefaultMaxConns.
+	MaxConns int32
+	// StatementTimeout ends a statement on the server; 0 means
+	// DefaultStatementTimeout, negative means none (migrations, exports).
+	StatementTimeout time.Duration
+	// ApplicationName is what pg_stat_activity shows; empty means "feddi".
+	ApplicationName string
+}
+
+// DB is one pool of connections, with bun on top of the same pool. Safe for
+// concurrent use.
+type DB struct {
+	pool *pgxpool.Pool
+	bun  *bun.DB
+	dsn  string
+}
+
+// Connect opens a pool on dsn (a postgres:// URL or key=value pairs) and
+// checks that the server answers. A server that does not is
+// fault.CodeSubsystemDegraded.
+func Connect(ctx context.Context, dsn string, o Options) (*DB, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", err)
+	}
+	o.apply(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database pool: %w", Map(err))
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", Map(err))
+	}
+	return &DB{pool: pool, bun: bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New()), dsn: dsn}, nil
+}
+
+func (o Options) apply(c *pgxpool.Config) {
+	c.MaxConns = DefaultMaxConns
+	if o.MaxConns > 0 {
+		c.MaxConns = o.MaxConns
+	}
+	c.MaxConnLifetime = time.Hour
+	c.MaxConnLifetimeJitter = 10 * time.Minute
+	c.ConnConfig.ConnectTimeout = 5 * time.Second
+	// bun writes its arguments into the text, so that to a statement cache each
+	// of its statements would be a new one. The default of the pool, which is
+	// what bun's statements get, is therefore the unnamed statement; Q asks for
+	// the cache by name (see bound).
+	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.ConnConfig.StatementCacheCapacity = 512
+	c.AfterConnect = timesInUTC
+
+	timeout := o.StatementTimeout
+	if timeout == 0 {
+		timeout = DefaultStatementTimeout
+	}
+	name := o.ApplicationName
+	if name == "" {
+		name = "feddi"
+	}
+	p := c.ConnConfig.RuntimeParams
+	p["application_name"] = name
+	p["timezone"] = "UTC"
+	p["statement_timeout"] = strconv.FormatInt(max(timeout, 0).Milliseconds(), 10)
+	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
+}
+
+// timesInUTC makes a timestamptz come back in UTC whatever the zone of the
+// process, so that a value read equals the value written.
+func timesInUTC(_ context.Context, c *pgx.Conn) error {
+	utc := &pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}}
+	m := c.TypeMap()
+	m.RegisterType(utc)
+	m.RegisterType(&pgtype.Type{Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: utc}})
+	return nil
+}
+
+// Close waits for connections in use and closes all.
+func (db *DB) Close() {
+	_ = db.bun.Close() // it owns no connections: the pool does
+	db.pool.Close()
+}
+
+// DSN is what Connect was given. It may hold a password.
+func (db *DB) DSN() string { return db.dsn }
+
+// Pool is the pool itself, for what needs a connection of its own: COPY,
+// LISTEN, advisory locks. Its default mode is unprepared; repositories use Q.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Bun is bun over the pool; for schema, administration and reads.
+func (db *DB) Bun() *bun.DB { return db.bun }
+
+// SQL is database/sql over the same pool.
+func (db *DB) SQL() *sql.DB { return db.bun.DB }
+
+// Q runs statements outside a transaction, each on any connection.
+func (db *DB) Q() Q { return Q{bun: db.bun, x: db.pool} }
+
+// Ping asks the server for a sign of life.
+func (db *DB) Ping(ctx context.Context) error { return Map(db.pool.Ping(ctx)) }

@@ -1,0 +1,156 @@
+package pgdev
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// identity is the user that the server runs as; Postgres refuses root.
+type identity struct {
+	uid, gid  int
+	drop      bool // root becomes uid
+	namespace bool // root stays root, and looks like another user from inside
+}
+
+// chooseIdentity keeps an ordinary user. Root becomes postgres, else nobody;
+// where root may not change its user (setuid is not among its capabilities),
+// a user namespace with one entry makes it look ordinary.
+func chooseIdentity(ctx context.Context, p programs) (identity, error) {
+	if os.Geteuid() != 0 {
+		return identity{uid: os.Geteuid(), gid: os.Getegid()}, nil
+	}
+	var failed error
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, _ := strconv.Atoi(u.Uid) // numbers on Linux
+		gid, _ := strconv.Atoi(u.Gid)
+		who := identity{uid: uid, gid: gid, drop: true}
+		if failed = who.try(ctx, p); failed == nil {
+			return who, nil
+		}
+	}
+	who := identity{namespace: true}
+	if err := who.try(ctx, p); err != nil {
+		return who, fmt.Errorf("postgres refuses to run as root, and root can neither become another user (%w) nor open a user namespace (%w); run as an ordinary user", failed, err)
+	}
+	return who, nil
+}
+
+// try runs the smallest program there is as this identity.
+func (i identity) try(ctx context.Context, p programs) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "postgres"), "--version")
+	cmd.Dir = "/"
+	i.apply(cmd)
+	return cmd.Run()
+}
+
+// apply makes cmd run as this identity.
+func (i identity) apply(cmd *exec.Cmd) {
+	a := &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for us, not for the server
+	switch {
+	case i.drop:
+		a.Credential = &syscall.Credential{Uid: uint32(i.uid), Gid: uint32(i.gid)}
+	case i.namespace:
+		a.Cloneflags = syscall.CLONE_NEWUSER
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getegid(), Size: 1}}
+	}
+	cmd.SysProcAttr = a
+}
+
+// bindToParent has the kernel end the server when we end: in order where its
+// data matters, at once where not.
+func (i identity) bindToParent(cmd *exec.Cmd, durable bool) {
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	if durable {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGINT
+	}
+}
+
+// own gives dir and all in it to the identity.
+func (i identity) own(dir string) error {
+	if os.Geteuid() != 0 || owner(dir) == i.uid {
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, i.uid, i.gid)
+	})
+}
+
+// checkOwned refuses a directory that somebody else made before us.
+func (i identity) checkOwned(dir string) error {
+	if uid := owner(dir); uid != os.Geteuid() && uid != i.uid {
+		return fmt.Errorf("%s belongs to user %d, not to us; remove it", dir, uid)
+	}
+	return nil
+}
+
+// owner is the user that path belongs to, -1 if unknown.
+func owner(path string) int {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return -1
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && info.IsDir() {
+		return int(st.Uid)
+	}
+	return -1
+}
+
+// inside is how the server reaches an inherited directory without walking there.
+func inside(fd int, _ string) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// apart starts cmd in a session of its own, so that no signal for us reaches it.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
+func lockFile(f *os.File) bool {
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
+
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// worksIn reports whether process pid has dir as its working directory, as a
+// server has its data directory.
+func worksIn(pid int, dir string) bool {
+	theirs, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/cwd")
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat(dir)
+	return err == nil && os.SameFile(theirs, ours)
+}
+
+// sharedBuffers is a sixteenth of the memory, 64 MB to 1 GB.
+func sharedBuffers() string {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return "128MB"
+	}
+	defer func() { _ = f.Close() }() // only read
+	var kb int
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if _, err := fmt.Sscanf(s.Text(), "MemTotal: %d kB", &kb); err == nil {
+			break
+		}
+	}
+	return strconv.Itoa(min(max(kb/1024/16, 64), 1024)) + "MB"
+}
