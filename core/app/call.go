@@ -27,6 +27,9 @@ type Call struct {
 	APIVersion                    string
 	// Pin is how the outcome is stored; nil for reads.
 	Pin *Pin
+	// Status is the HTTP status of a success that differs from the operation's
+	// ordinary one; 0 where it does not. Written by the adapter's encoder only.
+	Status int
 }
 
 // Sandbox reports whether the call runs on test data.
