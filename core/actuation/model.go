@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/money"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Kind is what a decision is about.
@@ -38,7 +39,7 @@ const (
 	EffectDebit EffectKind = "wallet.debit"
 	// EffectGrant issues a promotional lot to the customer.
 	EffectGrant EffectKind = "grant.issue"
-	// EffectPoints moves points.
+	// EffectPoints gives points to the customer.
 	EffectPoints EffectKind = "points.move"
 	// EffectAttribution records what led to the sale.
 	EffectAttribution EffectKind = "attribution.record"
@@ -57,80 +58,140 @@ const (
 	Optional Policy = "optional" // the operation goes on; the decision is retried from the outbox
 )
 
+// RefusalInsufficientFunds is the refusal of a wallet_debit that the spendable
+// balance does not cover. The core answers it with INSUFFICIENT_FUNDS and a
+// recovery, and refuses to believe it while the balance does cover the amount.
+const RefusalInsufficientFunds = "insufficient_funds"
+
 // Manifest is what an actuator declares of itself.
 type Manifest struct {
 	Name          string // lower-case, unique on the host
 	Version       string // semantic version
 	DecisionKinds []Kind
 	EffectKinds   []EffectKind
-	TimeLimit     time.Duration // per PlanBatch call; 1 ms to 10 s
+	TimeLimit     time.Duration // per PlanBatch or Execute call; 1 ms to 10 s
 	Policy        Policy
+	// CommandKinds are the outside effects that it executes, for example
+	// "sms.send"; empty where it only plans.
+	CommandKinds []string
+	Description  string // one line for operators
 }
 
 // Snapshot is the facts of one decision. It holds ids, never phone, name or
-// e-mail, and the time as a fact: equal snapshots give equal plans.
+// e-mail, and the time as a fact: equal snapshots give equal plans. Its JSON
+// form is what a decision trace stores.
 type Snapshot struct {
-	ID         string // unique in the batch; a plan answers to it
-	Kind       Kind
-	PartnerID  string
-	MerchantID string
-	CustomerID string // empty for an unidentified sale
-	SessionID  string
-	Currency   money.Currency
-	At         time.Time
+	ID         string         `json:"id"` // unique in the batch; a plan answers to it
+	Kind       Kind           `json:"kind"`
+	PartnerID  string         `json:"partner_id"`
+	MerchantID string         `json:"merchant_id"`
+	Mode       tenancy.Mode   `json:"mode,omitzero"`
+	CustomerID string         `json:"customer_id,omitzero"` // empty for an unidentified sale
+	SessionID  string         `json:"session_id,omitzero"`
+	Currency   money.Currency `json:"currency"`
+	At         time.Time      `json:"at"`
 	// AmountMinor is the amount of the decision: the payment to take, or the
-	// total of the sale. Effects may not exceed what it allows.
-	AmountMinor int64
-	Wallet      Wallet
-	// Lots are the RELEASED promo lots in spending order.
-	Lots []Lot
+	// total of the sale. A wallet_debit takes exactly it.
+	AmountMinor int64  `json:"amount_minor"`
+	Wallet      Wallet `json:"wallet,omitzero"`
+	// Lots are the RELEASED promo lots of the wallet's currency in spending
+	// order: earliest expiry first, never-expiring ones last, then oldest.
+	Lots []Lot `json:"lots,omitempty"`
+	// Allowance bounds what the plan may give away; the zero value allows no
+	// grant and no points.
+	Allowance Allowance `json:"allowance,omitzero"`
 	// Settings are the merchant's settings for this actuator, a JSON object.
-	Settings json.RawMessage
+	Settings json.RawMessage `json:"settings,omitempty"`
 	// Facts are everything else, a JSON object (basket, tenders, offers, history).
-	Facts json.RawMessage
+	Facts json.RawMessage `json:"facts,omitempty"`
 }
 
 // Wallet is the spendable truth at the snapshot.
 type Wallet struct {
-	ActualMinor, PromoAvailableMinor int64
-	Verified                         bool
+	ActualMinor         int64 `json:"actual_minor"`
+	PromoAvailableMinor int64 `json:"promo_available_minor"`
+	Verified            bool  `json:"verified"`
 }
 
-// Lot is one RELEASED promo lot.
+// Lot is one RELEASED promo lot. One whose time has come (ExpiresAt not after
+// the snapshot's At) is not spendable, whether or not a sweep has marked it.
 type Lot struct {
-	GrantID        string
-	RemainingMinor int64
-	ExpiresAt      time.Time // zero where it never expires
+	GrantID        string    `json:"grant_id"`
+	RemainingMinor int64     `json:"remaining_minor"`
+	ExpiresAt      time.Time `json:"expires_at,omitzero"` // zero where it never expires
+	// IssuedAt orders lots of equal expiry; where it is zero the order of
+	// Snapshot.Lots stands.
+	IssuedAt time.Time `json:"issued_at,omitzero"`
+}
+
+// Allowance is what a decision may give away at most. The engine that made the
+// decision sets it from the offer, the merchant's settings and the budgets.
+type Allowance struct {
+	MaxGrantMinor int64    `json:"max_grant_minor,omitzero"` // sum of all grants of the plan
+	MaxPoints     int64    `json:"max_points,omitzero"`      // sum of all points of the plan
+	Sources       []string `json:"sources,omitempty"`        // grant sources, for example CASHBACK
+	Budgets       []Budget `json:"budgets,omitempty"`        // envelopes that a grant may name
+}
+
+// Budget is an envelope that grants may draw on, with what is left in it.
+type Budget struct {
+	BudgetID       string `json:"budget_id"`
+	RemainingMinor int64  `json:"remaining_minor"`
 }
 
 // Effect is one change that an actuator proposes.
 type Effect struct {
-	Kind        EffectKind
-	Class       money.Class // for money effects
-	AmountMinor int64       // positive
-	GrantID     string      // the lot of a promo debit
-	Source      string      // source of an issued grant, for example CASHBACK
-	ExpiresAt   time.Time   // expiry of an issued grant; zero means never
-	BudgetID    string      // budget of an issued grant
-	// Data is a JSON object for attribution, messages and annotations.
-	Data json.RawMessage
+	Kind        EffectKind     `json:"kind"`
+	Class       money.Class    `json:"class,omitzero"`        // for effects that move something
+	AmountMinor int64          `json:"amount_minor,omitzero"` // positive; points for points.move
+	Currency    money.Currency `json:"currency,omitzero"`     // the snapshot's, for debits and grants
+	GrantID     string         `json:"grant_id,omitzero"`     // the lot of a promo debit
+	Source      string         `json:"source,omitzero"`       // source of an issued grant, for example CASHBACK
+	ExpiresAt   time.Time      `json:"expires_at,omitzero"`   // expiry of an issued grant; zero means never
+	BudgetID    string         `json:"budget_id,omitzero"`    // budget of an issued grant
+	// Data is a JSON object: the content of attribution, messages and
+	// annotations, optional elsewhere.
+	Data json.RawMessage `json:"data,omitempty"`
 }
 
 // Reasoning is the actuator's reasoning card.
 type Reasoning struct {
-	Summary string          // words a cashier can read
-	Rule    string          // machine form
-	Facts   json.RawMessage // a JSON object
+	Summary string          `json:"summary"`         // words a cashier can read
+	Rule    string          `json:"rule"`            // machine form
+	Facts   json.RawMessage `json:"facts,omitempty"` // a JSON object
 }
 
-// Plan is the answer to one snapshot: effects, or a refusal.
+// Plan is the answer to one snapshot: effects, a refusal, or a failure. Its
+// JSON form is what is stored with the decision.
 type Plan struct {
-	SnapshotID string
-	Effects    []Effect
-	Reasoning  Reasoning
+	SnapshotID string    `json:"snapshot_id"`
+	Effects    []Effect  `json:"effects,omitempty"`
+	Reasoning  Reasoning `json:"reasoning"`
 	// Refusal, where not empty, says why there are no effects, in machine form
-	// (for example "insufficient_funds").
-	Refusal string
+	// (for example "insufficient_funds"). A refusal is a decision.
+	Refusal string `json:"refusal,omitzero"`
+	// Failure says that the actuator could not decide this snapshot; the other
+	// plans of its batch stand. Validate turns it into ACTUATOR_UNAVAILABLE.
+	Failure *Failure `json:"-"`
+}
+
+// Command is an outside effect that was committed and is now carried out.
+type Command struct {
+	IdempotencyKey string // the same for every repetition
+	Kind           string // one of the manifest's CommandKinds
+	PartnerID      string
+	MerchantID     string
+	Mode           tenancy.Mode // in the sandbox nothing may leave the house
+	CommittedAt    time.Time
+	Attempt        int // counted from 1
+	Payload        json.RawMessage
+	Settings       json.RawMessage
+}
+
+// Receipt is what the outside world answered to a command.
+type Receipt struct {
+	Reference string          // for example a provider's message id
+	Result    json.RawMessage // a JSON object, or empty
 }
 
 // Actuator plans. Implementations: a go-plugin process behind
@@ -138,8 +199,17 @@ type Plan struct {
 type Actuator interface {
 	Manifest() Manifest
 	// PlanBatch answers every snapshot with one plan, in any order. It touches
-	// no database and no clock. Errors: ACTUATOR_UNAVAILABLE, DEADLINE_EXCEEDED.
+	// no database and no clock. What it answers is not yet proven: use Planner,
+	// which validates. Errors: ACTUATOR_UNAVAILABLE, DEADLINE_EXCEEDED.
 	PlanBatch(ctx context.Context, batch []Snapshot) ([]Plan, error)
+}
+
+// Executor is implemented by actuators that carry out commands. Execute is
+// called at least once per command, outside any transaction. Errors:
+// ACTUATOR_UNAVAILABLE (with a *Failure that says whether a repetition makes
+// sense), DEADLINE_EXCEEDED.
+type Executor interface {
+	Execute(ctx context.Context, c Command) (Receipt, error)
 }
 
 // Registry finds the actuator of a decision.
@@ -151,8 +221,24 @@ type Registry interface {
 	All() []Status
 }
 
+// State is where an actuator is in its life.
+type State string
+
+// The states of an actuator.
+const (
+	StateStarting State = "starting" // its process is being started or restarted
+	StateReady    State = "ready"    // it answers
+	StateDegraded State = "degraded" // it runs, but calls or pings fail
+	StateFailed   State = "failed"   // it could not be kept running; retried rarely
+	StateStopped  State = "stopped"  // the host stopped it
+)
+
 // Status is an actuator as operators see it.
 type Status struct {
+	// Manifest has only its Name until the actuator has described itself.
 	Manifest Manifest
-	State    string // starting, ready, degraded, failed, stopped
+	State    State
+	Since    time.Time // when it entered State
+	Reason   string    // why, for an operator; empty while all is well
+	Restarts int       // times its process was started again
 }
