@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
+	"github.com/feddi/feddi/core/ledger"
 )
 
 // Stores are all the ports to the database, bound to one transaction or to
@@ -10,4 +11,5 @@ import (
 type Stores struct {
 	Idempotency idempotency.Store
 	Events      event.Log
+	Ledger      ledger.Store
 }
