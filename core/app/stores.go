@@ -1,9 +1,11 @@
 package app
 
 import (
+	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/offers"
 )
 
 // Stores are all the ports to the database, bound to one transaction or to
@@ -12,4 +14,6 @@ type Stores struct {
 	Idempotency idempotency.Store
 	Events      event.Log
 	Ledger      ledger.Store
+	Offers      offers.Store
+	Decisions   decision.Store
 }

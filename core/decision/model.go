@@ -72,11 +72,20 @@ type Store interface {
 	// SaveTrace writes a trace with its decisions and counterfactuals. A trace
 	// id that exists already is left as it is: asked again, nothing more is written.
 	SaveTrace(ctx context.Context, tr Trace, decisions []Decision, cf []Counterfactual) error
+	// Record is SaveTrace that tells what now stands: the stored trace, which is
+	// tr where written is true, and the earlier one where it is false. Of two
+	// concurrent writers of one id exactly one sees true.
+	Record(ctx context.Context, tr Trace, decisions []Decision, cf []Counterfactual) (stored Trace, written bool, err error)
 	// Trace reads one. Errors: NOT_FOUND.
 	Trace(ctx context.Context, t tenancy.Tenant, id string) (Trace, error)
 	// BySession lists a session's decisions in order.
 	BySession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Decision, error)
 	// MarkTaken turns the session's counterfactual of an offer from shown into
-	// outcome (taken, released, not_taken).
+	// outcome (taken, released, not_taken). An empty offerID means every offer
+	// of the session that is still shown: what the end of a session settles.
 	MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offerID, outcome string) error
+	// Counterfactuals lists what was evaluated in a session, oldest first.
+	Counterfactuals(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Counterfactual, error)
+	// Tally counts the feeds that showed and that withheld an offer.
+	Tally(ctx context.Context, t tenancy.Tenant, offerID string) (shown, withheld int64, err error)
 }
