@@ -2035,7 +2035,7 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\a_cursor\"\x8c\x01\n" +
 	"\x1cListSessionDecisionsResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x128\n" +
-	"\tdecisions\x18\x02 \x03(\v2\x1a.feddi.partner.v1.DecisionR\tdecisions\"\xe1\a\n" +
+	"\tdecisions\x18\x02 \x03(\v2\x1a.feddi.partner.v1.DecisionR\tdecisions\"\xda\a\n" +
 	"\x19RecordSessionEventRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12\x19\n" +
@@ -2046,9 +2046,9 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\vtender_type\x18\a \x01(\tB\x85\x01\xbaH@r>R\x06walletR\x04cashR\x04cardR\tgift_cardR\avoucherR\rbank_transferR\x05other\x9a\xdb\x18>\x12\x06wallet\x12\x04cash\x12\x04card\x12\tgift_card\x12\avoucher\x12\rbank_transfer\x12\x05otherH\x02R\n" +
 	"tenderType\x88\x01\x01\x12@\n" +
 	"\voccurred_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x03R\n" +
-	"occurredAt\x88\x01\x01\x12\x8a\x01\n" +
-	"\x04data\x18\t \x01(\v2\x17.google.protobuf.StructBX\xbaHU\xba\x01R\n" +
-	"\x17session_event_data_size\x12\x1ddata takes at most 50 members\x1a\x18this.fields.size() <= 50H\x04R\x04data\x88\x01\x01B\v\n" +
+	"occurredAt\x88\x01\x01\x12\x83\x01\n" +
+	"\x04data\x18\t \x01(\v2\x17.google.protobuf.StructBQ\xbaHN\xba\x01K\n" +
+	"\x17session_event_data_size\x12\x1ddata takes at most 50 members\x1a\x11this.size() <= 50H\x04R\x04data\x88\x01\x01B\v\n" +
 	"\t_offer_idB\x14\n" +
 	"\x12_decision_trace_idB\x0e\n" +
 	"\f_tender_typeB\x0e\n" +

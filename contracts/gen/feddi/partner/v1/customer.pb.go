@@ -1596,7 +1596,7 @@ func (x *GdprCount) GetCount() int64 {
 }
 
 // Claim is one run over a customer's LOCKED grants. It releases what verifying
-// would have released and changes no condition (rules 26 and 34).
+// would have released and changes no condition.
 type Claim struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The re-drive's id, prefix clm_.

@@ -323,8 +323,8 @@ type CapabilityOperation struct {
 	Maturity string `protobuf:"bytes,4,opt,name=maturity,proto3" json:"maturity,omitempty"`
 	// Whether the calling credential may call it.
 	Callable bool `protobuf:"varint,5,opt,name=callable,proto3" json:"callable,omitempty"`
-	// The credential that the call needs, where callable is false; null where it is true.
-	Needs         *string `protobuf:"bytes,6,opt,name=needs,proto3,oneof" json:"needs,omitempty"`
+	// The credential that the call takes, whoever asks; alternatives are joined by a bar.
+	Needs         string `protobuf:"bytes,6,opt,name=needs,proto3" json:"needs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,8 +395,8 @@ func (x *CapabilityOperation) GetCallable() bool {
 }
 
 func (x *CapabilityOperation) GetNeeds() string {
-	if x != nil && x.Needs != nil {
-		return *x.Needs
+	if x != nil {
+		return x.Needs
 	}
 	return ""
 }
@@ -1948,16 +1948,15 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	" \x03(\v2$.feddi.partner.v1.CapabilityActuatorR\tactuators\x1a?\n" +
 	"\x11FeatureFlagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\x82\x02\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\x9b\x02\n" +
 	"\x13CapabilityOperation\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12*\n" +
 	"\bmaturity\x18\x04 \x01(\tB\x0e\x9a\xdb\x18\n" +
 	"\x12\x04beta\x12\x02gaR\bmaturity\x12\x1a\n" +
-	"\bcallable\x18\x05 \x01(\bR\bcallable\x12J\n" +
-	"\x05needs\x18\x06 \x01(\tB/\x9a\xdb\x18+\x12\x03key\x12\bterminal\x12\fplatform_key\x12\foperator_keyH\x00R\x05needs\x88\x01\x01B\b\n" +
-	"\x06_needs\"\xaf\x02\n" +
+	"\bcallable\x18\x05 \x01(\bR\bcallable\x12m\n" +
+	"\x05needs\x18\x06 \x01(\tBW\x9a\xdb\x18S\x12\x04none\x12\x03key\x12\bterminal\x12\fkey|terminal\x12\fplatform_key\x12\foperator_key\x12\x12provider_signatureR\x05needs\"\xaf\x02\n" +
 	"\x12CapabilityActuator\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x125\n" +
@@ -2105,12 +2104,12 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x10difference_minor\x18\x04 \x01(\x03R\x0fdifferenceMinor\x12#\n" +
 	"\rpartner_count\x18\x05 \x01(\x03R\fpartnerCount\x12!\n" +
 	"\fledger_count\x18\x06 \x01(\x03R\vledgerCount\x12.\n" +
-	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xb4/\n" +
+	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xb5/\n" +
 	"\x0fPlatformService\x12\x86\x02\n" +
 	"\tGetHealth\x12\".feddi.partner.v1.GetHealthRequest\x1a#.feddi.partner.v1.GetHealthResponse\"\xaf\x01\x92\xdb\x18\x9b\x01\n" +
-	"\tgetHealth\x10\x03:\x12SUBSYSTEM_DEGRADEDj:{\"status\":\"ok\",\"degraded_subsystems\":[],\"version\":\"1.0.0\"}r<Liveness and readiness, with the degraded subsystems by name\x82\xd3\xe4\x93\x02\t\x12\a/health\x12\xd6\b\n" +
-	"\x0fGetCapabilities\x12(.feddi.partner.v1.GetCapabilitiesRequest\x1a).feddi.partner.v1.GetCapabilitiesResponse\"\xed\a\x92\xdb\x18\xd3\a\n" +
-	"\x0fgetCapabilities\x10\x03\x1a\x02\x01\x02j\xea\x06{\"mode\":\"sandbox\",\"integration_id\":\"par_01k9z3v7qe\",\"merchant_ids\":[\"mer_01k9z3v7qw\"],\"api_versions\":[\"2026-06-01\"],\"operations\":[{\"operation_id\":\"paymentAuthorize\",\"method\":\"POST\",\"path\":\"/payments\",\"maturity\":\"beta\",\"callable\":false,\"needs\":\"terminal\"},{\"operation_id\":\"createApiKey\",\"method\":\"POST\",\"path\":\"/auth/keys\",\"maturity\":\"beta\",\"callable\":true,\"needs\":null}],\"currencies\":[\"USD\",\"QAR\"],\"supported_credential_types\":[\"phone\",\"card_fingerprint\",\"short_code\",\"provider_customer_id\",\"qr\"],\"feature_flags\":{\"terminal_may_mint\":true},\"actuators\":[{\"name\":\"wallet\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"wallet_debit\"],\"policy\":\"required\"},{\"name\":\"cashback\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"cashback\"],\"policy\":\"optional\"},{\"name\":\"attribution\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"attribution\"],\"policy\":\"optional\"}]}rMMounted operations, currencies, credential types, feature flags and actuators\x82\xd3\xe4\x93\x02\x0f\x12\r/capabilities\x12\xac\x01\n" +
+	"\tgetHealth\x10\x03:\x12SUBSYSTEM_DEGRADEDj:{\"status\":\"ok\",\"degraded_subsystems\":[],\"version\":\"1.0.0\"}r<Liveness and readiness, with the degraded subsystems by name\x82\xd3\xe4\x93\x02\t\x12\a/health\x12\xd7\b\n" +
+	"\x0fGetCapabilities\x12(.feddi.partner.v1.GetCapabilitiesRequest\x1a).feddi.partner.v1.GetCapabilitiesResponse\"\xee\a\x92\xdb\x18\xd4\a\n" +
+	"\x0fgetCapabilities\x10\x03\x1a\x02\x01\x02j\xeb\x06{\"mode\":\"sandbox\",\"integration_id\":\"par_01k9z3v7qe\",\"merchant_ids\":[\"mer_01k9z3v7qw\"],\"api_versions\":[\"2026-06-01\"],\"operations\":[{\"operation_id\":\"paymentAuthorize\",\"method\":\"POST\",\"path\":\"/payments\",\"maturity\":\"beta\",\"callable\":false,\"needs\":\"terminal\"},{\"operation_id\":\"createApiKey\",\"method\":\"POST\",\"path\":\"/auth/keys\",\"maturity\":\"beta\",\"callable\":true,\"needs\":\"key\"}],\"currencies\":[\"USD\",\"QAR\"],\"supported_credential_types\":[\"phone\",\"card_fingerprint\",\"short_code\",\"provider_customer_id\",\"qr\"],\"feature_flags\":{\"terminal_may_mint\":true},\"actuators\":[{\"name\":\"wallet\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"wallet_debit\"],\"policy\":\"required\"},{\"name\":\"cashback\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"cashback\"],\"policy\":\"optional\"},{\"name\":\"attribution\",\"version\":\"1.0.0\",\"state\":\"ready\",\"decision_kinds\":[\"attribution\"],\"policy\":\"optional\"}]}rMMounted operations, currencies, credential types, feature flags and actuators\x82\xd3\xe4\x93\x02\x0f\x12\r/capabilities\x12\xac\x01\n" +
 	"\x0eGetOpenApiSpec\x12'.feddi.partner.v1.GetOpenApiSpecRequest\x1a(.feddi.partner.v1.GetOpenApiSpecResponse\"G\x92\xdb\x183\n" +
 	"\x0egetOpenApiSpec\x10\x03r\x1dThe live OpenAPI 3.1 documentx\x01\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/openapi\x12\xb5\n" +
@@ -2241,7 +2240,6 @@ func file_feddi_partner_v1_platform_service_proto_init() {
 	file_feddi_partner_v1_customer_proto_init()
 	file_feddi_partner_v1_key_proto_init()
 	file_feddi_partner_v1_platform_service_proto_msgTypes[2].OneofWrappers = []any{}
-	file_feddi_partner_v1_platform_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[10].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[12].OneofWrappers = []any{}

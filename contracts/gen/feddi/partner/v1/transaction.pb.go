@@ -1336,6 +1336,223 @@ func (x *ReceiptDiscount) GetOfferId() string {
 	return ""
 }
 
+// Receipt is the receipt of record of a transaction, whatever the tender.
+type Receipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The transaction.
+	TransactionId string `protobuf:"bytes,2,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
+	// The number of the receipt, unique per merchant.
+	ReceiptNumber string `protobuf:"bytes,3,opt,name=receipt_number,json=receiptNumber,proto3" json:"receipt_number,omitempty"`
+	// Where the sale stands; a voided one is marked on every form of the receipt.
+	Status string `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	// Who issued it.
+	Issuer *ReceiptParty `protobuf:"bytes,5,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Currency of every amount.
+	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
+	// What was sold.
+	Lines []*ReceiptLine `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
+	// What was taken off: till discounts and offers, each with its title.
+	Discounts []*ReceiptDiscount `protobuf:"bytes,8,rep,name=discounts,proto3" json:"discounts,omitempty"`
+	// Sum of the lines before any discount, in minor units.
+	SubtotalMinor int64 `protobuf:"varint,9,opt,name=subtotal_minor,json=subtotalMinor,proto3" json:"subtotal_minor,omitempty"`
+	// Sum of discounts, in minor units.
+	DiscountMinor int64 `protobuf:"varint,10,opt,name=discount_minor,json=discountMinor,proto3" json:"discount_minor,omitempty"`
+	// Tax not contained in the prices, in minor units.
+	TaxMinor int64 `protobuf:"varint,11,opt,name=tax_minor,json=taxMinor,proto3" json:"tax_minor,omitempty"`
+	// subtotal_minor - discount_minor + tax_minor: what was paid.
+	TotalMinor int64 `protobuf:"varint,12,opt,name=total_minor,json=totalMinor,proto3" json:"total_minor,omitempty"`
+	// What was refunded since, in minor units.
+	RefundedMinor int64 `protobuf:"varint,13,opt,name=refunded_minor,json=refundedMinor,proto3" json:"refunded_minor,omitempty"`
+	// How it was paid.
+	Tenders []*TransactionTender `protobuf:"bytes,14,rep,name=tenders,proto3" json:"tenders,omitempty"`
+	// The cashback it earned; null where none was decided.
+	Cashback *TransactionCashback `protobuf:"bytes,15,opt,name=cashback,proto3,oneof" json:"cashback,omitempty"`
+	// The session; null for a payment without one.
+	SessionId *string `protobuf:"bytes,16,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	// The terminal.
+	TerminalId *string `protobuf:"bytes,17,opt,name=terminal_id,json=terminalId,proto3,oneof" json:"terminal_id,omitempty"`
+	// The partner's own id of the cashier.
+	CashierId *string `protobuf:"bytes,18,opt,name=cashier_id,json=cashierId,proto3,oneof" json:"cashier_id,omitempty"`
+	// The customer; null where nobody identified.
+	CustomerId *string `protobuf:"bytes,19,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
+	// The language it is written in, a BCP 47 tag.
+	Locale string `protobuf:"bytes,20,opt,name=locale,proto3" json:"locale,omitempty"`
+	// When the sale was made.
+	IssuedAt      *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Receipt) Reset() {
+	*x = Receipt{}
+	mi := &file_feddi_partner_v1_transaction_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Receipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Receipt) ProtoMessage() {}
+
+func (x *Receipt) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_transaction_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
+func (*Receipt) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_transaction_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Receipt) GetTransactionId() string {
+	if x != nil {
+		return x.TransactionId
+	}
+	return ""
+}
+
+func (x *Receipt) GetReceiptNumber() string {
+	if x != nil {
+		return x.ReceiptNumber
+	}
+	return ""
+}
+
+func (x *Receipt) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Receipt) GetIssuer() *ReceiptParty {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *Receipt) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Receipt) GetLines() []*ReceiptLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Receipt) GetDiscounts() []*ReceiptDiscount {
+	if x != nil {
+		return x.Discounts
+	}
+	return nil
+}
+
+func (x *Receipt) GetSubtotalMinor() int64 {
+	if x != nil {
+		return x.SubtotalMinor
+	}
+	return 0
+}
+
+func (x *Receipt) GetDiscountMinor() int64 {
+	if x != nil {
+		return x.DiscountMinor
+	}
+	return 0
+}
+
+func (x *Receipt) GetTaxMinor() int64 {
+	if x != nil {
+		return x.TaxMinor
+	}
+	return 0
+}
+
+func (x *Receipt) GetTotalMinor() int64 {
+	if x != nil {
+		return x.TotalMinor
+	}
+	return 0
+}
+
+func (x *Receipt) GetRefundedMinor() int64 {
+	if x != nil {
+		return x.RefundedMinor
+	}
+	return 0
+}
+
+func (x *Receipt) GetTenders() []*TransactionTender {
+	if x != nil {
+		return x.Tenders
+	}
+	return nil
+}
+
+func (x *Receipt) GetCashback() *TransactionCashback {
+	if x != nil {
+		return x.Cashback
+	}
+	return nil
+}
+
+func (x *Receipt) GetSessionId() string {
+	if x != nil && x.SessionId != nil {
+		return *x.SessionId
+	}
+	return ""
+}
+
+func (x *Receipt) GetTerminalId() string {
+	if x != nil && x.TerminalId != nil {
+		return *x.TerminalId
+	}
+	return ""
+}
+
+func (x *Receipt) GetCashierId() string {
+	if x != nil && x.CashierId != nil {
+		return *x.CashierId
+	}
+	return ""
+}
+
+func (x *Receipt) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
+	}
+	return ""
+}
+
+func (x *Receipt) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *Receipt) GetIssuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuedAt
+	}
+	return nil
+}
+
 var File_feddi_partner_v1_transaction_proto protoreflect.FileDescriptor
 
 const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
@@ -1506,7 +1723,39 @@ const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12!\n" +
 	"\famount_minor\x18\x02 \x01(\x03R\vamountMinor\x12\x1e\n" +
 	"\boffer_id\x18\x03 \x01(\tH\x00R\aofferId\x88\x01\x01B\v\n" +
-	"\t_offer_idBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"\t_offer_id\"\xe0\a\n" +
+	"\aReceipt\x12%\n" +
+	"\x0etransaction_id\x18\x02 \x01(\tR\rtransactionId\x12%\n" +
+	"\x0ereceipt_number\x18\x03 \x01(\tR\rreceiptNumber\x12M\n" +
+	"\x06status\x18\x04 \x01(\tB5\x9a\xdb\x181\x12\tcompleted\x12\x12partially_refunded\x12\brefunded\x12\x06voidedR\x06status\x126\n" +
+	"\x06issuer\x18\x05 \x01(\v2\x1e.feddi.partner.v1.ReceiptPartyR\x06issuer\x12\x1a\n" +
+	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x123\n" +
+	"\x05lines\x18\a \x03(\v2\x1d.feddi.partner.v1.ReceiptLineR\x05lines\x12?\n" +
+	"\tdiscounts\x18\b \x03(\v2!.feddi.partner.v1.ReceiptDiscountR\tdiscounts\x12%\n" +
+	"\x0esubtotal_minor\x18\t \x01(\x03R\rsubtotalMinor\x12%\n" +
+	"\x0ediscount_minor\x18\n" +
+	" \x01(\x03R\rdiscountMinor\x12\x1b\n" +
+	"\ttax_minor\x18\v \x01(\x03R\btaxMinor\x12\x1f\n" +
+	"\vtotal_minor\x18\f \x01(\x03R\n" +
+	"totalMinor\x12%\n" +
+	"\x0erefunded_minor\x18\r \x01(\x03R\rrefundedMinor\x12=\n" +
+	"\atenders\x18\x0e \x03(\v2#.feddi.partner.v1.TransactionTenderR\atenders\x12F\n" +
+	"\bcashback\x18\x0f \x01(\v2%.feddi.partner.v1.TransactionCashbackH\x00R\bcashback\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"session_id\x18\x10 \x01(\tH\x01R\tsessionId\x88\x01\x01\x12$\n" +
+	"\vterminal_id\x18\x11 \x01(\tH\x02R\n" +
+	"terminalId\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"cashier_id\x18\x12 \x01(\tH\x03R\tcashierId\x88\x01\x01\x12$\n" +
+	"\vcustomer_id\x18\x13 \x01(\tH\x04R\n" +
+	"customerId\x88\x01\x01\x12\x16\n" +
+	"\x06locale\x18\x14 \x01(\tR\x06locale\x127\n" +
+	"\tissued_at\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAtB\v\n" +
+	"\t_cashbackB\r\n" +
+	"\v_session_idB\x0e\n" +
+	"\f_terminal_idB\r\n" +
+	"\v_cashier_idB\x0e\n" +
+	"\f_customer_idJ\x04\b\x01\x10\x02BAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_transaction_proto_rawDescOnce sync.Once
@@ -1520,7 +1769,7 @@ func file_feddi_partner_v1_transaction_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_transaction_proto_rawDescData
 }
 
-var file_feddi_partner_v1_transaction_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_feddi_partner_v1_transaction_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_feddi_partner_v1_transaction_proto_goTypes = []any{
 	(*Transaction)(nil),           // 0: feddi.partner.v1.Transaction
 	(*TransactionSummary)(nil),    // 1: feddi.partner.v1.TransactionSummary
@@ -1534,30 +1783,37 @@ var file_feddi_partner_v1_transaction_proto_goTypes = []any{
 	(*ReceiptParty)(nil),          // 9: feddi.partner.v1.ReceiptParty
 	(*ReceiptLine)(nil),           // 10: feddi.partner.v1.ReceiptLine
 	(*ReceiptDiscount)(nil),       // 11: feddi.partner.v1.ReceiptDiscount
-	(*BasketLine)(nil),            // 12: feddi.partner.v1.BasketLine
-	(*AppliedOffer)(nil),          // 13: feddi.partner.v1.AppliedOffer
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Receipt)(nil),               // 12: feddi.partner.v1.Receipt
+	(*BasketLine)(nil),            // 13: feddi.partner.v1.BasketLine
+	(*AppliedOffer)(nil),          // 14: feddi.partner.v1.AppliedOffer
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_feddi_partner_v1_transaction_proto_depIdxs = []int32{
 	2,  // 0: feddi.partner.v1.Transaction.customer:type_name -> feddi.partner.v1.TransactionCustomer
-	12, // 1: feddi.partner.v1.Transaction.lines:type_name -> feddi.partner.v1.BasketLine
-	13, // 2: feddi.partner.v1.Transaction.applied_offers:type_name -> feddi.partner.v1.AppliedOffer
+	13, // 1: feddi.partner.v1.Transaction.lines:type_name -> feddi.partner.v1.BasketLine
+	14, // 2: feddi.partner.v1.Transaction.applied_offers:type_name -> feddi.partner.v1.AppliedOffer
 	3,  // 3: feddi.partner.v1.Transaction.tenders:type_name -> feddi.partner.v1.TransactionTender
 	4,  // 4: feddi.partner.v1.Transaction.money_movement:type_name -> feddi.partner.v1.MoneyMovement
 	5,  // 5: feddi.partner.v1.Transaction.cashback:type_name -> feddi.partner.v1.TransactionCashback
 	6,  // 6: feddi.partner.v1.Transaction.attribution:type_name -> feddi.partner.v1.Attribution
-	14, // 7: feddi.partner.v1.Transaction.voided_at:type_name -> google.protobuf.Timestamp
-	14, // 8: feddi.partner.v1.Transaction.created_at:type_name -> google.protobuf.Timestamp
+	15, // 7: feddi.partner.v1.Transaction.voided_at:type_name -> google.protobuf.Timestamp
+	15, // 8: feddi.partner.v1.Transaction.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: feddi.partner.v1.TransactionSummary.customer:type_name -> feddi.partner.v1.TransactionCustomer
-	14, // 10: feddi.partner.v1.TransactionSummary.created_at:type_name -> google.protobuf.Timestamp
-	14, // 11: feddi.partner.v1.TransactionCashback.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 10: feddi.partner.v1.TransactionSummary.created_at:type_name -> google.protobuf.Timestamp
+	15, // 11: feddi.partner.v1.TransactionCashback.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 12: feddi.partner.v1.Attribution.offers:type_name -> feddi.partner.v1.AttributedOffer
-	14, // 13: feddi.partner.v1.Attribution.created_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	15, // 13: feddi.partner.v1.Attribution.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 14: feddi.partner.v1.Receipt.issuer:type_name -> feddi.partner.v1.ReceiptParty
+	10, // 15: feddi.partner.v1.Receipt.lines:type_name -> feddi.partner.v1.ReceiptLine
+	11, // 16: feddi.partner.v1.Receipt.discounts:type_name -> feddi.partner.v1.ReceiptDiscount
+	3,  // 17: feddi.partner.v1.Receipt.tenders:type_name -> feddi.partner.v1.TransactionTender
+	5,  // 18: feddi.partner.v1.Receipt.cashback:type_name -> feddi.partner.v1.TransactionCashback
+	15, // 19: feddi.partner.v1.Receipt.issued_at:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_transaction_proto_init() }
@@ -1574,13 +1830,14 @@ func file_feddi_partner_v1_transaction_proto_init() {
 	file_feddi_partner_v1_transaction_proto_msgTypes[8].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[9].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[11].OneofWrappers = []any{}
+	file_feddi_partner_v1_transaction_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_transaction_proto_rawDesc), len(file_feddi_partner_v1_transaction_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
