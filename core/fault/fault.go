@@ -69,6 +69,19 @@ func Field(code Code, field, rule, format string, args ...any) *Error {
 	return &Error{Code: code, Message: message, Details: []Detail{{Field: field, Rule: rule, Message: message}}}
 }
 
+// Invalid says that a request breaks the contract, in every field that details
+// (at least one) name.
+func Invalid(details []Detail) *Error {
+	message := details[0].Message
+	if details[0].Field != "" {
+		message = details[0].Field + ": " + message
+	}
+	if more := len(details) - 1; more > 0 {
+		message = fmt.Sprintf("%s (and %d more, see details)", message, more)
+	}
+	return &Error{Code: CodeValidationFailed, Message: message, Details: details}
+}
+
 // NotFound says that a resource (its singular name, for example "payment")
 // does not exist for this caller. Foreign and missing are not told apart.
 func NotFound(resource string) *Error {

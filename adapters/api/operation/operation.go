@@ -102,8 +102,9 @@ func (o *Operation) TTL() time.Duration {
 	return time.Duration(o.Options.GetIdempotencyTtlSeconds()) * time.Second
 }
 
-// Needs says in a word which credential is needed: "none", "key", "terminal",
-// "key|terminal", "platform key", "operator key" or "provider signature".
+// Needs says which credential is needed, as GET /capabilities names it: "none",
+// "key", "terminal", "key|terminal", "platform_key", "operator_key" or
+// "provider_signature".
 func (o *Operation) Needs() string {
 	if o.Public() {
 		return "none"
@@ -116,7 +117,7 @@ func (o *Operation) Needs() string {
 		case optionsv1.Credential_CREDENTIAL_TERMINAL:
 			kinds = append(kinds, "terminal")
 		case optionsv1.Credential_CREDENTIAL_PROVIDER_SIGNATURE:
-			kinds = append(kinds, "provider signature")
+			kinds = append(kinds, "provider_signature")
 		}
 	}
 	slices.Sort(kinds)
@@ -126,9 +127,9 @@ func (o *Operation) Needs() string {
 func (o *Operation) keyKind() string {
 	switch {
 	case o.Options.GetPlatformScope():
-		return "platform key"
+		return "platform_key"
 	case o.Options.GetOperator():
-		return "operator key"
+		return "operator_key"
 	}
 	return "key"
 }
@@ -201,7 +202,7 @@ func (o *Operation) check(rule *annotations.HttpRule) error {
 	if o.Options.GetMaturity() == optionsv1.Maturity_MATURITY_UNSPECIFIED {
 		return fmt.Errorf("%s: no maturity", o.Procedure)
 	}
-	if hasBody := o.Method != http.MethodGet; hasBody != (rule.GetBody() == "*") {
+	if hasBody := o.Method != http.MethodGet; hasBody != (rule.GetBody() != "") {
 		return fmt.Errorf("%s: %s with body %q", o.Procedure, o.Method, rule.GetBody())
 	}
 	return o.cut()

@@ -22,6 +22,7 @@ const (
 	HeaderVersion     = "Feddi-Api-Version"
 	HeaderReplayed    = "Idempotency-Replayed"
 	HeaderRequestID   = "X-Request-Id"
+	HeaderTraceID     = "Feddi-Decision-Trace-Id"
 )
 
 // authenticate finds out who calls. Where both credentials were sent, the

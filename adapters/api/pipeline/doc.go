@@ -46,5 +46,6 @@
 //   - A read is the same with a use case that reads; call.Pin is then nil.
 //
 // Options: Unsearched leaves the look-up of the key to the use case (hot
-// paths), Represented adds further media types (GET receipt).
+// paths), AnyMerchant serves what belongs to the partner and not to a merchant,
+// Represented adds further media types (GET receipt).
 package pipeline

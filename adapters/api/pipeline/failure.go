@@ -30,6 +30,12 @@ func (p *Pipeline) Fail(ctx context.Context, x *Exchange, err error) *Answer {
 	return &Answer{Status: fault.MeaningOf(e.Code).Status, Fault: e, Error: Published(e), Meta: meta}
 }
 
+// Refuse answers a request that is refused before it became a call: an unknown
+// path, a body that is too large.
+func (p *Pipeline) Refuse(ctx context.Context, h *Handler, e *fault.Error) *Answer {
+	return p.Fail(ctx, p.open(h, nil, ""), e)
+}
+
 // judge gives err a code: a fault keeps its own, a deadline that ran out is
 // DEADLINE_EXCEEDED, anything else is INTERNAL.
 func judge(ctx context.Context, err error) *fault.Error {

@@ -176,5 +176,10 @@ func (p *Pipeline) success(ctx context.Context, x *Exchange, res proto.Message) 
 		p.defects.Add(1)
 		p.Log.ErrorContext(ctx, "an idempotent operation answered without pinning its outcome", "operation", x.Call.Operation, "request_id", x.Call.RequestID)
 	}
-	return &Answer{Status: status, Message: res, Meta: x.finish(res)}
+	a := &Answer{Status: status, Message: res, Meta: x.finish(res)}
+	if status >= http.StatusBadRequest { // a report that is a failure too: GET /health
+		a.Fault = x.reported(status)
+		a.Error = Published(a.Fault)
+	}
+	return a
 }

@@ -35,8 +35,9 @@ type Handler struct {
 	// Representations are the media types beside application/json, by name.
 	Representations map[string]Render
 
-	invoke   func(ctx context.Context, call *app.Call, req proto.Message) (proto.Message, error)
-	searched bool
+	invoke      func(ctx context.Context, call *app.Call, req proto.Message) (proto.Message, error)
+	searched    bool
+	anyMerchant bool
 }
 
 // Render writes a response as another media type than JSON.
@@ -49,6 +50,11 @@ type Option func(*Handler)
 // finds it in the statement that does the work and returns *app.Replay. For
 // the payment path, where a round trip counts.
 func Unsearched() Option { return func(h *Handler) { h.searched = false } }
+
+// AnyMerchant lets a credential of several merchants (or of none yet) call
+// without naming one; call.Tenant.MerchantID is then empty. For what belongs to
+// the partner: keys, capabilities.
+func AnyMerchant() Option { return func(h *Handler) { h.anyMerchant = true } }
 
 // Represented offers the response as mediaType too (for example
 // "application/pdf"), chosen by the Accept header on REST.

@@ -59,7 +59,8 @@ func Run[In, Out, Res any, P message[Res]](
 
 // SetStatus chooses another success status than the operation's ordinary one,
 // for example 200 where nothing was created. The contract must list it among
-// other_success. It is pinned with the answer.
+// other_success, or list an error code of that status (a report that is a
+// failure too, such as GET /health). It is pinned with the answer.
 func SetStatus(call *app.Call, status int) { call.Status = status }
 
 // Trace is response meta that names the decision trace behind an answer.
@@ -79,14 +80,26 @@ func Cursor(next string) *partnerv1.ResponseMeta {
 	return &partnerv1.ResponseMeta{NextCursor: &next}
 }
 
-// statusOf is the status that call's success answers with.
+// statusOf is the status that call's success answers with: the operation's
+// own, or the listed one that the handler set.
 func (x *Exchange) statusOf() (int, error) {
-	op := x.Handler.Op
-	if x.Call.Status == 0 {
+	op, status := x.Handler.Op, x.Call.Status
+	switch {
+	case status == 0:
 		return op.Status(), nil
+	case slices.Contains(op.Statuses(), status), x.reported(status) != nil:
+		return status, nil
 	}
-	if !slices.Contains(op.Statuses(), x.Call.Status) {
-		return 0, fmt.Errorf("%s answers with status %d, which its contract does not list", op.ID, x.Call.Status)
+	return 0, fmt.Errorf("%s answers with status %d, which its contract does not list", op.ID, status)
+}
+
+// reported is the failure among the operation's own codes that status stands
+// for, where a report says it: GET /health answers 503 with its data.
+func (x *Exchange) reported(status int) *fault.Error {
+	for _, code := range x.Handler.Op.Options.GetErrors() {
+		if m := fault.MeaningOf(fault.Code(code)); m.Status == status {
+			return fault.New(fault.Code(code), "%s", m.What)
+		}
 	}
-	return x.Call.Status, nil
+	return nil
 }

@@ -71,7 +71,7 @@ func merchantOf(x *Exchange, asked, field string, names bool) (string, error) {
 		return asked, nil
 	case len(actor.Merchants) == 1:
 		return actor.Merchants[0], nil
-	case !names || x.Handler.Op.Options.GetPlatformScope():
+	case !names || x.Handler.anyMerchant || x.Handler.Op.Options.GetPlatformScope():
 		return "", nil
 	}
 	return "", fault.Field(fault.CodeValidationFailed, field, "required",

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -63,7 +62,7 @@ func (p *Pipeline) validate(req proto.Message) error {
 	if len(details) == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.CodeValidationFailed, Message: summary(details), Details: details}
+	return fault.Invalid(details)
 }
 
 // metaRules are the rules of meta that the contract's annotations cannot say.
@@ -83,16 +82,4 @@ func (p *Pipeline) metaRules(req proto.Message) []fault.Detail {
 			Message: "the idempotency key belongs in the Idempotency-Key header, never in the body"})
 	}
 	return details
-}
-
-// summary says in one line what is wrong, so that a log line is enough to act.
-func summary(details []fault.Detail) string {
-	first := details[0].Message
-	if details[0].Field != "" {
-		first = details[0].Field + ": " + first
-	}
-	if len(details) == 1 {
-		return first
-	}
-	return fmt.Sprintf("%s (and %d more, see details)", first, len(details)-1)
 }

@@ -1,0 +1,93 @@
+package rest
+
+import (
+	"net/http"
+	"strconv"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/feddi/feddi/adapters/api/pipeline"
+	"github.com/feddi/feddi/adapters/api/strictjson"
+
+	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
+)
+
+// Dialect is all that one REST surface decides about its answers: the shape
+// around a result and around a failure, and the headers beside them.
+type Dialect interface {
+	// Append writes the body of an answer behind dst. plan is the plan of
+	// a.Message's type, nil where there is no message.
+	Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) []byte
+	// Header sets the answer's headers other than its content type.
+	Header(h http.Header, a *pipeline.Answer)
+	// Ignored names query members that op takes and does nothing with.
+	Ignored(op string) []string
+}
+
+// Feddi is the dialect of the partner surface: every answer is
+// {ok, data, error, meta}.
+type Feddi struct {
+	meta, failure *strictjson.Plan
+}
+
+// NewFeddi makes the dialect.
+func NewFeddi(plans *strictjson.Plans) (*Feddi, error) {
+	meta, err := plans.Of((*partnerv1.ResponseMeta)(nil).ProtoReflect().Descriptor())
+	if err != nil {
+		return nil, err
+	}
+	failure, err := plans.Of((*partnerv1.Error)(nil).ProtoReflect().Descriptor())
+	return &Feddi{meta: meta, failure: failure}, err
+}
+
+// Append implements Dialect. A health report that is a failure too has both
+// data and error.
+func (f *Feddi) Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) []byte {
+	dst = append(dst, `{"ok":`...)
+	dst = strconv.AppendBool(dst, a.Error == nil)
+	dst = append(dst, `,"data":`...)
+	if a.Message == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = plan.Append(dst, a.Message.ProtoReflect(), "meta")
+	}
+	dst = append(dst, `,"error":`...)
+	dst = appendOrNull(dst, f.failure, a.Error != nil, a.Error.ProtoReflect())
+	dst = append(dst, `,"meta":`...)
+	dst = f.meta.Append(dst, a.Meta.ProtoReflect(), "")
+	return append(dst, "}\n"...)
+}
+
+func appendOrNull(dst []byte, plan *strictjson.Plan, there bool, m protoreflect.Message) []byte {
+	if !there {
+		return append(dst, "null"...)
+	}
+	return plan.Append(dst, m, "")
+}
+
+// Header implements Dialect.
+func (f *Feddi) Header(h http.Header, a *pipeline.Answer) { SetHeaders(h, a) }
+
+// SetHeaders sets what every Feddi answer carries on either door:
+// X-Request-Id, Idempotency-Replayed on a replay, Retry-After where waiting
+// helps.
+func SetHeaders(h http.Header, a *pipeline.Answer) {
+	h[pipeline.HeaderRequestID] = []string{a.Meta.GetRequestId()}
+	if a.Meta.GetIdempotencyReplayed() {
+		h[pipeline.HeaderReplayed] = []string{"true"}
+	}
+	if a.Fault != nil {
+		if seconds := pipeline.RetryAfter(a.Fault); seconds > 0 {
+			h["Retry-After"] = []string{strconv.Itoa(seconds)}
+		}
+	}
+}
+
+// Ignored implements Dialect. A look-up takes its enterprise from the token
+// alone (rule 12), so one in the query changes nothing.
+func (f *Feddi) Ignored(op string) []string {
+	if op == "lookupCustomer" {
+		return []string{"merchant_id", "enterprise_id"}
+	}
+	return nil
+}
