@@ -3,7 +3,6 @@
 package api
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -28,6 +27,11 @@ func Catalogue() (*operation.Catalogue, error) {
 	return operation.Load(protoregistry.GlobalFiles, string(partnerv1.File_feddi_partner_v1_common_proto.Package()))
 }
 
+// Config is what the server needs: the pipeline's, and where it is reached.
+type Config struct {
+	pipeline.Config
+}
+
 // Server serves the partner surface. It implements http.Handler.
 type Server struct {
 	// Pipeline is what both doors lead to.
@@ -35,4 +39,56 @@ type Server struct {
 
 	rest, rpc http.Handler
 	procedure string // what every Connect path begins with
+}
+
+// New mounts every operation that c.Registry has a handler for: on REST below
+// Base, over Connect at its procedure. Everything must be registered before.
+func New(c Config) (*Server, error) {
+	p, err := pipeline.New(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	plans := strictjson.NewPlans()
+	dialect, err := rest.NewFeddi(plans)
+	if err != nil {
+		return nil, err
+	}
+	mount, err := rest.New(Base, dialect, p, plans, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		Pipeline:  p,
+		rest:      mount,
+		rpc:       rpc.New(p, rest.SetHeaders),
+		procedure: "/" + p.Registry.Catalogue().Package + ".",
+	}, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, s.procedure) {
+		s.rpc.ServeHTTP(w, r)
+		return
+	}
+	s.rest.ServeHTTP(w, r)
+}
+
+// NewHTTPServer returns the http.Server for h: HTTP/1.1 and HTTP/2, the latter
+// without TLS too (gRPC clients inside a network), with limits on slow callers.
+func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      pipeline.DefaultTimeout + 15*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }

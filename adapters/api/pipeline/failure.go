@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/feddi/feddi/adapters/api/operation"
 	"github.com/feddi/feddi/core/fault"
 
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
@@ -32,8 +33,8 @@ func (p *Pipeline) Fail(ctx context.Context, x *Exchange, err error) *Answer {
 
 // Refuse answers a request that is refused before it became a call: an unknown
 // path, a body that is too large.
-func (p *Pipeline) Refuse(ctx context.Context, h *Handler, e *fault.Error) *Answer {
-	return p.Fail(ctx, p.open(h, nil, ""), e)
+func (p *Pipeline) Refuse(ctx context.Context, e *fault.Error) *Answer {
+	return p.Fail(ctx, p.open(&Handler{Op: &operation.Operation{}}, nil, ""), e)
 }
 
 // judge gives err a code: a fault keeps its own, a deadline that ran out is

@@ -32,7 +32,6 @@ type Mount struct {
 	dialect  Dialect
 	pipeline *pipeline.Pipeline
 	matcher  matcher
-	unknown  *pipeline.Handler // stands for the operation of a path that has none
 	buffers  sync.Pool
 }
 
@@ -53,7 +52,7 @@ type route struct {
 // registered, answer NOT_IMPLEMENTED. Those of raw, by operation id, are
 // served by their own http.Handler.
 func New(base string, d Dialect, p *pipeline.Pipeline, plans *strictjson.Plans, raw map[string]http.Handler) (*Mount, error) {
-	m := &Mount{base: base, dialect: d, pipeline: p, unknown: &pipeline.Handler{Op: &operation.Operation{}}}
+	m := &Mount{base: base, dialect: d, pipeline: p}
 	m.buffers.New = func() any { b := make([]byte, 0, 4096); return &b }
 	for _, op := range p.Registry.Catalogue().All {
 		if !op.MountedIn(p.Registry.Mode()) {
@@ -120,27 +119,27 @@ func (m *Mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found := routes[method]
 	switch {
 	case routes == nil:
-		m.refuse(w, r, m.unknown, fault.Field(fault.CodeNotFound, "route", "exists", "there is no such path; GET %s/openapi lists those there are", m.base))
+		m.refuse(w, r, fault.Field(fault.CodeNotFound, "route", "exists", "there is no such path; GET %s/openapi lists those there are", m.base))
 	case found == nil:
 		w.Header().Set("Allow", allowed(routes))
-		m.refuse(w, r, m.unknown, fault.New(fault.CodeMethodNotAllowed, "this path takes %s", allowed(routes)))
+		m.refuse(w, r, fault.New(fault.CodeMethodNotAllowed, "this path takes %s", allowed(routes)))
 	case found.raw != nil:
 		found.raw.ServeHTTP(w, r)
 	case found.handler == nil:
-		m.refuse(w, r, m.unknown, fault.New(fault.CodeNotImplemented, "%s is planned and not callable yet; GET %s/capabilities lists what is", found.op.ID, m.base))
+		m.refuse(w, r, fault.New(fault.CodeNotImplemented, "%s is planned and not callable yet; GET %s/capabilities lists what is", found.op.ID, m.base))
 	default:
 		m.serve(w, r, found, segments)
 	}
 }
 
-// refuse answers where no operation is found.
-func (m *Mount) refuse(w http.ResponseWriter, r *http.Request, h *pipeline.Handler, e *fault.Error) {
-	m.write(w, m.pipeline.Refuse(r.Context(), h, e), nil)
+// refuse answers what does not become a call.
+func (m *Mount) refuse(w http.ResponseWriter, r *http.Request, e *fault.Error) {
+	m.write(w, m.pipeline.Refuse(r.Context(), e), nil)
 }
 
 func (m *Mount) serve(w http.ResponseWriter, r *http.Request, found *route, segments []string) {
 	if r.ContentLength > MaxBody {
-		m.refuse(w, r, found.handler, tooLarge())
+		m.refuse(w, r, tooLarge())
 		return
 	}
 	x, err := m.pipeline.Begin(r.Context(), found.handler, r.Header, r.RemoteAddr)

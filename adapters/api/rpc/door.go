@@ -28,13 +28,12 @@ type Door struct {
 	headers  func(http.Header, *pipeline.Answer)
 	handlers map[string]http.Handler
 	errors   *connect.ErrorWriter
-	unknown  *pipeline.Handler
 }
 
 // New serves every registered operation of p at its procedure. headers sets an
 // answer's headers, the same as on REST.
-func New(p *pipeline.Pipeline, headers func(http.Header, *pipeline.Answer), unknown *pipeline.Handler) *Door {
-	d := &Door{pipeline: p, headers: headers, handlers: map[string]http.Handler{}, errors: connect.NewErrorWriter(), unknown: unknown}
+func New(p *pipeline.Pipeline, headers func(http.Header, *pipeline.Answer)) *Door {
+	d := &Door{pipeline: p, headers: headers, handlers: map[string]http.Handler{}, errors: connect.NewErrorWriter()}
 	for _, op := range p.Registry.Operations() {
 		d.handlers[op.Procedure] = d.handler(p.Registry.Handler(op))
 	}
@@ -78,7 +77,7 @@ func (d *Door) absent(procedure string) *fault.Error {
 }
 
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, e *fault.Error) {
-	_ = d.errors.Write(w, r, d.failure(d.pipeline.Refuse(r.Context(), d.unknown, e))) // the caller is gone where this fails
+	_ = d.errors.Write(w, r, d.failure(d.pipeline.Refuse(r.Context(), e))) // the caller is gone where this fails
 }
 
 type exchangeKey struct{}
