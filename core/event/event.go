@@ -25,9 +25,40 @@ type Event struct {
 	TraceID string
 }
 
+// Logged is an event with its place in the log.
+type Logged struct {
+	Event
+	Cursor Cursor
+}
+
 // Log appends events in the surrounding transaction.
 type Log interface {
 	// Append writes events in order. They become visible to readers when the
 	// transaction commits, and never otherwise.
 	Append(ctx context.Context, events ...Event) error
+}
+
+// Reader reads the log in commit-safe order: nothing it has passed can still
+// appear behind it.
+type Reader interface {
+	// After returns up to limit events of all tenants behind c, oldest first.
+	After(ctx context.Context, c Cursor, limit int) ([]Logged, error)
+	// Poll returns up to limit events of one tenant behind c whose type matches
+	// one of patterns (none means all), oldest first.
+	Poll(ctx context.Context, t tenancy.Tenant, c Cursor, patterns []string, limit int) ([]Logged, error)
+}
+
+// Consumers keep how far each named consumer has come. One holder at a time
+// reads for a consumer; the others wait for its lease to end.
+type Consumers interface {
+	// Lease takes or renews the lease of consumer for holder, until now+ttl,
+	// and returns how far it has come. held is false where another holder has it.
+	Lease(ctx context.Context, consumer, holder string, ttl time.Duration) (c Cursor, held bool, err error)
+	// Advance stores that everything up to c is done. It changes nothing where
+	// holder has lost the lease.
+	Advance(ctx context.Context, consumer, holder string, c Cursor) error
+	// Release ends the lease so that another holder can go on at once.
+	Release(ctx context.Context, consumer, holder string) error
+	// Park sets an event aside that consumer could not handle, for an operator.
+	Park(ctx context.Context, consumer string, e Logged, cause string) error
 }
