@@ -1,0 +1,35 @@
+// Package handshake is what host and actuator must agree on before they speak
+// the contract: the cookie, the protocol versions and the size of a message.
+package handshake
+
+import "github.com/hashicorp/go-plugin"
+
+// Version is the protocol version of feddi.actuator.v1. A host offers every
+// version that it can speak and the newest common one is used; a version is
+// dropped one release after its successor appeared, never before.
+const Version = 1
+
+// Name is the name under which a process serves its one actuator.
+const Name = "actuator"
+
+// ParentEnv names the environment variable that holds the process id of the
+// host, for actuators on systems that cannot bind a child's life to its
+// parent's.
+const ParentEnv = "FEDDI_ACTUATOR_PARENT"
+
+// Bounds of a message, in bytes.
+const (
+	// MaxRequestBytes bounds what an actuator must accept.
+	MaxRequestBytes = 32 << 20
+	// MaxAnswerBytes bounds what a host accepts; a larger answer is an error.
+	MaxAnswerBytes = 8 << 20
+)
+
+// Config is the handshake. The cookie is a courtesy to people who start an
+// actuator by hand, not a secret: the connection is secured by mutual TLS.
+func Config() plugin.HandshakeConfig {
+	return plugin.HandshakeConfig{
+		MagicCookieKey:   "FEDDI_ACTUATOR",
+		MagicCookieValue: "8f1f5a7c-2f0e-4d0b-9a53-3d6c4c0f6f11",
+	}
+}

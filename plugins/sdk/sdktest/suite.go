@@ -1,0 +1,346 @@
+package sdktest
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/plugins/sdk"
+	"github.com/feddi/feddi/plugins/sdk/handshake"
+	"github.com/feddi/feddi/plugins/sdk/wire"
+)
+
+// patience is how long a call may take before the suite says that it hangs.
+const patience = 20 * time.Second
+
+// suite is what Exercise was given.
+type suite struct {
+	factory   func() sdk.Actuator
+	snapshots []sdk.Snapshot
+	commands  []sdk.Command
+}
+
+// bundle is one run of the suite over one transport.
+type bundle struct {
+	*suite
+
+	client   actuatorv1.ActuatorClient
+	manifest actuation.Manifest
+}
+
+func (s *suite) run(t *testing.T, client actuatorv1.ActuatorClient) {
+	t.Helper()
+	b := &bundle{suite: s, client: client}
+	if !t.Run("describes itself", b.describes) {
+		return
+	}
+	t.Run("plans hold to the rules", b.plansHold)
+	t.Run("reads no clock", b.readsNoClock)
+	t.Run("equal facts give equal plans", b.deterministic)
+	t.Run("tolerates what it does not know", b.tolerant)
+	t.Run("survives nonsense", b.survives)
+	t.Run("errors keep their type", b.typedErrors)
+	t.Run("honours deadlines", b.deadlines)
+	t.Run("serves concurrent calls", b.concurrent)
+	t.Run("executes commands once", b.executesOnce)
+}
+
+func (b *bundle) describes(t *testing.T) {
+	req := &actuatorv1.DescribeRequest{HostVersion: "sdktest", ProtocolVersion: handshake.Version}
+	first, err := b.client.Describe(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.client.Describe(t.Context(), req)
+	if err != nil || !proto.Equal(first, second) {
+		t.Fatalf("asked twice, it described itself differently (%v):\n%v\n%v", err, first, second)
+	}
+	b.manifest = wire.Manifest(first.GetManifest()).Known()
+	if err := b.manifest.Validate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// batch is every snapshot that the suite knows, at the instant at for its own.
+func (b *bundle) batch(at time.Time) []actuation.Snapshot {
+	out := corpus(b.manifest.DecisionKinds, at)
+	for _, s := range b.snapshots {
+		out = append(out, fromAuthor(s))
+	}
+	return out
+}
+
+// ask plans a batch and returns the answers in the order of their ids.
+func (b *bundle) ask(t *testing.T, req *actuatorv1.PlanBatchRequest) []*actuatorv1.Plan {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	res, err := b.client.PlanBatch(ctx, req)
+	if err != nil {
+		t.Fatalf("PlanBatch: %v", err)
+	}
+	plans := slices.Clone(res.GetPlans())
+	slices.SortStableFunc(plans, func(x, y *actuatorv1.Plan) int { return strings.Compare(x.GetSnapshotId(), y.GetSnapshotId()) })
+	return plans
+}
+
+// prove asks for plans and has the core prove each.
+func (b *bundle) prove(t *testing.T, batch []actuation.Snapshot, hint string) (decided int) {
+	t.Helper()
+	res := &actuatorv1.PlanBatchResponse{Plans: b.ask(t, wire.PlanBatchRequest(batch))}
+	plans := map[string]actuation.Plan{}
+	for _, p := range wire.Plans(res) {
+		if _, twice := plans[p.SnapshotID]; twice {
+			t.Errorf("snapshot %s was answered twice", p.SnapshotID)
+		}
+		plans[p.SnapshotID] = p
+	}
+	for _, s := range batch {
+		p, answered := plans[s.ID]
+		if !answered {
+			t.Errorf("snapshot %s was not answered", s.ID)
+			continue
+		}
+		err := actuation.Validate(b.manifest, s, p)
+		if r := actuation.RejectionOf(err); r != nil {
+			t.Errorf("%v%s\nsnapshot: %s\nplan: %s", r, hint, show(s), show(p))
+		}
+		if err == nil {
+			decided++
+		}
+	}
+	return decided
+}
+
+func show(v any) string {
+	raw, _ := json.Marshal(v)
+	return string(raw)
+}
+
+func (b *bundle) plansHold(t *testing.T) {
+	batch := b.batch(today)
+	if b.prove(t, batch, "") == 0 {
+		t.Errorf("none of %d snapshots was decided; if it needs settings or facts of its own, give some with sdktest.Snapshots", len(batch))
+	}
+	if empty := b.ask(t, &actuatorv1.PlanBatchRequest{}); len(empty) != 0 {
+		t.Errorf("an empty batch was answered with %d plans", len(empty))
+	}
+}
+
+// readsNoClock moves the present far away: an actuator that asks the system
+// for the time then grants what has expired or expires in the past.
+func (b *bundle) readsNoClock(t *testing.T) {
+	for _, at := range []time.Time{today.AddDate(-25, 0, 0), today.AddDate(60, 0, 0)} {
+		b.prove(t, corpus(b.manifest.DecisionKinds, at), "\nthe snapshot's time is "+at.Format(time.RFC3339)+": does the actuator read a clock instead of Snapshot.At?")
+	}
+}
+
+func (b *bundle) deterministic(t *testing.T) {
+	batch := b.batch(today)
+	want := b.ask(t, wire.PlanBatchRequest(batch))
+	mustEqual(t, "asked again", want, b.ask(t, wire.PlanBatchRequest(batch)))
+
+	slices.Reverse(batch)
+	mustEqual(t, "asked in another order", want, b.ask(t, wire.PlanBatchRequest(batch)))
+
+	var single []*actuatorv1.Plan
+	for _, s := range batch {
+		single = append(single, b.ask(t, wire.PlanBatchRequest([]actuation.Snapshot{s}))...)
+	}
+	slices.SortStableFunc(single, func(x, y *actuatorv1.Plan) int { return strings.Compare(x.GetSnapshotId(), y.GetSnapshotId()) })
+	mustEqual(t, "asked one by one", want, single)
+
+	fresh := &bundle{suite: b.suite, client: direct{sdk.NewServer(b.factory())}, manifest: b.manifest}
+	mustEqual(t, "asked of a fresh one in this process", want, fresh.ask(t, wire.PlanBatchRequest(batch)))
+}
+
+func mustEqual(t *testing.T, how string, want, got []*actuatorv1.Plan) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("%s, it gave %d plans instead of %d", how, len(got), len(want))
+	}
+	for i := range want {
+		if !proto.Equal(want[i], got[i]) {
+			t.Errorf("%s, the plan for %s differs:\n%v\n%v", how, want[i].GetSnapshotId(), want[i], got[i])
+		}
+	}
+}
+
+func (b *bundle) tolerant(t *testing.T) {
+	batch := b.batch(today)
+	want := b.ask(t, wire.PlanBatchRequest(batch))
+	req := wire.PlanBatchRequest(batch)
+	unknown := protowire.AppendString(protowire.AppendTag(nil, 9999, protowire.BytesType), "from a newer host")
+	req.ProtoReflect().SetUnknown(unknown)
+	for _, s := range req.GetSnapshots() {
+		s.ProtoReflect().SetUnknown(unknown)
+		s.GetWallet().ProtoReflect().SetUnknown(unknown)
+		for _, l := range s.GetLots() {
+			l.ProtoReflect().SetUnknown(unknown)
+		}
+		s.SettingsJson = withMember(t, s.GetSettingsJson())
+		s.FactsJson = withMember(t, s.GetFactsJson())
+	}
+	mustEqual(t, "given unknown fields and members", want, b.ask(t, req))
+}
+
+// withMember adds a member that nobody knows to a JSON object.
+func withMember(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	members := map[string]json.RawMessage{}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &members); err != nil {
+			t.Fatalf("a snapshot's settings or facts are not a JSON object: %s", raw)
+		}
+	}
+	members["zz_from_a_newer_host"] = json.RawMessage(`{"deep":[1,2,{"a":null}]}`)
+	out, _ := json.Marshal(members)
+	return out
+}
+
+// survives sends what no host sends; each is answered, one way or the other,
+// and sound snapshots are answered as before.
+func (b *bundle) survives(t *testing.T) {
+	sound := corpus(b.manifest.DecisionKinds, today)[:1]
+	want := b.ask(t, wire.PlanBatchRequest(sound))
+	for name, spoil := range map[string]func(*actuatorv1.Snapshot){
+		"no facts at all": func(s *actuatorv1.Snapshot) {
+			id, kind := s.GetId(), s.GetKind()
+			proto.Reset(s)
+			s.Id, s.Kind = id, kind
+		},
+		"broken JSON":      func(s *actuatorv1.Snapshot) { s.SettingsJson, s.FactsJson = []byte(`{"a":`), []byte(`{`) },
+		"other JSON types": func(s *actuatorv1.Snapshot) { s.SettingsJson, s.FactsJson = []byte(`[1]`), []byte(`"x"`) },
+		"negative amounts": func(s *actuatorv1.Snapshot) { s.AmountMinor, s.GetWallet().ActualMinor = -1<<63, -1<<63 },
+		"extreme amounts":  func(s *actuatorv1.Snapshot) { s.AmountMinor, s.GetWallet().ActualMinor = 1<<63-1, 1<<63-1 },
+		"no wallet, no at": func(s *actuatorv1.Snapshot) { s.Wallet, s.At = nil, nil },
+		"strange currency": func(s *actuatorv1.Snapshot) { s.Currency = "" },
+		"ten thousand lots": func(s *actuatorv1.Snapshot) {
+			s.Lots = slices.Repeat([]*actuatorv1.Lot{{GrantId: "g", RemainingMinor: 1}}, 10_000)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := wire.PlanBatchRequest(sound)
+			spoil(req.GetSnapshots()[0])
+			if got := b.ask(t, req); len(got) != 1 || got[0].GetSnapshotId() != sound[0].ID {
+				t.Errorf("got %d answers: %v", len(got), got)
+			}
+			mustEqual(t, "asked after it", want, b.ask(t, wire.PlanBatchRequest(sound)))
+		})
+	}
+}
+
+func (b *bundle) typedErrors(t *testing.T) {
+	batch := corpus(b.manifest.DecisionKinds, today)[:1]
+	foreign := batch[0]
+	foreign.ID, foreign.Kind = "zz", "not_a_kind"
+	plans := wire.Plans(&actuatorv1.PlanBatchResponse{Plans: b.ask(t, wire.PlanBatchRequest(append(batch, foreign)))})
+	if len(plans) != 2 || plans[1].Failure == nil || plans[1].Failure.Code != sdk.CodeUnsupportedKind || plans[1].Failure.Field != "kind" {
+		t.Fatalf("an undeclared decision kind must be answered with error %s at field kind, got %+v", sdk.CodeUnsupportedKind, plans)
+	}
+	if plans[0].Failure != nil && plans[0].Failure.Code == sdk.CodeUnsupportedKind {
+		t.Errorf("the other snapshot suffered: %v", plans[0].Failure)
+	}
+	_, err := b.client.Execute(t.Context(), &actuatorv1.ExecuteRequest{Kind: "not_a_kind", IdempotencyKey: "1"})
+	if f := wire.Failure(err); f == nil || f.Code != sdk.CodeUnsupportedKind || f.Retryable || status.Code(err) != codes.Unimplemented {
+		t.Errorf("an undeclared command kind must be answered with error %s, got %v", sdk.CodeUnsupportedKind, err)
+	}
+}
+
+func (b *bundle) deadlines(t *testing.T) {
+	batch := corpus(b.manifest.DecisionKinds, today)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.client.PlanBatch(gone, wire.PlanBatchRequest(batch)); status.Code(err) != codes.Canceled {
+		t.Errorf("a cancelled call answered %v", err)
+	}
+	past, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	if _, err := b.client.PlanBatch(past, wire.PlanBatchRequest(batch)); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a call past its deadline answered %v", err)
+	}
+	within, cancel := context.WithTimeout(t.Context(), b.manifest.TimeLimit)
+	defer cancel()
+	if _, err := b.client.PlanBatch(within, wire.PlanBatchRequest(batch[:min(64, len(batch))])); err != nil {
+		t.Errorf("64 snapshots within its own time limit of %v: %v", b.manifest.TimeLimit, err)
+	}
+	b.stopsInTheMiddle(t, batch)
+}
+
+// stopsInTheMiddle ends a call while a large batch is being planned.
+func (b *bundle) stopsInTheMiddle(t *testing.T, batch []actuation.Snapshot) {
+	t.Helper()
+	req := wire.PlanBatchRequest(slices.Repeat(batch, 50))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.client.PlanBatch(ctx, req)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if c := status.Code(err); c != codes.OK && c != codes.DeadlineExceeded {
+			t.Errorf("a call that ran out of time answered %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("a call that ran out of time did not return")
+	}
+}
+
+func (b *bundle) concurrent(t *testing.T) {
+	req := wire.PlanBatchRequest(b.batch(today))
+	want := b.ask(t, req)
+	answers := make([][]*actuatorv1.Plan, 8)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			for range 5 {
+				res, err := b.client.PlanBatch(t.Context(), req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answers[i] = res.GetPlans()
+			}
+		})
+	}
+	wg.Wait()
+	for _, got := range answers {
+		got = slices.Clone(got)
+		slices.SortStableFunc(got, func(x, y *actuatorv1.Plan) int { return strings.Compare(x.GetSnapshotId(), y.GetSnapshotId()) })
+		mustEqual(t, "asked by eight at once", want, got)
+	}
+}
+
+func (b *bundle) executesOnce(t *testing.T) {
+	if len(b.manifest.CommandKinds) > 0 && len(b.commands) == 0 {
+		t.Fatal("it declares command kinds: give commands with sdktest.Commands")
+	}
+	for _, c := range b.commands {
+		req := wire.ExecuteRequest(actuation.Command{
+			IdempotencyKey: c.IdempotencyKey, Kind: c.Kind, PartnerID: c.PartnerID, MerchantID: c.MerchantID, CommittedAt: c.CommittedAt,
+			Attempt: 1, Payload: c.Payload, Settings: c.Settings,
+		})
+		first, err := b.client.Execute(t.Context(), req)
+		if err != nil {
+			t.Fatalf("command %s: %v", c.IdempotencyKey, err)
+		}
+		req.Attempt = 2
+		second, err := b.client.Execute(t.Context(), req)
+		if err != nil || !proto.Equal(first, second) {
+			t.Errorf("command %s, repeated, answered %v (%v) instead of %v", c.IdempotencyKey, second, err, first)
+		}
+	}
+}
