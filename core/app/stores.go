@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
@@ -16,4 +17,5 @@ type Stores struct {
 	Ledger      ledger.Store
 	Offers      offers.Store
 	Decisions   decision.Store
+	Checkout    checkout.Store
 }

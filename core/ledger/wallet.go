@@ -106,6 +106,23 @@ type Change struct {
 // Begin starts a change of w.
 func Begin(w Wallet) *Change { return &Change{Wallet: w} }
 
+// Lots are the lots as they are after c, where before lists them as they were.
+func (c *Change) Lots(before []Grant) []Grant {
+	out := make([]Grant, 0, len(before)+len(c.Issued))
+	for _, g := range before {
+		if after, ok := find(c.Grants, g.ID); ok {
+			g = after
+		}
+		out = append(out, g)
+	}
+	for _, g := range c.Grants { // a lot that comes back to life was not listed
+		if _, ok := find(before, g.ID); !ok {
+			out = append(out, g)
+		}
+	}
+	return append(out, c.Issued...)
+}
+
 // Deposit credits amount of actual money from a top-up and opens the gate of
 // the first top-up.
 func (c *Change) Deposit(head Head, amountMinor int64) error {

@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+const lotColumns = `g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at,
+	g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at`
+
+// lotRow scans lotColumns, also where an outer join gave none.
+type lotRow struct {
+	ID, Source, State, Currency, BudgetID, FundedBy, OriginID *string
+	AmountMinor, RemainingMinor                               *int64
+	ExpiresAt, CreatedAt, ReleasedAt                          *time.Time
+}
+
+func (r *lotRow) dest() []any {
+	return []any{
+		&r.ID, &r.Source, &r.State, &r.AmountMinor, &r.RemainingMinor, &r.Currency, &r.ExpiresAt,
+		&r.BudgetID, &r.FundedBy, &r.OriginID, &r.CreatedAt, &r.ReleasedAt,
+	}
+}
+
+// grant is the row as a lot; only where ID is not nil.
+func (r *lotRow) grant(t tenancy.Tenant, customerID string) ledger.Grant {
+	return ledger.Grant{
+		ID: *r.ID, Tenant: t, CustomerID: customerID, Source: ledger.Source(*r.Source), State: ledger.GrantState(*r.State),
+		AmountMinor: *r.AmountMinor, RemainingMinor: *r.RemainingMinor, Currency: *r.Currency, ExpiresAt: r.ExpiresAt,
+		BudgetID: text(r.BudgetID), FundedBy: text(r.FundedBy), OriginID: text(r.OriginID),
+		CreatedAt: *r.CreatedAt, ReleasedAt: r.ReleasedAt,
+	}
+}
+
+func scanLot(t tenancy.Tenant, customerID string) func(pgx.CollectableRow) (ledger.Grant, error) {
+	return func(r pgx.CollectableRow) (ledger.Grant, error) {
+		var row lotRow
+		if err := r.Scan(row.dest()...); err != nil {
+			return ledger.Grant{}, err
+		}
+		return row.grant(t, customerID), nil
+	}
+}
+
+// Grant implements ledger.Grants.
+func (s *Store) Grant(ctx context.Context, t tenancy.Tenant, id string) (ledger.Grant, error) {
+	g, err := pg.OneFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.Grant, error) {
+		var row lotRow
+		var customerID string
+		if err := r.Scan(append(row.dest(), &customerID)...); err != nil {
+			return ledger.Grant{}, err
+		}
+		return row.grant(t, customerID), nil
+	}, `SELECT `+lotColumns+`, g.customer_id FROM grants g WHERE g.tenant_no = $1 AND g.grant_id = $2`, t.No, id)
+	return g, notFound(err, "grant")
+}
+
+// GrantsOf implements ledger.Grants.
+func (s *Store) GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f ledger.GrantFilter) ([]ledger.Grant, error) {
+	return pg.ManyFunc(ctx, s.q, scanLot(t, customerID), `SELECT `+lotColumns+` FROM grants g
+		WHERE g.tenant_no = $1 AND g.customer_id = $2 AND ($3::text = '' OR g.state = $3) AND ($4::text = '' OR g.source = $4)
+		  AND ($5::text = '' OR g.grant_id < $5)
+		ORDER BY g.grant_id DESC LIMIT $6`,
+		t.No, customerID, string(f.State), string(f.Source), f.After, f.Limit)
+}
+
+// Lapsing implements ledger.Grants. It serves the sweep, which is the only
+// reader across tenants.
+func (s *Store) Lapsing(ctx context.Context, now time.Time, limit int) ([]ledger.Owner, error) {
+	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (o ledger.Owner, err error) {
+		o.Tenant, err = scanTenant(r, &o.CustomerID)
+		return o, err
+	}, `SELECT DISTINCT `+tenantColumns+`, g.customer_id FROM (
+			SELECT tenant_no, customer_id FROM grants
+			WHERE state IN ('LOCKED', 'RELEASED') AND expires_at <= $1 ORDER BY expires_at LIMIT $2) g
+		JOIN merchants m ON m.tenant_no = g.tenant_no`, now, limit)
+}
+
+const tenantColumns = `m.tenant_no, m.partner_id, m.merchant_id, m.live`
+
+// scanTenant scans tenantColumns and what follows them.
+func scanTenant(r pgx.CollectableRow, extra ...any) (tenancy.Tenant, error) {
+	var t tenancy.Tenant
+	var live bool
+	err := r.Scan(append([]any{&t.No, &t.PartnerID, &t.MerchantID, &live}, extra...)...)
+	if t.Mode = tenancy.Sandbox; live {
+		t.Mode = tenancy.Production
+	}
+	return t, err
+}
+
+func (s *Store) insertLots(ctx context.Context, lots []ledger.Grant) error {
+	for _, g := range lots {
+		_, err := s.q.Exec(ctx, `INSERT INTO grants (grant_id, tenant_no, customer_id, source, state, amount_minor,
+				remaining_minor, currency, expires_at, budget_id, funded_by, origin_id, created_at, released_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, 'merchant'), $12, $13, $14)`,
+			g.ID, g.Tenant.No, g.CustomerID, string(g.Source), string(g.State), g.AmountMinor, g.RemainingMinor,
+			g.Currency, g.ExpiresAt, null(g.BudgetID), null(g.FundedBy), null(g.OriginID), g.CreatedAt, g.ReleasedAt)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) updateLots(ctx context.Context, lots []ledger.Grant) error {
+	if len(lots) == 0 {
+		return nil
+	}
+	var ids, states []string
+	var remaining []int64
+	var expires, released []*time.Time
+	for _, g := range lots {
+		ids, states, remaining = append(ids, g.ID), append(states, string(g.State)), append(remaining, g.RemainingMinor)
+		expires, released = append(expires, g.ExpiresAt), append(released, g.ReleasedAt)
+	}
+	n, err := s.q.Exec(ctx, `UPDATE grants g SET state = x.state, remaining_minor = x.remaining, expires_at = x.expires, released_at = x.released
+		FROM unnest($2::text[], $3::text[], $4::int8[], $5::timestamptz[], $6::timestamptz[]) x(id, state, remaining, expires, released)
+		WHERE g.tenant_no = $1 AND g.grant_id = x.id`, lots[0].Tenant.No, ids, states, remaining, expires, released)
+	if err == nil && n != int64(len(lots)) {
+		return fault.NotFound("grant")
+	}
+	return err
+}

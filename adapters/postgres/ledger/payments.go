@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+const paymentColumns = `payment_id, customer_id, session_id, transaction_id, status, amount_minor, debited_actual_minor,
+	refunded_minor, currency, credential_type, grant_ids, grant_minors, entry_id, brand_id, branch_id, terminal_id, cashier_id,
+	decision, failure_code, code_hash, code_attempts, code_expires_at, created_at, captured_at`
+
+// paymentRow scans paymentColumns, also where an outer join gave none.
+type paymentRow struct {
+	ID, CustomerID, SessionID, TransactionID, Status, Currency, CredentialType *string
+	EntryID, BrandID, BranchID, TerminalID, CashierID, FailureCode             *string
+	AmountMinor, ActualMinor, RefundedMinor                                    *int64
+	GrantIDs                                                                   []string
+	GrantMinors                                                                []int64
+	Decision                                                                   json.RawMessage
+	CodeHash                                                                   []byte
+	CodeAttempts                                                               *int16
+	CodeExpiresAt, CreatedAt, CapturedAt                                       *time.Time
+}
+
+func (r *paymentRow) dest() []any {
+	return []any{
+		&r.ID, &r.CustomerID, &r.SessionID, &r.TransactionID, &r.Status, &r.AmountMinor, &r.ActualMinor,
+		&r.RefundedMinor, &r.Currency, &r.CredentialType, &r.GrantIDs, &r.GrantMinors, &r.EntryID, &r.BrandID, &r.BranchID,
+		&r.TerminalID, &r.CashierID, &r.Decision, &r.FailureCode, &r.CodeHash, &r.CodeAttempts, &r.CodeExpiresAt,
+		&r.CreatedAt, &r.CapturedAt,
+	}
+}
+
+// payment is the row as a payment; only where ID is not nil.
+func (r *paymentRow) payment(t tenancy.Tenant) ledger.Payment {
+	p := ledger.Payment{
+		ID: *r.ID, Tenant: t, CustomerID: *r.CustomerID, SessionID: text(r.SessionID), TransactionID: text(r.TransactionID),
+		Status: ledger.PaymentStatus(*r.Status), AmountMinor: *r.AmountMinor, RefundedMinor: *r.RefundedMinor,
+		Currency: *r.Currency, CredentialType: *r.CredentialType, EntryID: text(r.EntryID),
+		Place:     tenancy.Place{BrandID: text(r.BrandID), BranchID: text(r.BranchID), TerminalID: text(r.TerminalID)},
+		CashierID: text(r.CashierID), Decision: r.Decision, FailureCode: text(r.FailureCode),
+		CreatedAt: *r.CreatedAt, CapturedAt: r.CapturedAt,
+	}
+	p.Debit.ActualMinor = *r.ActualMinor
+	for i, id := range r.GrantIDs {
+		p.Debit.Sources = append(p.Debit.Sources, ledger.PromoSource{GrantID: id, AmountMinor: r.GrantMinors[i]})
+	}
+	if r.CodeHash != nil {
+		p.Code = &ledger.Code{Hash: r.CodeHash, Attempts: int(*r.CodeAttempts), ExpiresAt: *r.CodeExpiresAt}
+	}
+	return p
+}
+
+func scanPayment(t tenancy.Tenant) func(pgx.CollectableRow) (ledger.Payment, error) {
+	return func(r pgx.CollectableRow) (ledger.Payment, error) {
+		var row paymentRow
+		if err := r.Scan(row.dest()...); err != nil {
+			return ledger.Payment{}, err
+		}
+		return row.payment(t), nil
+	}
+}
+
+// Payment implements ledger.Payments.
+func (s *Store) Payment(ctx context.Context, t tenancy.Tenant, id string) (ledger.Payment, error) {
+	p, err := pg.OneFunc(ctx, s.q, scanPayment(t), `SELECT `+paymentColumns+` FROM payments
+		WHERE tenant_no = $1 AND payment_id = $2`, t.No, id)
+	return p, notFound(err, "payment")
+}
+
+// InsertPayment implements ledger.Payments.
+func (s *Store) InsertPayment(ctx context.Context, p ledger.Payment) error {
+	_, err := s.q.Exec(ctx, `INSERT INTO payments (payment_id, tenant_no, customer_id, session_id, status, amount_minor, currency,
+			credential_type, brand_id, branch_id, terminal_id, cashier_id, code_hash, code_attempts, code_expires_at, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		p.ID, p.Tenant.No, p.CustomerID, null(p.SessionID), string(p.Status), p.AmountMinor, p.Currency, p.CredentialType,
+		null(p.BrandID), null(p.BranchID), null(p.TerminalID), null(p.CashierID),
+		p.Code.Hash, int16(p.Code.Attempts), p.Code.ExpiresAt, p.CreatedAt)
+	return err
+}
+
+// TakeAttempt implements ledger.Payments.
+func (s *Store) TakeAttempt(ctx context.Context, t tenancy.Tenant, id string) (left int, ok bool, err error) {
+	used, err := pg.Maybe[int16](ctx, s.q, `UPDATE payments SET code_attempts = code_attempts + 1
+		WHERE tenant_no = $1 AND payment_id = $2 AND status = 'requires_capture' AND code_attempts < $3
+		RETURNING code_attempts`, t.No, id, ledger.MaxCodeAttempts)
+	if err != nil || used == nil {
+		return 0, false, err
+	}
+	return ledger.MaxCodeAttempts - int(*used), true, nil
+}
+
+// ReturnAttempt implements ledger.Payments.
+func (s *Store) ReturnAttempt(ctx context.Context, t tenancy.Tenant, id string) error {
+	_, err := s.q.Exec(ctx, `UPDATE payments SET code_attempts = code_attempts - 1
+		WHERE tenant_no = $1 AND payment_id = $2 AND code_attempts > 0`, t.No, id)
+	return err
+}
+
+// FailPayment implements ledger.Payments.
+func (s *Store) FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error) {
+	n, err := s.q.Exec(ctx, `UPDATE payments SET status = 'failed', failure_code = $3
+		WHERE tenant_no = $1 AND payment_id = $2 AND status = 'requires_capture'`, t.No, id, code)
+	return n == 1, err
+}
+
+// PaymentsOfSession implements ledger.Payments.
+func (s *Store) PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]ledger.Payment, error) {
+	return pg.ManyFunc(ctx, s.q, scanPayment(t), `SELECT `+paymentColumns+` FROM payments
+		WHERE tenant_no = $1 AND session_id = $2 AND status NOT IN ('requires_capture', 'failed')
+		ORDER BY payment_id`, t.No, sessionID)
+}
+
+// SetTransaction implements ledger.Payments.
+func (s *Store) SetTransaction(ctx context.Context, t tenancy.Tenant, transactionID string, paymentIDs []string) error {
+	n, err := s.q.Exec(ctx, `UPDATE payments SET transaction_id = $2
+		WHERE tenant_no = $1 AND payment_id = ANY($3::text[]) AND (transaction_id IS NULL OR transaction_id = $2)`,
+		t.No, transactionID, paymentIDs)
+	if err == nil && n != int64(len(paymentIDs)) {
+		return fault.Field(fault.CodeStateConflict, "payment_id", "one_transaction",
+			"a payment belongs to another transaction already")
+	}
+	return err
+}

@@ -1,0 +1,67 @@
+package grants
+
+import (
+	"context"
+
+	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/ids"
+	"github.com/feddi/feddi/core/ledger"
+)
+
+// ClawBackInput names the lot to take back.
+type ClawBackInput struct {
+	GrantID string
+	Reason  string // for the record; may be empty
+}
+
+// ClawedBack is a lot taken back.
+type ClawedBack struct {
+	Grant         ledger.Grant
+	ReturnedMinor int64 // what was left of it and went back to its budget
+	EntryID       string
+	Balance       ledger.Balance
+	Reason        string
+}
+
+// ClawBack takes a LOCKED or RELEASED lot back, by operator authority. What is
+// left returns to the budget it came from; what was spent stays spent and
+// actual money is never touched (rule 36).
+// Errors: OPERATOR_REQUIRED, NOT_FOUND, GRANT_NOT_CLAWBACKABLE.
+func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput) (ClawedBack, error) {
+	if !call.Actor.Operator {
+		return ClawedBack{}, fault.New(fault.CodeOperatorRequired, "clawing back a grant needs an API key with operator authority")
+	}
+	now := s.Clock.Now()
+	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (ClawedBack, error) {
+		t := call.Tenant
+		g, err := st.Ledger.Grant(ctx, t, in.GrantID)
+		if err != nil {
+			return ClawedBack{}, err
+		}
+		book, err := st.Ledger.Book(ctx, t, g.CustomerID)
+		if err != nil {
+			return ClawedBack{}, err
+		}
+		// Read again under the wallet's lock: a payment may have spent it since.
+		if g, err = st.Ledger.Grant(ctx, t, in.GrantID); err != nil {
+			return ClawedBack{}, err
+		}
+		c := ledger.Begin(book.Wallet)
+		head := ledger.Head{ID: s.IDs.Make(ids.Entry), Kind: ledger.EntryClawback, RefID: g.ID, At: now}
+		if err := c.ClawBack(head, g); err != nil {
+			return ClawedBack{}, err
+		}
+		if _, err := st.Ledger.Apply(ctx, c); err != nil {
+			return ClawedBack{}, err
+		}
+		after := c.Grants[0]
+		if err := st.Events.Append(ctx, after.Event(s.IDs.Make(ids.Event), now, g.RemainingMinor)); err != nil {
+			return ClawedBack{}, err
+		}
+		b, err := st.Ledger.Balance(ctx, t, g.CustomerID)
+		return ClawedBack{
+			Grant: after, ReturnedMinor: g.RemainingMinor, EntryID: head.ID, Balance: b.At(now), Reason: in.Reason,
+		}, err
+	})
+}
