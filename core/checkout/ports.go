@@ -2,15 +2,30 @@ package checkout
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Store keeps sessions, baskets and transactions. Every method is bounded by
-// the tenant.
+// the tenant, but for the two that background work claims with.
 type Store interface {
+	Sessions
+	Transactions
+	Rulings
+}
+
+// Sessions keeps sessions and their baskets.
+type Sessions interface {
 	// Session reads one session. Errors: NOT_FOUND.
 	Session(ctx context.Context, t tenancy.Tenant, id string) (Session, error)
+	// Lock is Session, held until the transaction ends: nobody else changes it
+	// meanwhile. Only inside UnitOfWork.Do, and never across a call to another
+	// process. It is the first lock that a transaction takes after the
+	// idempotency record. Errors: NOT_FOUND.
+	Lock(ctx context.Context, t tenancy.Tenant, id string) (Session, error)
 	// Insert writes a new session with Version 1.
 	Insert(ctx context.Context, s Session) error
 	// Save writes s where its stored version is still s.Version, and returns it
@@ -19,6 +34,71 @@ type Store interface {
 	Save(ctx context.Context, s Session) (Session, error)
 	// Basket reads a revision; 0 means the latest. Errors: NOT_FOUND.
 	Basket(ctx context.Context, t tenancy.Tenant, sessionID string, revision int64) (Basket, error)
-	// AddBasket writes the next revision.
+	// AddBasket writes the next revision. Errors: REVISION_CONFLICT where that
+	// revision is there already.
 	AddBasket(ctx context.Context, t tenancy.Tenant, b Basket) error
+	// ClaimExpired locks the open session that has been over longest at now,
+	// until the transaction ends, passing by those that others hold and those up
+	// to and including after; nil where there is none.
+	ClaimExpired(ctx context.Context, now time.Time, after Due) (*Session, error)
+}
+
+// Due orders sessions by when they are over. The zero value is before all.
+type Due struct {
+	ExpiresAt time.Time
+	SessionID string
+}
+
+// Filter narrows a list of transactions; zero members do not.
+type Filter struct {
+	// IncludeUnidentified lists sales nobody identified in, too (rule 57).
+	IncludeUnidentified                         bool
+	BranchID, TerminalID, CustomerID, SessionID string
+	CreatedFrom, CreatedBefore                  *time.Time
+	// After is the last transaction of the page before; the zero value for the first.
+	After Position
+	Limit int
+}
+
+// Position is a place in a list of transactions, latest first. Sales made
+// later stand before it, so that a list is stable while it is paged.
+type Position struct {
+	CreatedAt     time.Time
+	TransactionID string
+}
+
+// ErrRecorded says that the sale has a transaction already: its session was
+// closed, or one of its payments belongs to another transaction.
+var ErrRecorded = errors.New("checkout: the sale is recorded already")
+
+// Transactions keeps the immutable records.
+type Transactions interface {
+	// Record writes t, gives it the next receipt number of its branch and
+	// returns it. Errors: ErrRecorded; the surrounding transaction is then void.
+	Record(ctx context.Context, t Transaction) (Transaction, error)
+	// Transaction reads one with its rulings. Errors: NOT_FOUND.
+	Transaction(ctx context.Context, t tenancy.Tenant, id string) (Transaction, error)
+	// TransactionOfPayment is the id of the transaction that a payment belongs
+	// to; empty where there is none yet.
+	TransactionOfPayment(ctx context.Context, t tenancy.Tenant, paymentID string) (string, error)
+	// Transactions lists, latest first, without lines and offers.
+	Transactions(ctx context.Context, t tenancy.Tenant, f Filter) ([]Transaction, error)
+}
+
+// ErrDecided says that somebody else took the decision meanwhile.
+var ErrDecided = errors.New("checkout: the ruling is decided already")
+
+// Rulings keeps what is decided about sales.
+type Rulings interface {
+	// AddRulings writes new ones, pending (due at once) or decided.
+	AddRulings(ctx context.Context, rulings ...Ruling) error
+	// Decide writes the outcome of a pending one. Errors: ErrDecided.
+	Decide(ctx context.Context, r Ruling) error
+	// Ruling reads the one of kind about a transaction. Errors: NOT_FOUND.
+	Ruling(ctx context.Context, t tenancy.Tenant, transactionID string, kind actuation.Kind) (Ruling, error)
+	// ClaimPending leases up to limit pending ones that are due at now, so that
+	// no other worker has them for a while: lease at first, twice as long with
+	// every attempt, at most longest. One that is not decided meanwhile is due
+	// again when its lease ends.
+	ClaimPending(ctx context.Context, now time.Time, lease, longest time.Duration, limit int) ([]Ruling, error)
 }
