@@ -82,7 +82,8 @@ type Store interface {
 	BySession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Decision, error)
 	// MarkTaken turns the session's counterfactual of an offer from shown into
 	// outcome (taken, released, not_taken). An empty offerID means every offer
-	// of the session that is still shown: what the end of a session settles.
+	// of the session that is still shown: what the end of a session settles. The
+	// decisions that proposed it follow: taken, proposed again, or declined.
 	MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offerID, outcome string) error
 	// Counterfactuals lists what was evaluated in a session, oldest first.
 	Counterfactuals(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Counterfactual, error)

@@ -82,17 +82,20 @@ type Applications interface {
 	// state from. Errors: STATE_CONFLICT.
 	SaveApplication(ctx context.Context, a Application, from ApplicationState) error
 	// Applications lists those of a session in the order they were applied,
-	// released ones included. In a transaction it locks them.
+	// released ones included. Every change of them goes with a save of the
+	// session, whose version guards them.
 	Applications(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Application, error)
-	// SeenVersion is the version of an offer that the session was shown last; 0 where it was not.
-	SeenVersion(ctx context.Context, t tenancy.Tenant, sessionID, offerID string) (int64, error)
+	// Seen is the version of an offer that the session was shown last, and the
+	// trace that showed it; 0 where none did.
+	Seen(ctx context.Context, t tenancy.Tenant, sessionID, offerID string) (version int64, traceID string, err error)
 	// Uses reads the counters of offers, for an empty or given customer, on a
 	// day of the merchant's zone; offers never taken are left out.
 	Uses(ctx context.Context, t tenancy.Tenant, offerIDs []string, customerID, day string) ([]Use, error)
 	// Take counts one more application of an offer against each of its limits.
-	// It returns the name of the limit that is reached (per_customer, total,
-	// per_day, per_customer_per_day) and counts nothing then, or "". Of any
-	// number of concurrent takers no more than the limit succeed.
+	// It returns the name of the limit that was reached before (per_customer,
+	// total, per_day, per_customer_per_day), and the caller must undo its
+	// transaction then; or "". Of any number of concurrent takers no more than
+	// the limit succeed.
 	Take(ctx context.Context, t tenancy.Tenant, offerID string, l Limits, customerID, day string) (reached string, err error)
 	// GiveBack undoes Take.
 	GiveBack(ctx context.Context, t tenancy.Tenant, offerID string, l Limits, customerID, day string) error
@@ -124,9 +127,8 @@ type Budgets interface {
 	// MoveBudget carries out m and returns the budget before and after. A
 	// commitment that the cap or the window does not allow changes nothing and
 	// gives BUDGET_EXHAUSTED. Of any number of concurrent movers the cap holds.
+	// after.LowTold is set by the first move that leaves the budget low.
 	MoveBudget(ctx context.Context, t tenancy.Tenant, m Move) (before, after Budget, err error)
-	// MarkLow notes that budget.low was told; false where it was before.
-	MarkLow(ctx context.Context, t tenancy.Tenant, budgetID string) (bool, error)
 	// Movements pages the movements of a budget, latest first, older than
 	// position before (0 for the latest).
 	Movements(ctx context.Context, t tenancy.Tenant, budgetID string, before int64, limit int) ([]Movement, error)

@@ -1,0 +1,143 @@
+package offers
+
+import (
+	"slices"
+	"strings"
+)
+
+// Catalogue is an immutable snapshot of a merchant's active offers, compiled
+// and indexed by SKU and category. Offers without either are in a list of
+// their own, the only part that every basket scans. Safe for concurrent use;
+// a change makes a new one, which shares what did not change.
+type Catalogue struct {
+	version    int64
+	offers     []*compiled // by id
+	postings   []int32     // positions in offers, by key
+	bySKU      map[string]span
+	byCategory map[string]span
+	unindexed  []int32
+	rules      RuleCompiler
+}
+
+// span is a part of the postings.
+type span struct{ start, n int32 }
+
+// NewCatalogue builds a snapshot of the active ones among offers. Rules that
+// do not compile make their offer withheld, never the catalogue fail.
+func NewCatalogue(version int64, all []Offer, rules RuleCompiler) *Catalogue {
+	empty := &Catalogue{rules: rules}
+	return empty.With(version, all)
+}
+
+// With returns the catalogue as it is after changed: active offers are added
+// or replaced, others taken out.
+func (c *Catalogue) With(version int64, changed []Offer) *Catalogue {
+	gone := make(map[string]bool, len(changed))
+	for i := range changed {
+		gone[changed[i].ID] = true
+	}
+	next := &Catalogue{version: version, rules: c.rules}
+	build := newCompiler(c.rules)
+	for _, k := range c.offers {
+		if !gone[k.id] {
+			next.offers = append(next.offers, k)
+		}
+	}
+	for i := range changed {
+		o := &changed[i]
+		if o.Status == Active {
+			next.offers = append(next.offers, build.offer(o))
+		}
+	}
+	slices.SortFunc(next.offers, func(a, b *compiled) int { return strings.Compare(a.id, b.id) })
+	next.index()
+	return next
+}
+
+// index fills the postings: it counts, lays out, and fills.
+func (c *Catalogue) index() {
+	skus, categories := map[string]span{}, map[string]span{}
+	total := int32(0)
+	count := func(m map[string]span, keys []string) {
+		for _, k := range keys {
+			s := m[k]
+			s.n++
+			m[k] = s
+			total++
+		}
+	}
+	for _, k := range c.offers {
+		count(skus, k.skus)
+		count(categories, k.categories)
+	}
+	c.postings = make([]int32, total)
+	next := int32(0)
+	layOut := func(m map[string]span) {
+		for k, s := range m {
+			m[k] = span{start: next}
+			next += s.n
+		}
+	}
+	layOut(skus)
+	layOut(categories)
+	fill := func(m map[string]span, keys []string, at int32) {
+		for _, k := range keys {
+			s := m[k]
+			c.postings[s.start+s.n] = at
+			s.n++
+			m[k] = s
+		}
+	}
+	for i, k := range c.offers {
+		fill(skus, k.skus, int32(i))
+		fill(categories, k.categories, int32(i))
+		if k.shape.is(wide) {
+			c.unindexed = append(c.unindexed, int32(i))
+		}
+	}
+	c.bySKU, c.byCategory = skus, categories
+}
+
+// Version is the tenant's catalogue version that this snapshot is as of.
+func (c *Catalogue) Version() int64 { return c.version }
+
+// Len is how many offers are active.
+func (c *Catalogue) Len() int { return len(c.offers) }
+
+// Unindexed is how many offers every basket scans; worth an alarm when it grows.
+func (c *Catalogue) Unindexed() int { return len(c.unindexed) }
+
+// Needs names the state that an evaluation of lines reads: the candidates that
+// count their uses, and the budgets behind candidates. Each sorted, each once.
+func (c *Catalogue) Needs(lines []Line) (counted, budgets []string) {
+	e := c.begin(&Facts{Lines: lines})
+	defer e.end()
+	e.collect()
+	for _, k := range e.candidates {
+		o := c.offers[k.offer]
+		if o.limits != nil && o.limits.counted() {
+			counted = append(counted, o.id)
+		}
+		if o.budget != "" {
+			budgets = append(budgets, o.budget)
+		}
+	}
+	slices.Sort(counted)
+	slices.Sort(budgets)
+	return counted, slices.Compact(budgets)
+}
+
+// Candidates names the offers that touch lines, and the basket-wide ones: a
+// catalogue of these alone gives the same feed. Sorted by id.
+func (c *Catalogue) Candidates(lines []Line) []Ref {
+	e := c.begin(&Facts{Lines: lines})
+	defer e.end()
+	e.collect()
+	refs := make([]Ref, 0, len(e.candidates))
+	for _, k := range e.candidates {
+		o := c.offers[k.offer]
+		refs = append(refs, Ref{OfferID: o.id, Version: o.version})
+	}
+	slices.SortFunc(refs, func(a, b Ref) int { return strings.Compare(a.OfferID, b.OfferID) })
+	return refs
+}

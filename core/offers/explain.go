@@ -1,0 +1,359 @@
+package offers
+
+import "time"
+
+// feed writes the cards and lays the feed out.
+func (e *evaluation) feed() Feed {
+	out := Feed{Offers: make([]Shown, len(e.fits)), Withheld: make([]Withheld, len(e.misses))}
+	first := len(e.cards.marks)
+	for i := range e.fits {
+		e.explainFit(&e.fits[i])
+	}
+	cut := e.cards.cut()
+	for i := range e.fits {
+		out.Offers[i] = e.shown(&e.fits[i], i+1)
+		out.Offers[i].Card = cut[first+i]
+	}
+	for i, m := range e.misses {
+		o := e.c.offers[m.offer]
+		out.Withheld[i] = Withheld{OfferID: o.id, Version: o.version, Title: o.title, Reason: m.reason, Worth: m.worth, Card: cut[m.card]}
+	}
+	return out
+}
+
+func (e *evaluation) shown(m *fit, rank int) Shown {
+	o := e.c.offers[m.offer]
+	s := Shown{
+		OfferID: o.id, Version: o.version, Kind: o.kind, Title: o.title, Description: o.description,
+		Value:      Worth{Type: o.vtype, AmountMinor: m.amount, PercentBP: o.percent, Points: m.points},
+		Redemption: methodNames[o.methods&3], Group: o.group, Rank: rank,
+	}
+	if m.held != none {
+		h := &e.f.Held[m.held]
+		s.Version, s.AppliesTo = h.Version, append([]Share{}, h.Lines...)
+	} else {
+		s.AppliesTo = e.shares(m)
+	}
+	if o.ends != noEnd {
+		at := time.UnixMicro(o.ends).UTC()
+		s.ExpiresAt = &at
+	}
+	return s
+}
+
+// explainFit writes the card of an offer that is shown.
+func (e *evaluation) explainFit(m *fit) {
+	o, c := e.c.offers[m.offer], &e.cards
+	k := c.open()
+	if m.held != none {
+		c.say("Applied in this session")
+		if m.amount > 0 {
+			c.say("; it is worth ")
+			c.money(m.amount, e.f.Currency)
+		}
+		c.say(".")
+	} else {
+		e.sayWorth(o, m)
+	}
+	k.rule, k.text = c.at(), o.text
+	k.facts = c.at()
+	c.say("{")
+	c.factText("currency", e.f.Currency)
+	c.fact("basket_total_minor", e.f.Total)
+	if m.held == none {
+		c.fact("matching_quantity", m.matchedQty)
+		c.fact("matching_minor", m.matchedNet)
+	}
+	c.fact("worth_minor", m.amount)
+	if m.points > 0 {
+		c.fact("points", m.points)
+	}
+	c.say("}")
+	k.to = c.at()
+}
+
+// sayWorth says in a sentence what the offer does here.
+func (e *evaluation) sayWorth(o *compiled, m *fit) {
+	c := &e.cards
+	switch o.vtype {
+	case ValuePoints:
+		c.say("Earns ")
+		c.number(m.points)
+		c.say(" points")
+	case ValueCashback:
+		c.say("Gives ")
+		c.money(m.amount, e.f.Currency)
+		c.say(" back as credit at close")
+	case ValueFreeItem:
+		c.say("Makes ")
+		c.number(min(o.freeQuantity, m.matchedQty))
+		c.say(" free, worth ")
+		c.money(m.amount, e.f.Currency)
+	default:
+		c.say("Takes ")
+		c.money(m.amount, e.f.Currency)
+		c.say(" off")
+	}
+	e.sayHow(o, m)
+	c.say(".")
+}
+
+// sayHow says what the value rests on.
+func (e *evaluation) sayHow(o *compiled, m *fit) {
+	c := &e.cards
+	if o.shape.is(whole) {
+		if o.percent > 0 {
+			c.say(": ")
+			c.percent(o.percent)
+			c.say(" of the basket")
+		}
+		return
+	}
+	c.say(": ")
+	switch {
+	case o.percent > 0:
+		c.percent(o.percent)
+		c.say(" of ")
+	case o.amount > 0 && o.per != PerBasket:
+		c.money(o.amount, e.f.Currency)
+		if o.per == PerUnit {
+			c.say(" for each of ")
+		} else {
+			c.say(" per line on ")
+		}
+	default:
+		c.say("on ")
+	}
+	l := &e.f.Lines[e.lines[m.from]]
+	c.number(l.Quantity)
+	c.say(" x ")
+	c.say(l.label())
+	if m.n > 1 {
+		c.say(" and ")
+		c.number(int64(m.n - 1))
+		c.say(" more lines")
+	}
+	if o.amount > 0 && m.amount == o.cap {
+		c.say(", the most it gives")
+	}
+}
+
+// miss files a candidate as withheld and writes its card.
+func (e *evaluation) miss(offer int32, r Reason, have, need, worth int64) {
+	o, c := e.c.offers[offer], &e.cards
+	k := c.open()
+	e.misses = append(e.misses, miss{offer: offer, card: int32(len(c.marks) - 1), reason: r, worth: worth})
+	e.sayMiss(o, r, have, need)
+	k.rule = c.at()
+	c.say(conditionOf(r))
+	k.facts = c.at()
+	c.say("{")
+	e.missFacts(o, r, have, need)
+	c.say("}")
+	k.to = c.at()
+}
+
+// outranked files a fit as withheld because a better one stands for its group.
+func (e *evaluation) outranked(m, best fit) {
+	e.miss(m.offer, Outranked, int64(best.offer), 0, m.amount)
+}
+
+// conditionOf is the machine form of the condition behind a reason.
+func conditionOf(r Reason) string {
+	switch r {
+	case OutOfWindow:
+		return "window.starts_at <= now && now < window.ends_at"
+	case CurrencyMismatch:
+		return "offer.currency == session.currency"
+	case NotIdentified:
+		return "customer.identified"
+	case CustomerStateMismatch:
+		return "customer.state in conditions.customer_states"
+	case NotNewCustomer:
+		return "customer.transactions == 0"
+	case SegmentMismatch:
+		return "customer.segments intersects targets.segments"
+	case TierMismatch:
+		return "customer.tier in targets.tiers"
+	case CustomerOptedOut:
+		return "!customer.opted_out"
+	case NoMatchingLines:
+		return "some line matches targets"
+	case ChannelMismatch:
+		return "session.channel in conditions.channels"
+	case BranchMismatch:
+		return "session.branch_id in conditions.branch_ids"
+	case OutsideDays:
+		return "local.day in conditions.days_of_week"
+	case OutsideTimeWindow:
+		return "local.time in conditions.time_window"
+	case MinBasketNotMet:
+		return "basket.total_minor >= conditions.min_basket_minor"
+	case MinQuantityNotMet:
+		return "matching.quantity >= conditions.min_quantity"
+	case NoValue:
+		return "worth > 0"
+	case ExcludedByAppliedOffer:
+		return "stacking allows it beside the applied offers"
+	case LimitReached:
+		return "uses < limits"
+	case BudgetExhausted:
+		return "worth <= budget.available_minor"
+	case Outranked:
+		return "best of stacking.group"
+	}
+	return "conditions.rule"
+}
+
+// sayMiss says to a cashier why the offer is not given.
+func (e *evaluation) sayMiss(o *compiled, r Reason, have, need int64) {
+	c := &e.cards
+	switch r {
+	case OutOfWindow:
+		if e.now < o.starts {
+			c.say("It has not started yet.")
+			return
+		}
+		c.say("It has ended.")
+	case CurrencyMismatch:
+		c.say("It is in ")
+		c.say(o.currency)
+		c.say(", the session in ")
+		c.say(e.f.Currency)
+		c.say(".")
+	case MinBasketNotMet:
+		c.money(need-have, e.f.Currency)
+		c.say(" short: it starts at ")
+		c.money(need, e.f.Currency)
+		c.say(", the basket is ")
+		c.money(have, e.f.Currency)
+		c.say(".")
+	case MinQuantityNotMet:
+		c.say("Add ")
+		c.number(need - have)
+		c.say(" more: it takes ")
+		c.number(need)
+		c.say(", the basket has ")
+		c.number(have)
+		c.say(".")
+	case OutsideDays:
+		c.say("Not on ")
+		c.say(dayNames[e.f.Local.Weekday%7])
+		c.say("; it runs on ")
+		c.lines(dayNames[:], uint16(o.days))
+		c.say(".")
+	case OutsideTimeWindow:
+		c.say("It is ")
+		c.clockTime(e.f.Local.Minute)
+		c.say("; it runs from ")
+		c.clockTime(int(o.from))
+		c.say(" to ")
+		c.clockTime(int(o.to))
+		c.say(".")
+	case ChannelMismatch:
+		c.say("Only for ")
+		c.lines(channelNames[:], o.channels)
+		c.say(".")
+	case Outranked:
+		c.say("Only one offer of its group is given, and this one is better here: ")
+		c.say(e.c.offers[have].title)
+		c.say(".")
+	default:
+		e.sayCustomerMiss(o, r, have, need)
+	}
+}
+
+// sayCustomerMiss is sayMiss for reasons about the customer and about state.
+func (e *evaluation) sayCustomerMiss(o *compiled, r Reason, have, need int64) {
+	c := &e.cards
+	switch r {
+	case NotIdentified:
+		c.say("Identify the guest first: it is for known customers.")
+	case CustomerStateMismatch:
+		c.say("Only for customers who are ")
+		c.lines(stateNames[:], uint16(o.states))
+		c.say(".")
+	case NotNewCustomer:
+		c.say("Only for a first visit; this customer has been here before.")
+	case SegmentMismatch:
+		c.say("Not for this customer's segments.")
+	case TierMismatch:
+		c.say("Only for ")
+		for i, t := range o.more.tiers {
+			if i > 0 {
+				c.say(", ")
+			}
+			c.say(t)
+		}
+		c.say(" members.")
+	case CustomerOptedOut:
+		c.say("The customer does not want such offers.")
+	case NoMatchingLines:
+		c.say("Nothing in the basket is part of it.")
+	case BranchMismatch:
+		c.say("Not at this branch.")
+	case NoValue:
+		c.say("It would take nothing off this basket.")
+	case ExcludedByAppliedOffer:
+		c.say("It can't be combined with what is applied already.")
+	case LimitReached:
+		c.say("Taken ")
+		c.number(have)
+		c.say(" of ")
+		c.number(need)
+		c.say(" times already.")
+	case BudgetExhausted:
+		c.say("Its budget can't pay ")
+		c.money(need, e.f.Currency)
+		c.say(" any more.")
+	case RuleNotMet:
+		c.say("The merchant's own rule for it does not hold here.")
+	default:
+		c.say("The merchant's own rule could not be judged, so it is not given.")
+	}
+}
+
+// missFacts writes the facts a miss rests on, as members of an object.
+func (e *evaluation) missFacts(o *compiled, r Reason, have, need int64) {
+	c := &e.cards
+	switch r {
+	case MinBasketNotMet:
+		c.fact("basket_total_minor", have)
+		c.fact("min_basket_minor", need)
+	case MinQuantityNotMet:
+		c.fact("matching_quantity", have)
+		c.fact("min_quantity", need)
+	case OutsideDays:
+		c.factText("day", dayNames[e.f.Local.Weekday%7])
+	case OutsideTimeWindow:
+		c.fact("minute_of_day", have)
+		c.fact("from_minute", int64(o.from))
+		c.fact("to_minute", int64(o.to))
+	case ChannelMismatch:
+		c.factText("channel", e.f.Channel)
+	case BranchMismatch:
+		c.factText("branch_id", e.f.BranchID)
+	case CustomerStateMismatch, NotIdentified:
+		c.factText("customer_state", e.f.Customer.State)
+	case NotNewCustomer:
+		c.fact("transactions", have)
+	case TierMismatch:
+		c.factText("tier", e.f.Customer.Tier)
+	case LimitReached:
+		c.fact("uses", have)
+		c.fact("limit", need)
+	case BudgetExhausted:
+		c.fact("available_minor", have)
+		c.fact("worth_minor", need)
+	case CurrencyMismatch:
+		c.factText("offer_currency", o.currency)
+		c.factText("session_currency", e.f.Currency)
+	case Outranked:
+		c.factText("better_offer_id", e.c.offers[have].id)
+	case ExcludedByAppliedOffer:
+		if int(have) < len(e.f.Held) {
+			c.factText("applied_offer_id", e.f.Held[have].OfferID)
+		}
+	default: // the reason says it all
+	}
+}
