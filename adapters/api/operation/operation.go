@@ -35,6 +35,9 @@ type Operation struct {
 	Path string
 	// Segments is Path cut at its slashes.
 	Segments []Segment
+	// Body is the bytes field that takes the request's body as it came; nil where
+	// the body is the message as JSON, or there is none.
+	Body protoreflect.FieldDescriptor
 	// Options is what the contract says beyond the HTTP rule.
 	Options *optionsv1.Operation
 	// RPC, Input and Output are the descriptors.
@@ -204,6 +207,11 @@ func (o *Operation) check(rule *annotations.HttpRule) error {
 	}
 	if hasBody := o.Method != http.MethodGet; hasBody != (rule.GetBody() != "") {
 		return fmt.Errorf("%s: %s with body %q", o.Procedure, o.Method, rule.GetBody())
+	}
+	if body := rule.GetBody(); body != "" && body != "*" {
+		if o.Body = o.Input.Fields().ByName(protoreflect.Name(body)); o.Body == nil || o.Body.Kind() != protoreflect.BytesKind {
+			return fmt.Errorf("%s: body %q is no bytes field of %s", o.Procedure, body, o.Input.FullName())
+		}
 	}
 	return o.cut()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
 
+	optionsv1 "github.com/feddi/feddi/contracts/gen/feddi/options/v1"
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 )
 
@@ -16,7 +17,8 @@ type withContext interface {
 	GetContext() *partnerv1.RequestContext
 }
 
-// withMerchant is a read that may name its merchant in the query.
+// withMerchant is a read that may name its merchant in the query. One that only
+// terminals may call takes it from the token, whatever the query says (rule 12).
 type withMerchant interface{ GetMerchantId() string }
 
 // admit checks the credential against the operation, the merchant against the
@@ -26,8 +28,11 @@ func (p *Pipeline) admit(ctx context.Context, x *Exchange, req proto.Message) er
 	if e := Permit(x.Handler.Op, x.Call.Actor); e != nil {
 		return e
 	}
+	if x.Handler.Op.Signed() {
+		return nil
+	}
 	asked, field, names := askedMerchant(x, req)
-	if x.Handler.Op.Public() || x.Handler.Op.Signed() {
+	if x.Handler.Op.Public() {
 		return nil
 	}
 	merchant, err := merchantOf(x, asked, field, names)
@@ -53,7 +58,7 @@ func askedMerchant(x *Exchange, req proto.Message) (merchant, field string, name
 		x.Call.CashierID, x.Call.Locale = c.GetCashierId(), c.GetLocale()
 		return c.GetMerchantId(), "context.merchant_id", true
 	}
-	if m, ok := req.(withMerchant); ok {
+	if m, ok := req.(withMerchant); ok && x.Handler.Op.Takes(optionsv1.Credential_CREDENTIAL_KEY) {
 		return m.GetMerchantId(), "merchant_id", true
 	}
 	return "", "", false
@@ -132,7 +137,7 @@ func contradiction(field string) error {
 		"the credential is bound to another %s; leave the field out or use a credential of that place", field[len("context."):])
 }
 
-// Scope reports where an actor's own data lies when no merchant is named.
+// partnerOf is the namespace of an actor's idempotency keys.
 func partnerOf(a tenancy.Actor) string {
 	if a.PartnerID == "" {
 		return "anonymous"

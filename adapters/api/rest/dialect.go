@@ -20,8 +20,6 @@ type Dialect interface {
 	Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) []byte
 	// Header sets the answer's headers other than its content type.
 	Header(h http.Header, a *pipeline.Answer)
-	// Ignored names query members that op takes and does nothing with.
-	Ignored(op string) []string
 }
 
 // Feddi is the dialect of the partner surface: every answer is
@@ -81,13 +79,4 @@ func SetHeaders(h http.Header, a *pipeline.Answer) {
 			h["Retry-After"] = []string{strconv.Itoa(seconds)}
 		}
 	}
-}
-
-// Ignored implements Dialect. A look-up takes its enterprise from the token
-// alone (rule 12), so one in the query changes nothing.
-func (f *Feddi) Ignored(op string) []string {
-	if op == "lookupCustomer" {
-		return []string{"merchant_id", "enterprise_id"}
-	}
-	return nil
 }

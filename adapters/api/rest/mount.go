@@ -42,7 +42,6 @@ type route struct {
 	request *strictjson.Plan  // of the body, without what the path fills
 	answer  *strictjson.Plan
 	query   map[string]protoreflect.FieldDescriptor
-	ignored []string
 	media   []string     // in the order of preference
 	raw     http.Handler // serves the operation as it is, without the pipeline
 }
@@ -77,7 +76,7 @@ func (m *Mount) route(op *operation.Operation, plans *strictjson.Plans) (*route,
 	if err != nil {
 		return nil, err
 	}
-	r := &route{op: op, handler: m.pipeline.Registry.Handler(op), answer: answer, ignored: m.dialect.Ignored(op.ID), query: map[string]protoreflect.FieldDescriptor{}}
+	r := &route{op: op, handler: m.pipeline.Registry.Handler(op), answer: answer, query: map[string]protoreflect.FieldDescriptor{}}
 	var inPath []string
 	for _, s := range op.Segments {
 		if s.Field != nil {
@@ -171,27 +170,31 @@ func tooLarge() *fault.Error {
 
 // read fills the request from path, query and body.
 func (m *Mount) read(w http.ResponseWriter, r *http.Request, found *route, segments []string, x *pipeline.Exchange, req protoreflect.Message) error {
-	if err := found.fromPath(segments, req); err != nil {
-		return err
-	}
+	found.fromPath(segments, req)
 	if err := found.fromQuery(r.URL.RawQuery, req); err != nil {
 		return err
 	}
 	if found.op.Method == http.MethodGet {
 		return nil
 	}
+	if found.op.Body == nil {
+		if err := checkContentType(r); err != nil {
+			return err
+		}
+	}
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
 	x.Body = body
+	if found.op.Body != nil {
+		req.Set(found.op.Body, protoreflect.ValueOfBytes(body))
+		return nil
+	}
 	return found.request.Decode(body, req)
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if err := checkContentType(r); err != nil {
-		return nil, err
-	}
 	limited := http.MaxBytesReader(w, r.Body, MaxBody)
 	if r.ContentLength > 0 {
 		body := make([]byte, r.ContentLength)

@@ -3,7 +3,6 @@ package rest
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +15,12 @@ import (
 )
 
 // fromPath sets the fields that the path fills.
-func (r *route) fromPath(segments []string, req protoreflect.Message) error {
+func (r *route) fromPath(segments []string, req protoreflect.Message) {
 	for i, s := range r.op.Segments {
 		if s.Field != nil {
 			req.Set(s.Field, protoreflect.ValueOfString(segments[i]))
 		}
 	}
-	return nil
 }
 
 // fromQuery sets the fields that the query fills. Unknown names, repeated
@@ -46,7 +44,6 @@ func (r *route) fromQuery(raw string, req protoreflect.Message) error {
 		switch {
 		case err != nil:
 			wrong("", "query", "the query is not properly escaped")
-		case slices.Contains(r.ignored, name):
 		case field == nil:
 			wrong(name, "unknown_member", r.unknownQuery(name))
 		case seen[name] && !field.IsList():
