@@ -199,11 +199,11 @@ func setup(t *testing.T) *bundle {
 	}
 	reg := pipeline.NewRegistry(c, tenancy.Sandbox)
 	service{b}.register(reg)
-	b.api, err = api.New(api.Config{Config: pipeline.Config{
+	b.api, err = api.New(pipeline.Config{
 		Registry: reg, Auth: authenticator{}, Limits: b.limits, Places: places{}, Replays: b.replays, Clock: b.clock,
 		IDs: ids.New(b.clock), Versions: pipeline.Versions, ServerKey: bytes.Repeat([]byte{7}, 32),
 		Log: slog.New(slog.NewTextHandler(&locked{mu: &b.mu, w: b.log}, nil)), Timeout: 2 * time.Second,
-	}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

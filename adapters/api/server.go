@@ -27,11 +27,6 @@ func Catalogue() (*operation.Catalogue, error) {
 	return operation.Load(protoregistry.GlobalFiles, string(partnerv1.File_feddi_partner_v1_common_proto.Package()))
 }
 
-// Config is what the server needs: the pipeline's, and where it is reached.
-type Config struct {
-	pipeline.Config
-}
-
 // Server serves the partner surface. It implements http.Handler.
 type Server struct {
 	// Pipeline is what both doors lead to.
@@ -42,9 +37,14 @@ type Server struct {
 }
 
 // New mounts every operation that c.Registry has a handler for: on REST below
-// Base, over Connect at its procedure. Everything must be registered before.
-func New(c Config) (*Server, error) {
-	p, err := pipeline.New(c.Config)
+// Base, over Connect at its procedure. Everything must be registered before,
+// except getOpenApiSpec, which is the server's own.
+func New(c pipeline.Config) (*Server, error) {
+	spec := &served{}
+	if c.Registry != nil {
+		spec.register(c.Registry)
+	}
+	p, err := pipeline.New(c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,10 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	mount, err := rest.New(Base, dialect, p, plans, nil)
+	if err := spec.write(p.Registry); err != nil {
+		return nil, err
+	}
+	mount, err := rest.New(Base, dialect, p, plans, map[string]http.Handler{"getOpenApiSpec": spec})
 	if err != nil {
 		return nil, err
 	}

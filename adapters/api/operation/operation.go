@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	optionsv1 "github.com/feddi/feddi/contracts/gen/feddi/options/v1"
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -201,6 +202,14 @@ func (o *Operation) check(rule *annotations.HttpRule) error {
 	name := string(o.RPC.Name())
 	if want := strings.ToLower(name[:1]) + name[1:]; o.ID != want {
 		return fmt.Errorf("%s: operation id %q, want %q", o.Procedure, o.ID, want)
+	}
+	if !strings.HasSuffix(o.Service, "Service") {
+		return fmt.Errorf("%s: the service's name does not end in Service", o.Procedure)
+	}
+	for _, code := range o.Options.GetErrors() {
+		if _, known := fault.Codes()[fault.Code(code)]; !known {
+			return fmt.Errorf("%s: unknown error code %s", o.Procedure, code)
+		}
 	}
 	if o.Options.GetMaturity() == optionsv1.Maturity_MATURITY_UNSPECIFIED {
 		return fmt.Errorf("%s: no maturity", o.Procedure)
