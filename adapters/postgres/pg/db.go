@@ -74,7 +74,10 @@ func (o Options) apply(c *pgxpool.Config) {
 	// bun writes its arguments into the text, so that to a statement cache each
 	// of its statements would be a new one. The default of the pool, which is
 	// what bun's statements get, is therefore the unnamed statement; Q asks for
-	// the cache by name (see bound).
+	// the cache by name (see bound). One row by primary key, BenchmarkPaths on
+	// two cores: Q 30-38 us, bun with exec 55-57, with the simple protocol
+	// 47-51, with describe 84-89, with the statement cache 124-128. Exec it is:
+	// unlike the simple protocol it refuses a second statement in a text.
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.StatementCacheCapacity = 512
 	c.AfterConnect = timesInUTC

@@ -2,8 +2,6 @@ package pgdev
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,26 +60,25 @@ func (h *home) prepare(ctx context.Context, temporary bool) error {
 	if err != nil {
 		return err
 	}
+	h.files = []*os.File{nil, nil, lock}
 	if h.socketDir, err = h.shortSocketDir(); err != nil {
-		_ = lock.Close()
 		return err
 	}
-	data, err := h.open(h.data())
-	if err != nil {
-		_ = lock.Close()
+	if h.files[0], err = h.open(h.data()); err != nil {
 		return err
 	}
-	h.files = []*os.File{data, nil, lock}
-	socket, err := h.open(h.socketDir)
-	if err != nil {
+	if h.files[1], err = h.open(h.socketDir); err != nil {
 		return err
 	}
-	h.files[1] = socket
 	h.dataInside, h.socketInside = inside(3, h.data()), inside(4, h.socketDir)
-	if temporary {
-		if err := h.keep(); err != nil {
-			return err
-		}
+	switch {
+	case temporary:
+		err = h.keep(h.root, h.socketDir)
+	case h.socketDir != h.socket():
+		err = h.keep(h.socketDir)
+	}
+	if err != nil {
+		return err
 	}
 	return h.clear()
 }
@@ -97,19 +94,13 @@ func (h *home) open(dir string) (*os.File, error) {
 	return os.Open(dir)
 }
 
-// shortSocketDir is in the home where its path is short enough, else a
-// directory of ours in /tmp that belongs to this home alone.
+// shortSocketDir is in the home where its path is short enough, else a new
+// directory of this run alone.
 func (h *home) shortSocketDir() (string, error) {
 	if len(h.socket()) <= longestSocketDir {
 		return h.socket(), nil
 	}
-	sum := sha256.Sum256([]byte(h.root))
-	dir := "/tmp/feddi-" + hex.EncodeToString(sum[:8])
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return dir, h.who.checkOwned(dir)
-	}
-	return dir, err
+	return os.MkdirTemp("/tmp", "feddi-s-")
 }
 
 // clear removes what a killed server left: we hold the lock, so none runs.
@@ -134,20 +125,21 @@ func (h *home) clear() error {
 	return os.Remove(pidFile)
 }
 
-// keep has a small shell remove a temporary home once nobody holds the pipe:
-// this process and every process of the server.
-func (h *home) keep() error {
+// keep has a small shell remove temporary directories once nobody holds the
+// pipe any more: neither this process nor any process of the server.
+func (h *home) keep(dirs ...string) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }() // the keeper has its own
 	h.files = append(h.files, w)
-	cmd := exec.Command("/bin/sh", "-c", `cat >/dev/null; rm -rf -- "$1" "$2"`, "keeper", h.root, h.socketDir)
+	cmd := exec.Command("/bin/sh", "-c", `cat >/dev/null; rm -rf -- "$@"`, "keeper")
+	cmd.Args = append(cmd.Args, dirs...)
 	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{"PATH=" + os.Getenv("PATH")}, r
 	apart(cmd)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the keeper of %s: %w", h.root, err)
+		return fmt.Errorf("start the keeper of %s: %w", dirs[0], err)
 	}
 	return cmd.Process.Release()
 }
@@ -186,7 +178,7 @@ func (h *home) logTail() string {
 }
 
 // acquire locks a home. A server whose starter was killed needs a moment to
-// end; one whose starter lives will not end.
+// end (grace is for the starter itself); one whose starter lives will not end.
 func acquire(ctx context.Context, p place) (*os.File, error) {
 	f, err := os.OpenFile(p.lock(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -194,7 +186,7 @@ func acquire(ctx context.Context, p place) (*os.File, error) {
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	patience := time.After(10 * time.Second)
+	grace, patience := time.Now().Add(500*time.Millisecond), time.After(10*time.Second)
 	for {
 		if lockFile(f) {
 			_ = f.Truncate(0) // the number is a courtesy; the lock is what counts
@@ -202,7 +194,7 @@ func acquire(ctx context.Context, p place) (*os.File, error) {
 			return f, err
 		}
 		owner := firstLine(p.lock())
-		if owner != 0 && alive(owner) {
+		if owner != 0 && alive(owner) && time.Now().After(grace) {
 			_ = f.Close() // nothing was written
 			return nil, fmt.Errorf("another feddi (process %d) runs a database on %s; stop it, or use another directory", owner, p.root)
 		}

@@ -3,7 +3,6 @@ package pgdev
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -92,14 +92,6 @@ func (i identity) own(dir string) error {
 	})
 }
 
-// checkOwned refuses a directory that somebody else made before us.
-func (i identity) checkOwned(dir string) error {
-	if uid := owner(dir); uid != os.Geteuid() && uid != i.uid {
-		return fmt.Errorf("%s belongs to user %d, not to us; remove it", dir, uid)
-	}
-	return nil
-}
-
 // owner is the user that path belongs to, -1 if unknown.
 func owner(path string) int {
 	info, err := os.Lstat(path)
@@ -122,9 +114,15 @@ func lockFile(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }
 
+// alive reports whether process pid runs; one that has ended and was not
+// waited for does not.
 func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // the name before may hold anything but ends here
+	return !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
 }
 
 // worksIn reports whether process pid has dir as its working directory, as a
