@@ -81,6 +81,8 @@ type Transactions interface {
 	// TransactionOfPayment is the id of the transaction that a payment belongs
 	// to; empty where there is none yet.
 	TransactionOfPayment(ctx context.Context, t tenancy.Tenant, paymentID string) (string, error)
+	// BranchName is what a branch is called; empty for one that is gone.
+	BranchName(ctx context.Context, t tenancy.Tenant, branchID string) (string, error)
 	// Transactions lists, latest first, without lines and offers.
 	Transactions(ctx context.Context, t tenancy.Tenant, f Filter) ([]Transaction, error)
 }

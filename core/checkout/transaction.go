@@ -182,6 +182,8 @@ type Ruling struct {
 	Actuator, ActuatorVersion string
 	// AmountMinor is what was granted, or the total that was attributed.
 	AmountMinor int64
+	// PercentBP is the merchant's rate at the sale, for cashback: 0 to 10000.
+	PercentBP int64
 	// GrantID and EntryID are the lot of a cashback and its ledger entry.
 	GrantID, EntryID string
 	// AttributionID and Offers are the record of an attribution.
@@ -211,20 +213,35 @@ func (r Ruling) Decided(plan actuation.Plan, by actuation.Manifest, now time.Tim
 	return r
 }
 
-// Record is the content of the attribution effect of a plan: the offers that
-// the sale is credited to. An effect without any, or of another shape, gives
-// none.
-func (r Ruling) Record() []AttributedOffer {
+// Attributed reads the offers that the sale is credited to from the plan: the
+// applied ones of its record are redeemed, the exposed ones were not taken. An
+// actuator whose record has another shape credits none.
+func (r Ruling) Attributed() []AttributedOffer {
 	for _, e := range r.Plan.Effects {
 		if e.Kind != actuation.EffectAttribution {
 			continue
 		}
-		var content struct {
-			Offers []AttributedOffer `json:"offers"`
+		var record struct {
+			Offers []struct {
+				OfferID         string `json:"offer_id"`
+				Role            string `json:"role"`
+				CreditedMinor   int64  `json:"credited_minor"`
+				DiscountMinor   int64  `json:"discount_minor"`
+				DecisionTraceID string `json:"decision_trace_id"`
+			} `json:"offers"`
 		}
-		if json.Unmarshal(e.Data, &content) == nil {
-			return content.Offers
+		if json.Unmarshal(e.Data, &record) != nil {
+			return nil
 		}
+		var out []AttributedOffer
+		for _, o := range record.Offers {
+			outcome := "shown_not_taken"
+			if o.Role == "applied" {
+				outcome = "redeemed"
+			}
+			out = append(out, AttributedOffer{o.OfferID, o.DecisionTraceID, outcome, o.CreditedMinor, o.DiscountMinor})
+		}
+		return out
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type rulingRow struct {
 	Actuator        string
 	ActuatorVersion string
 	AmountMinor     int64
+	PercentBP       int64
 	GrantID         string
 	EntryID         string
 	AttributionID   string
@@ -39,7 +40,7 @@ func (r rulingRow) ruling(t tenancy.Tenant) (checkout.Ruling, error) {
 	out := checkout.Ruling{
 		TransactionID: r.TransactionID, Tenant: t, Kind: actuation.Kind(r.Kind), State: checkout.RulingState(r.State),
 		DecisionID: r.DecisionID, TraceID: r.TraceID, Actuator: r.Actuator, ActuatorVersion: r.ActuatorVersion,
-		AmountMinor: r.AmountMinor, GrantID: r.GrantID, EntryID: r.EntryID, AttributionID: r.AttributionID,
+		AmountMinor: r.AmountMinor, PercentBP: r.PercentBP, GrantID: r.GrantID, EntryID: r.EntryID, AttributionID: r.AttributionID,
 		Attempts: r.Attempts, CreatedAt: r.CreatedAt, DecidedAt: r.DecidedAt,
 	}
 	err := json.Unmarshal(r.Offers, &out.Offers)
@@ -56,7 +57,7 @@ func (r rulingRow) ruling(t tenancy.Tenant) (checkout.Ruling, error) {
 }
 
 const rulingColumns = `transaction_id, kind, state, decision_id, trace_id, snapshot, plan, actuator, actuator_version,
-  amount_minor, grant_id, entry_id, attribution_id, offers, attempts, created_at, decided_at`
+  amount_minor, percent_bp, grant_id, entry_id, attribution_id, offers, attempts, created_at, decided_at`
 
 const findRulings = `
 select ` + rulingColumns + ` from transaction_rulings
@@ -99,9 +100,10 @@ func (s *Store) Ruling(ctx context.Context, t tenancy.Tenant, transactionID stri
 
 const addRuling = `
 insert into transaction_rulings (tenant_no, transaction_id, kind, state, decision_id, trace_id, snapshot, plan, actuator,
-  actuator_version, amount_minor, grant_id, entry_id, attribution_id, offers, attempts, due_at, created_at, decided_at)
+  actuator_version, amount_minor, grant_id, entry_id, attribution_id, offers, attempts, due_at, created_at, decided_at,
+  percent_bp)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-  case when $4 = 'pending' then $17::timestamptz end, $17, $18)`
+  case when $4 = 'pending' then $17::timestamptz end, $17, $18, $19)`
 
 // AddRulings implements checkout.Rulings.
 func (s *Store) AddRulings(ctx context.Context, rulings ...checkout.Ruling) error {
@@ -112,7 +114,7 @@ func (s *Store) AddRulings(ctx context.Context, rulings ...checkout.Ruling) erro
 		}
 		_, err = s.q.Exec(ctx, addRuling, r.Tenant.No, r.TransactionID, string(r.Kind), string(r.State), r.DecisionID, r.TraceID,
 			snapshot, plan, r.Actuator, r.ActuatorVersion, r.AmountMinor, r.GrantID, r.EntryID, r.AttributionID, offers,
-			r.Attempts, r.CreatedAt, r.DecidedAt)
+			r.Attempts, r.CreatedAt, r.DecidedAt, r.PercentBP)
 		if err != nil {
 			return err
 		}
@@ -173,7 +175,7 @@ update transaction_rulings r set attempts = r.attempts + 1,
 from due, merchants m
 where r.transaction_id = due.transaction_id and r.kind = due.kind and m.tenant_no = r.tenant_no
 returning r.transaction_id, r.kind, r.state, r.decision_id, r.trace_id, r.snapshot, r.plan, r.actuator, r.actuator_version,
-  r.amount_minor, r.grant_id, r.entry_id, r.attribution_id, r.offers, r.attempts, r.created_at, r.decided_at,
+  r.amount_minor, r.percent_bp, r.grant_id, r.entry_id, r.attribution_id, r.offers, r.attempts, r.created_at, r.decided_at,
   m.tenant_no, m.partner_id, m.merchant_id, m.live`
 
 // ClaimPending implements checkout.Rulings.

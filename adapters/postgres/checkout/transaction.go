@@ -98,6 +98,17 @@ func (s *Store) TransactionOfPayment(ctx context.Context, t tenancy.Tenant, paym
 	return *id, nil
 }
 
+const findBranchName = `select name from branches where tenant_no = $1 and branch_id = $2`
+
+// BranchName implements checkout.Transactions.
+func (s *Store) BranchName(ctx context.Context, t tenancy.Tenant, branchID string) (string, error) {
+	name, err := pg.Maybe[string](ctx, s.q, findBranchName, t.No, branchID)
+	if err != nil || name == nil {
+		return "", err
+	}
+	return *name, nil
+}
+
 const insertTransaction = `
 insert into transactions (tenant_no, transaction_id, receipt_number, origin, channel, session_id, brand_id, branch_id,
   terminal_id, cashier_id, locale, customer_id, customer_state, credential_type, probationary, currency, subtotal_minor,

@@ -130,6 +130,7 @@ create table transaction_rulings (
   actuator         text not null default '',
   actuator_version text not null default '',
   amount_minor     bigint not null default 0,
+  percent_bp       integer not null default 0,
   grant_id         text collate "C" not null default '',
   entry_id         text collate "C" not null default '',
   attribution_id   text collate "C" not null default '',
