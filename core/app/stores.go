@@ -7,15 +7,19 @@ import (
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/tenancy"
+	"github.com/feddi/feddi/core/webhook"
 )
 
 // Stores are all the ports to the database, bound to one transaction or to
 // plain reads. A module's port is declared in that module.
 type Stores struct {
+	Tenancy     tenancy.Store
 	Idempotency idempotency.Store
 	Events      event.Log
 	Ledger      ledger.Store
 	Offers      offers.Store
 	Decisions   decision.Store
 	Checkout    checkout.Store
+	Webhooks    webhook.Store
 }

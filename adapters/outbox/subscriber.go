@@ -1,0 +1,194 @@
+// Package outbox brings the event log to its consumers: a watermill subscriber
+// that reads the log in commit-safe order, and the router that carries the
+// handlers. Publishing needs no code here: the business statement inserts the
+// event itself.
+//
+// A watermill message is a segment of the log, a run of up to batch events,
+// because a handler that gets five hundred at a time can answer with one
+// statement. A segment that is not acknowledged comes again in halves, so that
+// one bad event ends up alone and can be parked.
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/feddi/feddi/core/event"
+)
+
+const (
+	// batch is how many events a segment has at most.
+	batch = 500
+	// leaseTTL is how long a silent holder keeps a consumer from the others.
+	leaseTTL = 10 * time.Second
+	// firstPoll to lastPoll is the wait before the log is read again after an
+	// empty read: short at first, because an event of a transaction that is just
+	// committing becomes readable within milliseconds.
+	firstPoll, lastPoll = 2 * time.Millisecond, 100 * time.Millisecond
+	// follow is how often a server that does not hold the lease asks for it.
+	follow = time.Second
+)
+
+// Subscriber implements message.Subscriber; a topic is a consumer's name.
+type Subscriber struct {
+	reader    event.Reader
+	consumers event.Consumers
+	holder    string
+	wake      *Wake
+	log       *slog.Logger
+
+	ctx    context.Context //nolint:containedctx // watermill's Close has none: this ends the readers
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// NewSubscriber returns a subscriber; holder names this server (any unique text).
+func NewSubscriber(r event.Reader, c event.Consumers, holder string, w *Wake, log *slog.Logger) *Subscriber {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Subscriber{reader: r, consumers: c, holder: holder, wake: w, log: log, ctx: ctx, cancel: cancel}
+}
+
+// Subscribe implements message.Subscriber.
+func (s *Subscriber) Subscribe(ctx context.Context, consumer string) (<-chan *message.Message, error) {
+	out := make(chan *message.Message)
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(s.ctx, cancel)
+	t := &tail{s: s, consumer: consumer, out: out, size: batch, poll: firstPoll}
+	s.done.Go(func() {
+		defer cancel()
+		defer close(out)
+		t.run(ctx)
+	})
+	return out, nil
+}
+
+// Close implements message.Subscriber: it ends every reader and waits for it.
+func (s *Subscriber) Close() error {
+	s.cancel()
+	s.done.Wait()
+	return nil
+}
+
+// tail follows the log for one consumer.
+type tail struct {
+	s        *Subscriber
+	consumer string
+	out      chan<- *message.Message
+	size     int           // events in the next segment; halved after a nack
+	poll     time.Duration // wait after the next empty read
+	renewed  time.Time
+}
+
+func (t *tail) run(ctx context.Context) {
+	defer t.release(ctx)
+	for ctx.Err() == nil {
+		cursor, held, err := t.s.consumers.Lease(ctx, t.consumer, t.s.holder, leaseTTL)
+		if err != nil || !held {
+			t.trouble(ctx, "lease", err)
+			sleep(ctx, follow)
+			continue
+		}
+		t.renewed = time.Now()
+		if err := t.read(ctx, cursor); err != nil {
+			t.trouble(ctx, "read", err)
+			sleep(ctx, lastPoll)
+		}
+	}
+}
+
+// read hands on segments behind c until the lease wants renewing.
+func (t *tail) read(ctx context.Context, c event.Cursor) error {
+	for ctx.Err() == nil && time.Since(t.renewed) < leaseTTL/3 {
+		woken := t.s.wake.next()
+		events, err := t.s.reader.After(ctx, c, t.size)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			t.idle(ctx, woken)
+			continue
+		}
+		t.poll = firstPoll
+		if !t.deliver(ctx, events) {
+			t.size = max(len(events)/2, 1)
+			continue
+		}
+		t.size = min(t.size*2, batch)
+		c = events[len(events)-1].Cursor
+		if err := t.s.consumers.Advance(ctx, t.consumer, t.s.holder, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idle waits for a wake-up or for the poll interval, which grows.
+func (t *tail) idle(ctx context.Context, woken <-chan struct{}) {
+	timer := time.NewTimer(t.poll)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-woken:
+		t.poll = firstPoll
+	case <-timer.C:
+		t.poll = min(t.poll*2, lastPoll)
+	}
+}
+
+// deliver hands one segment on and reports whether it was acknowledged.
+func (t *tail) deliver(ctx context.Context, events []event.Logged) bool {
+	m := message.NewMessage(watermill.NewShortUUID(), nil)
+	m.SetContext(context.WithValue(ctx, segmentKey{}, events))
+	select {
+	case t.out <- m:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-m.Acked():
+		return true
+	case <-m.Nacked():
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// release lets another server go on at once, also when ctx has ended.
+func (t *tail) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := t.s.consumers.Release(ctx, t.consumer, t.s.holder); err != nil {
+		t.s.log.Warn("the lease of an event consumer was not released; it ends by itself", "consumer", t.consumer, "error", err)
+	}
+}
+
+func (t *tail) trouble(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		t.s.log.Error("the event log cannot be followed", "consumer", t.consumer, "step", what, "error", err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// segmentKey carries a segment in a message's context: it never leaves the
+// process, so encoding it would be work for nothing.
+type segmentKey struct{}
+
+// segment returns the events of a message that Subscriber made.
+func segment(m *message.Message) []event.Logged {
+	events, _ := m.Context().Value(segmentKey{}).([]event.Logged)
+	return events
+}
