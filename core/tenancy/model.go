@@ -55,8 +55,11 @@ type Actor struct {
 	// Operator is true where the key carries operator authority; sandbox keys
 	// do inside their own sandbox. Never true for a terminal.
 	Operator bool
-	// Merchants the key is authorised for; a terminal has exactly one.
+	// Merchants the key is authorised for; a terminal has exactly one. Shared
+	// between calls: never changed.
 	Merchants []string
+	// TenantNos are the tenant numbers of Merchants, in the same order.
+	TenantNos []int32
 	// BrandID and BranchID narrow the scope; empty means not narrowed.
 	BrandID, BranchID string
 	// TerminalID is set for a terminal token.
@@ -123,6 +126,17 @@ func (m Merchant) Tenant() Tenant {
 	return Tenant{PartnerID: m.PartnerID, Mode: m.Mode, MerchantID: m.ID, No: m.TenantNo}
 }
 
+// MerchantActive is the status of a merchant that may be acted for.
+const MerchantActive = "active"
+
+// Partner is an integration: who holds keys.
+type Partner struct {
+	ID, Name string
+	// Sandbox marks a partner that exists for one sandbox and goes with it.
+	Sandbox   bool
+	CreatedAt time.Time
+}
+
 // Brand groups branches of a merchant.
 type Brand struct {
 	ID, MerchantID, Name string
@@ -134,6 +148,9 @@ type Branch struct {
 	ID, MerchantID, BrandID, Name string
 	CreatedAt                     time.Time
 }
+
+// TerminalActive is the status of a terminal that gets tokens.
+const TerminalActive = "active"
 
 // Terminal is a till.
 type Terminal struct {

@@ -1,0 +1,160 @@
+package jwtauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/feddi/feddi/core/clock"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+const (
+	issuer   = "feddi"
+	audience = "feddi.partner.v1"
+	// maxToken is the longest token that is looked at; ours have some 700 bytes.
+	maxToken = 4096
+)
+
+// claims are tenancy.TokenClaims as the token has them.
+type claims struct {
+	jwt.RegisteredClaims
+	KeyID      string       `json:"key_id"`
+	PartnerID  string       `json:"partner_id"`
+	Mode       tenancy.Mode `json:"mode"`
+	MerchantID string       `json:"merchant_id"`
+	BrandID    string       `json:"brand_id,omitempty"`
+	BranchID   string       `json:"branch_id"`
+	TerminalID string       `json:"terminal_id"`
+}
+
+// newParser accepts our own signature method only, whatever the token says.
+func newParser(c clock.Clock) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(c.Now),
+	)
+}
+
+// Issue implements tenancy.TokenIssuer.
+func (a *Authenticator) Issue(c tenancy.TokenClaims) (string, error) {
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: c.TerminalID, ID: c.ID,
+			IssuedAt: jwt.NewNumericDate(c.IssuedAt), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+		},
+		KeyID: c.KeyID, PartnerID: c.PartnerID, Mode: c.Mode,
+		MerchantID: c.MerchantID, BrandID: c.BrandID, BranchID: c.BranchID, TerminalID: c.TerminalID,
+	})
+	t.Header["kid"] = a.Signing[0].ID
+	return t.SignedString(a.Signing[0].Secret)
+}
+
+// Terminal verifies a terminal token. Errors: UNAUTHENTICATED, TOKEN_EXPIRED,
+// TOKEN_REVOKED (the token, its key or its terminal was ended), and what the
+// database answers where it had to be asked.
+func (a *Authenticator) Terminal(ctx context.Context, token string) (tenancy.Actor, error) {
+	if len(token) > maxToken {
+		return tenancy.Actor{}, badToken(errors.New("too long"))
+	}
+	hash := sha256.Sum256([]byte(token))
+	a.mu.Lock()
+	actor, ok := a.tokens.Get(hash)
+	heard := a.heard
+	if ok && !a.Clock.Now().Before(actor.TokenExpires) {
+		a.tokens.Delete(hash)
+		a.mu.Unlock()
+		return tenancy.Actor{}, expired()
+	}
+	entry := a.byID[actor.KeyID]
+	a.mu.Unlock()
+	if ok {
+		if entry != nil {
+			a.note(entry)
+		}
+		return actor, nil
+	}
+	actor, err := a.verify(ctx, token)
+	if err != nil {
+		return tenancy.Actor{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.heard == heard {
+		a.tokens.Put(hash, actor)
+	}
+	return actor, nil
+}
+
+// verify judges a token that is not remembered.
+func (a *Authenticator) verify(ctx context.Context, token string) (tenancy.Actor, error) {
+	c, err := a.parse(token)
+	if err != nil {
+		return tenancy.Actor{}, err
+	}
+	if err := a.serves(c.Mode, "token"); err != nil {
+		return tenancy.Actor{}, err
+	}
+	entry, err := a.keyByID(ctx, tenancy.Owner{PartnerID: c.PartnerID, Mode: c.Mode}, c.KeyID)
+	if err != nil {
+		return tenancy.Actor{}, err
+	}
+	if entry == nil || entry.standing.Key.Status != tenancy.KeyActive {
+		return tenancy.Actor{}, revoked("the API key that this token came from was revoked; get a key that is active and exchange it")
+	}
+	ended, err := a.Store.TokenEnded(ctx, c)
+	if err != nil {
+		return tenancy.Actor{}, err
+	}
+	actor, covered := c.Actor(entry.standing)
+	if ended || !covered {
+		return tenancy.Actor{}, revoked("this token was revoked, or its terminal is no longer in use; exchange your key for a new one")
+	}
+	a.note(entry)
+	return actor, nil
+}
+
+// parse checks signature, form and time.
+func (a *Authenticator) parse(token string) (tenancy.TokenClaims, error) {
+	var c claims
+	_, err := a.parser.ParseWithClaims(token, &c, a.secretOf)
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return tenancy.TokenClaims{}, expired()
+	case err != nil:
+		return tenancy.TokenClaims{}, badToken(err)
+	case c.IssuedAt == nil || c.ID == "" || c.Subject != c.TerminalID:
+		return tenancy.TokenClaims{}, badToken(errors.New("a claim is missing"))
+	}
+	return tenancy.TokenClaims{
+		ID: c.ID, KeyID: c.KeyID, PartnerID: c.PartnerID, Mode: c.Mode,
+		MerchantID: c.MerchantID, BrandID: c.BrandID, BranchID: c.BranchID, TerminalID: c.TerminalID,
+		IssuedAt: c.IssuedAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
+	}, nil
+}
+
+// secretOf is the secret of the key that the token names.
+func (a *Authenticator) secretOf(t *jwt.Token) (any, error) {
+	for _, k := range a.Signing {
+		if t.Header["kid"] == k.ID {
+			return k.Secret, nil
+		}
+	}
+	return nil, errors.New("the signing key is not known")
+}
+
+// badToken keeps the reason to itself: it would help a forger only.
+func badToken(error) error {
+	return fault.New(fault.CodeUnauthenticated, "the terminal token is not one of ours; exchange your key for one at POST /auth/token")
+}
+
+func expired() error {
+	return fault.New(fault.CodeTokenExpired, "the terminal token has expired; exchange your key for a new one at POST /auth/token")
+}
+
+func revoked(message string) error { return fault.New(fault.CodeTokenRevoked, "%s", message) }
