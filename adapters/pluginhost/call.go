@@ -1,0 +1,186 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sony/gobreaker/v2"
+	"google.golang.org/grpc"
+
+	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/plugins/sdk/handshake"
+	"github.com/feddi/feddi/plugins/sdk/wire"
+)
+
+var (
+	_ actuation.Actuator = (*actuator)(nil)
+	_ actuation.Executor = (*actuator)(nil)
+)
+
+// answerSize bounds what an actuator may answer.
+var answerSize = grpc.MaxCallRecvMsgSize(handshake.MaxAnswerBytes)
+
+// Manifest implements actuation.Actuator.
+func (a *actuator) Manifest() actuation.Manifest { return a.view.Load().manifest }
+
+// PlanBatch implements actuation.Actuator. The actuator's time limit bounds
+// the call, waiting for a free slot included.
+func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
+	request := wire.PlanBatchRequest(batch)
+	raw, err := a.call(ctx, func(ctx context.Context, p *process) (any, error) {
+		answer, err := p.actuator.PlanBatch(ctx, request, answerSize)
+		if err != nil {
+			return nil, err
+		}
+		return answer, complete(request, answer)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return wire.Plans(raw.(*actuatorv1.PlanBatchResponse)), nil
+}
+
+// complete checks that an answer has one plan for each snapshot: one that has
+// not comes from a broken actuator, and counts against it.
+func complete(request *actuatorv1.PlanBatchRequest, answer *actuatorv1.PlanBatchResponse) error {
+	if len(answer.GetPlans()) != len(request.GetSnapshots()) {
+		return garbage("it answered %d snapshots with %d plans", len(request.GetSnapshots()), len(answer.GetPlans()))
+	}
+	open := make(map[string]bool, len(request.GetSnapshots()))
+	for _, s := range request.GetSnapshots() {
+		open[s.GetId()] = true
+	}
+	for _, p := range answer.GetPlans() {
+		if !open[p.GetSnapshotId()] {
+			return garbage("it answered %.64q, which was not asked or was answered before", p.GetSnapshotId())
+		}
+		delete(open, p.GetSnapshotId())
+	}
+	return nil
+}
+
+func garbage(format string, args ...any) *actuation.Failure {
+	return &actuation.Failure{Code: "garbage", Message: fmt.Sprintf(format, args...)}
+}
+
+// Execute implements actuation.Executor.
+func (a *actuator) Execute(ctx context.Context, c actuation.Command) (actuation.Receipt, error) {
+	raw, err := a.call(ctx, func(ctx context.Context, p *process) (any, error) {
+		return p.actuator.Execute(ctx, wire.ExecuteRequest(c), answerSize)
+	})
+	if err != nil {
+		return actuation.Receipt{}, err
+	}
+	return wire.Receipt(raw.(*actuatorv1.ExecuteResponse)), nil
+}
+
+// call makes one call within the time limit, the number of calls in flight and
+// the breaker. Errors: DEADLINE_EXCEEDED, ACTUATOR_UNAVAILABLE caused by an
+// *actuation.Failure.
+func (a *actuator) call(ctx context.Context, do func(context.Context, *process) (any, error)) (any, error) {
+	if a.draining.Load() {
+		return nil, a.unavailable(&actuation.Failure{Code: "not_running", Message: "the host is stopping it", Retryable: true})
+	}
+	within, cancel := context.WithTimeout(ctx, a.Manifest().TimeLimit)
+	defer cancel()
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-within.Done():
+		return nil, a.unavailable(&actuation.Failure{Code: "busy", Message: fmt.Sprintf("%d calls are in flight", cap(a.slots)), Retryable: true})
+	}
+	p := a.current.Load()
+	if p == nil {
+		v := a.view.Load()
+		return nil, a.unavailable(&actuation.Failure{Code: "not_running", Message: string(v.state) + ": " + v.reason, Retryable: true})
+	}
+	answer, err := p.breaker.Execute(func() (any, error) {
+		answer, err := do(within, p)
+		if err != nil && ctx.Err() != nil {
+			return nil, &givenUp{err}
+		}
+		return answer, err
+	})
+	if err != nil {
+		return nil, a.translate(within, err)
+	}
+	return answer, nil
+}
+
+// givenUp marks a call that the caller ended: no fault of the actuator.
+type givenUp struct{ error }
+
+// newBreaker makes the breaker of one process: a new process starts with a
+// closed one.
+func (a *actuator) newBreaker(p *process) *gobreaker.CircuitBreaker[any] {
+	return gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+		Name:        a.spec.Name,
+		Timeout:     a.host.cfg.BreakerRest,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= a.host.cfg.BreakerTrips },
+		IsExcluded: func(err error) bool {
+			var g *givenUp
+			return errors.As(err, &g)
+		},
+		// A typed answer of the actuator's, however negative, is an answer.
+		IsSuccessful: func(err error) bool { return err == nil || answered(err) },
+		OnStateChange: func(string, gobreaker.State, gobreaker.State) {
+			select {
+			case p.tripped <- struct{}{}:
+			default:
+			}
+		},
+	})
+}
+
+// answered reports whether the actuator itself said no, in a form that it
+// chose.
+func answered(err error) bool {
+	var f *actuation.Failure
+	if errors.As(err, &f) {
+		return false // garbage
+	}
+	switch wire.Failure(err).Code {
+	case "not_running", "deadline", "canceled", "oversized", "garbage", "internal":
+		return false
+	}
+	return true
+}
+
+// translate gives an error of a call its type.
+func (a *actuator) translate(within context.Context, err error) error {
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return a.unavailable(&actuation.Failure{Code: "breaker_open", Message: "too many calls failed; it is given a rest", Retryable: true})
+	}
+	var g *givenUp
+	if errors.As(err, &g) {
+		err = g.error
+	}
+	var f *actuation.Failure
+	if !errors.As(err, &f) {
+		f = wire.Failure(err)
+	}
+	if within.Err() != nil || f.Code == "deadline" {
+		return fault.New(fault.CodeDeadlineExceeded, "the %s actuator did not answer in time; nothing was changed; retry with the same Idempotency-Key", a.spec.Name).Because(f)
+	}
+	return a.unavailable(f)
+}
+
+func (a *actuator) unavailable(f *actuation.Failure) error {
+	return actuation.Unavailable(a.spec.Name, f)
+}
+
+// drain refuses new calls for good, and returns when those in flight are done
+// or ctx ends.
+func (a *actuator) drain(ctx context.Context) {
+	a.draining.Store(true)
+	for range cap(a.slots) {
+		select {
+		case a.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package pluginhost
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// bridge returns an hclog logger whose lines go to log. go-plugin logs its own
+// lines by it and those that the actuator writes to standard error.
+func bridge(log *slog.Logger) hclog.Logger {
+	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Trace})
+	l.RegisterSink(sink{log})
+	return l
+}
+
+// sink hands hclog's lines to slog.
+type sink struct{ log *slog.Logger }
+
+// Accept implements hclog.SinkAdapter.
+func (s sink) Accept(_ string, level hclog.Level, msg string, args ...any) {
+	s.log.Log(context.Background(), levelOf(level), msg, args...)
+}
+
+func levelOf(level hclog.Level) slog.Level {
+	switch level {
+	case hclog.Error:
+		return slog.LevelError
+	case hclog.Warn:
+		return slog.LevelWarn
+	case hclog.Info:
+		return slog.LevelInfo
+	default:
+		return slog.LevelDebug
+	}
+}
+
+// maxLine bounds a line that an actuator prints.
+const maxLine = 8 << 10
+
+// printed is a writer for what an actuator prints: each line becomes a line of
+// the log.
+type printed struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	rest []byte
+}
+
+// Write implements io.Writer.
+func (p *printed) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rest = append(p.rest, text...)
+	for {
+		line, rest, found := bytes.Cut(p.rest, []byte("\n"))
+		if !found && len(p.rest) <= maxLine {
+			return len(text), nil
+		}
+		p.log.Info("actuator printed", "line", string(line[:min(len(line), maxLine)]))
+		p.rest = append(p.rest[:0:0], rest...)
+	}
+}

@@ -1,0 +1,202 @@
+package pluginhost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
+	"github.com/feddi/feddi/plugins/attribution"
+	"github.com/feddi/feddi/plugins/cashback"
+	"github.com/feddi/feddi/plugins/sdk"
+	"github.com/feddi/feddi/plugins/sdk/handshake"
+	"github.com/feddi/feddi/plugins/wallet"
+)
+
+// TestMain lets the test binary be every process that the tests need: run with
+// "actuator <name>" it is that actuator.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "actuator" {
+		act(os.Args[2], os.Args[3:])
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func act(name string, args []string) {
+	switch name {
+	case "wallet":
+		sdk.Serve(wallet.Wallet{})
+	case "cashback":
+		sdk.Serve(cashback.Cashback{})
+	case "attribution":
+		sdk.Serve(attribution.Attribution{})
+	case "odd":
+		sdk.Serve(odd{})
+	case "misnamed":
+		sdk.Serve(wallet.Wallet{})
+	case "raw":
+		serveRaw(answers[args[0]])
+	case "mute":
+		select {}
+	case "babble":
+		fmt.Println("hello, I am not an actuator")
+		select {}
+	case "crash":
+		os.Exit(3)
+	case "crash-twice":
+		crashTwice(args[0])
+	case "host":
+		beHost()
+	}
+}
+
+// crashTwice dies two times, and is the odd actuator from then on.
+func crashTwice(marker string) {
+	if times, _ := os.ReadFile(marker); len(times) < 2 {
+		_ = os.WriteFile(marker, append(times, 'x'), 0o600)
+		os.Exit(3)
+	}
+	sdk.Serve(odd{})
+}
+
+// beHost is a host with one actuator; it prints the actuator's process id and
+// waits to be killed.
+func beHost() {
+	h, err := New(Config{Specs: []Spec{Self("wallet", "actuator", "wallet")}, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = h.Start(context.Background())
+	}
+	if err == nil {
+		err = h.WaitReady(context.Background())
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(h.actuators[0].current.Load().cmd.Process.Pid)
+	select {}
+}
+
+// odd does what the snapshot's session id says.
+type odd struct{}
+
+func (odd) Describe() sdk.Manifest {
+	return sdk.Manifest{
+		Name: "odd", Version: "1.2.3", DecisionKinds: []sdk.Kind{sdk.KindEnrichment}, EffectKinds: []sdk.EffectKind{sdk.EffectAnnotation},
+		TimeLimit: 150 * time.Millisecond, Policy: sdk.Optional, CommandKinds: []string{"sms.send"},
+	}
+}
+
+func (odd) Plan(ctx context.Context, s sdk.Snapshot) (sdk.Plan, error) {
+	reasoning := sdk.Reasoning{Summary: "Odd.", Rule: "odd"}
+	switch s.SessionID {
+	case "hang":
+		select {}
+	case "panic":
+		panic("I cannot read this")
+	case "typed":
+		return sdk.Plan{}, &sdk.Error{Code: "no_such_profile", Message: "unknown profile", Field: "facts.profile", Retryable: true}
+	case "exit":
+		os.Exit(4)
+	case "environment":
+		data, err := json.Marshal(map[string]any{"environment": os.Environ()})
+		return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation(data)}, Reasoning: reasoning}, err
+	case "wait":
+		<-ctx.Done()
+		return sdk.Plan{}, ctx.Err()
+	case "slow":
+		waitFor(s.Facts)
+	}
+	return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation([]byte(`{"pid":` + fmt.Sprint(os.Getpid()) + `}`))}, Reasoning: reasoning}, nil
+}
+
+// waitFor returns once the file named in the facts exists.
+func waitFor(facts json.RawMessage) {
+	var in struct {
+		File string `json:"file"`
+	}
+	_ = json.Unmarshal(facts, &in)
+	for range time.Tick(time.Millisecond) {
+		if _, err := os.Stat(in.File); err == nil {
+			return
+		}
+	}
+}
+
+func (odd) Execute(_ context.Context, c sdk.Command) (sdk.Receipt, error) {
+	if c.Attempt > 1 {
+		return sdk.Receipt{}, &sdk.Error{Code: sdk.CodeUnavailable, Message: "the provider is down", Retryable: true}
+	}
+	return sdk.Receipt{Reference: "msg-" + c.IdempotencyKey, Result: c.Payload}, nil
+}
+
+// answers are what raw actuators reply, whatever they are asked.
+var answers = map[string]func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse{
+	"short": func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse {
+		return &actuatorv1.PlanBatchResponse{}
+	},
+	"foreign": func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse {
+		return &actuatorv1.PlanBatchResponse{Plans: []*actuatorv1.Plan{{SnapshotId: "somebody else's"}}}
+	},
+	"oversized": func(req *actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse {
+		return &actuatorv1.PlanBatchResponse{Plans: []*actuatorv1.Plan{{
+			SnapshotId: req.GetSnapshots()[0].GetId(), Refusal: strings.Repeat("x", handshake.MaxAnswerBytes),
+		}}}
+	},
+}
+
+// raw is an actuator that is not built on the SDK.
+type raw struct {
+	plugin.NetRPCUnsupportedPlugin
+	actuatorv1.UnimplementedActuatorServer
+
+	answer func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse
+}
+
+func (r *raw) Describe(context.Context, *actuatorv1.DescribeRequest) (*actuatorv1.DescribeResponse, error) {
+	return sdk.NewServer(odd{}).Describe(context.Background(), nil)
+}
+
+func (r *raw) PlanBatch(_ context.Context, req *actuatorv1.PlanBatchRequest) (*actuatorv1.PlanBatchResponse, error) {
+	return r.answer(req), nil
+}
+
+func (r *raw) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
+	actuatorv1.RegisterActuatorServer(s, r)
+	return nil
+}
+
+func (r *raw) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
+}
+
+func serveRaw(answer func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse) {
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig:  handshake.Config(),
+		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: &raw{answer: answer}}},
+		GRPCServer:       plugin.DefaultGRPCServer,
+	})
+}
+
+// own is a spec for this test binary by path and checksum.
+func own(t *testing.T, name string, args ...string) Spec {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Spec{Name: name, Command: path, SHA256: checksum(t, path), Args: args}
+}
+
+func tempFile(t *testing.T) string { return filepath.Join(t.TempDir(), "file") }

@@ -1,0 +1,141 @@
+package pluginhost
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/sony/gobreaker/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/plugins/sdk/handshake"
+	"github.com/feddi/feddi/plugins/sdk/wire"
+)
+
+// process is one life of an actuator: from exec until its death it is never
+// reused. go-plugin restarts nothing.
+type process struct {
+	client   *plugin.Client
+	cmd      *exec.Cmd
+	conn     *grpc.ClientConn
+	actuator actuatorv1.ActuatorClient
+	manifest actuation.Manifest
+	breaker  *gobreaker.CircuitBreaker[any]
+	// tripped gets a token whenever the breaker changes its state.
+	tripped chan struct{}
+	started time.Time
+}
+
+// launch starts the actuator's process and has it describe itself. The caller
+// must be locked to its thread: the process dies with the thread.
+func (a *actuator) launch(ctx context.Context) (*process, error) {
+	cmd, sum, err := a.spec.command(a.host.dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &plugin.ClientConfig{
+		HandshakeConfig:  handshake.Config(),
+		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: dialed{}}},
+		Cmd:              cmd,
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     a.host.cfg.StartTimeout,
+		Logger:           bridge(a.log),
+		SyncStdout:       &printed{log: a.log},
+		SyncStderr:       &printed{log: a.log},
+	}
+	if sum != nil {
+		// A hash is used up by one check: a new one for every start.
+		cfg.SecureConfig = &plugin.SecureConfig{Checksum: sum, Hash: sha256.New()}
+	}
+	p := &process{client: plugin.NewClient(cfg), cmd: cmd, tripped: make(chan struct{}, 1), started: time.Now()}
+	if err := a.greet(ctx, p); err != nil {
+		p.end()
+		return nil, err
+	}
+	p.breaker = a.newBreaker(p)
+	return p, nil
+}
+
+// greet connects, and asks the actuator what it is.
+func (a *actuator) greet(ctx context.Context, p *process) error {
+	protocol, err := p.client.Client()
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	raw, err := protocol.Dispense(handshake.Name)
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	p.conn = raw.(*grpc.ClientConn)
+	p.actuator = actuatorv1.NewActuatorClient(p.conn)
+	ctx, cancel := context.WithTimeout(ctx, a.host.cfg.StartTimeout)
+	defer cancel()
+	res, err := p.actuator.Describe(ctx, &actuatorv1.DescribeRequest{HostVersion: a.host.cfg.Version, ProtocolVersion: int32(p.client.NegotiatedVersion())}, answerSize)
+	if err != nil {
+		return fmt.Errorf("describing itself: %w", err)
+	}
+	p.manifest = wire.Manifest(res.GetManifest()).Known()
+	if err := p.manifest.Validate(); err != nil {
+		return fmt.Errorf("describing itself: %w", err)
+	}
+	if p.manifest.Name != a.spec.Name {
+		return fmt.Errorf("describing itself: it is named %s, the host expects %s", p.manifest.Name, a.spec.Name)
+	}
+	return nil
+}
+
+// ping asks whether the process answers at all.
+func (p *process) ping(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	res, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	if err == nil && res.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		return errors.New("it says that it does not serve")
+	}
+	return err
+}
+
+// graceful is how long a process may take to end when asked.
+const graceful = time.Second
+
+// end ends the process and waits until it and everything around it is gone.
+// It asks first; a process that does not answer is killed.
+func (p *process) end() {
+	if p.conn == nil {
+		p.kill()
+	}
+	// go-plugin's own farewell has no deadline: a process that hangs would hang
+	// the host.
+	timer := time.AfterFunc(graceful, p.kill)
+	defer timer.Stop()
+	p.client.Kill()
+}
+
+// kill ends the process and its group at once. It does not wait.
+func (p *process) kill() {
+	if !p.client.Exited() && p.cmd.Process != nil {
+		killGroup(p.cmd.Process.Pid)
+	}
+}
+
+// dialed is the client side of an actuator for go-plugin: the connection.
+type dialed struct{ plugin.NetRPCUnsupportedPlugin }
+
+// GRPCServer implements plugin.GRPCPlugin. A host serves nothing.
+func (dialed) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
+	return errors.New("pluginhost: a host calls, it does not serve")
+}
+
+// GRPCClient implements plugin.GRPCPlugin.
+func (dialed) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}

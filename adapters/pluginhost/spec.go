@@ -1,0 +1,100 @@
+package pluginhost
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"github.com/feddi/feddi/plugins/sdk/handshake"
+)
+
+// Spec says how to start an actuator.
+type Spec struct {
+	// Name that its manifest must have.
+	Name string
+	// Command is the executable, as an absolute path. Empty means the host's own
+	// executable, see Self.
+	Command string
+	Args    []string
+	// SHA256 is the checksum of Command, in hexadecimal; required with it. An
+	// executable that does not match is not started.
+	SHA256 string
+}
+
+// Self is the spec of an actuator that is part of the host's own executable,
+// which is run again with args. No checksum is needed: on Linux the process is
+// made from the very file that the host runs (/proc/self/exe), even after an
+// upgrade has put another one in its place.
+func Self(name string, args ...string) Spec { return Spec{Name: name, Args: args} }
+
+var (
+	specName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+	specSum  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+func (s Spec) check() error {
+	switch {
+	case !specName.MatchString(s.Name):
+		return fmt.Errorf("pluginhost: actuator name %q must be 1 to 40 of a to z, 0 to 9 and hyphen, beginning with a letter", s.Name)
+	case s.Command != "" && !filepath.IsAbs(s.Command):
+		return fmt.Errorf("pluginhost: actuator %s: the command %q must be an absolute path", s.Name, s.Command)
+	case s.Command == "" && s.SHA256 != "":
+		return fmt.Errorf("pluginhost: actuator %s has a checksum and no command", s.Name)
+	case s.Command != "" && !specSum.MatchString(s.SHA256):
+		return fmt.Errorf("pluginhost: actuator %s needs the SHA-256 of %s as 64 lower-case hexadecimal digits", s.Name, s.Command)
+	}
+	return nil
+}
+
+// command makes the command of one start. sum is what the executable must have,
+// nil where it needs none.
+func (s Spec) command(dir string) (cmd *exec.Cmd, sum []byte, err error) {
+	path := s.Command
+	if path == "" {
+		path, sum, err = self()
+	} else {
+		sum, err = hex.DecodeString(s.SHA256)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd = exec.Command(path, s.Args...)
+	if name, err := os.Executable(); err == nil && s.Command == "" {
+		cmd.Args[0] = name // what operators see in a list of processes
+	}
+	cmd.Dir = dir
+	// Nothing of the host's environment: it holds the host's secrets.
+	cmd.Env = []string{
+		"PLUGIN_UNIX_SOCKET_DIR=" + dir,
+		"TMPDIR=" + dir,
+		handshake.ParentEnv + "=" + strconv.Itoa(os.Getpid()),
+	}
+	cmd.SysProcAttr = processAttributes()
+	return cmd, sum, nil
+}
+
+// ownImage is the running executable, by identity and not by name.
+const ownImage = "/proc/self/exe"
+
+// self is the host's own executable. Where the system has no name for the
+// running image, its file is pinned by the checksum it has now.
+func self() (path string, sum []byte, err error) {
+	if _, err := os.Stat(ownImage); err == nil {
+		return ownImage, nil, nil
+	}
+	if path, err = os.Executable(); err != nil {
+		return "", nil, fmt.Errorf("pluginhost: finding the host's own executable: %w", err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil, errors.Join(errors.New("pluginhost: reading the host's own executable"), err)
+	}
+	digest := sha256.Sum256(raw)
+	return path, digest[:], nil
+}
