@@ -41,7 +41,7 @@ func openHome(ctx context.Context, o Options, who identity) (*home, error) {
 		return nil, err
 	}
 	if o.Dir == "" {
-		if h.root, err = os.MkdirTemp("", "feddi-pg-"); err != nil {
+		if h.root, err = os.MkdirTemp(temporaryBase(o.Durable), "feddi-pg-"); err != nil {
 			return nil, err
 		}
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	Progress func(string)
 	// Private starts a server of our own even where DATABASE_URL names one.
 	Private bool
+	// Seed is the Dir of a stopped server that a new one begins as a copy of;
+	// empty means an empty database.
+	Seed string
 }
 
 func (o Options) say(format string, args ...any) {
