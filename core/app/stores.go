@@ -5,6 +5,7 @@ import (
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
+	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/tenancy"
@@ -17,6 +18,7 @@ type Stores struct {
 	Tenancy     tenancy.Store
 	Idempotency idempotency.Store
 	Events      event.Log
+	Identity    identity.Store
 	Ledger      ledger.Store
 	Offers      offers.Store
 	Decisions   decision.Store

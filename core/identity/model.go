@@ -6,10 +6,12 @@ package identity
 import (
 	"time"
 
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// State is how far a customer's phone is proven.
+// State is how far a customer's phone is proven. It moves one way only:
+// PENDING_PROOF to VERIFIED.
 type State string
 
 // The customer states.
@@ -29,24 +31,6 @@ const (
 	Erased   Status = "erased"
 )
 
-// CredentialType tells the branches of the credential union apart.
-type CredentialType string
-
-// The credential types of the point-of-sale surface.
-const (
-	Phone              CredentialType = "phone"
-	CardFingerprint    CredentialType = "card_fingerprint"
-	ShortCode          CredentialType = "short_code"
-	ProviderCustomerID CredentialType = "provider_customer_id"
-	QR                 CredentialType = "qr"
-)
-
-// Credential is a value that identifies or pays.
-type Credential struct {
-	Type  CredentialType
-	Value string
-}
-
 // Customer is a person at one merchant: unique per (merchant, E.164 phone);
 // the same phone at another merchant is another customer (rule 35).
 type Customer struct {
@@ -58,8 +42,21 @@ type Customer struct {
 	Status     Status
 	Locale     string
 	Tier       string // loyalty tier, empty where none
+	MergedInto string // the customer that remains; empty unless Merged
 	VerifiedAt *time.Time
 	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	// PhoneUsedAt is when the phone last identified the customer.
+	PhoneUsedAt *time.Time
+}
+
+// Usable gives nil where the customer may be served, else NOT_FOUND: a
+// disabled, merged or erased identity reads as one that does not exist.
+func (c Customer) Usable() error {
+	if c.Status != Active {
+		return fault.NotFound("customer")
+	}
+	return nil
 }
 
 // Resolution is what a credential led to. Customer is nil where it led nowhere.
@@ -70,13 +67,32 @@ type Resolution struct {
 	// Probationary is true where the link is not proven yet (rule 4); it never
 	// moves money.
 	Probationary bool
+	// Colliding is true where the credential points at several customers: it
+	// resolves to none of them (rule 5).
+	Colliding bool
+	// LinkID is the link that matched; empty for codes.
+	LinkID string
 	// CodeHash is set where a single-use code identified.
 	CodeHash []byte
+	// BoundSessionID is the session that the code is bound to; empty where it is free.
+	BoundSessionID string
 }
 
-// PaymentCode is a single-use code (qr or short_code). Only the SHA-256 of the value is
-// stored. Neither identify, nor a balance check, nor a decline uses one up;
-// identifying a session with one binds it to that session; a payment uses it.
+// MovesMoney gives nil where this identification may lead to a debit or credit
+// without further proof of the credential, else IDENTITY_PROBATIONARY: a
+// probationary or colliding link never moves money (rules 4 and 5).
+func (r Resolution) MovesMoney() error {
+	if r.Probationary || r.Colliding {
+		return fault.Field(fault.CodeIdentityProbationary, "credential", "proven",
+			"this credential is not proven to belong to the customer; pay with the customer's code, or verify the phone first")
+	}
+	return nil
+}
+
+// PaymentCode is a single-use code (qr or short_code). Only the SHA-256 of the
+// value is stored (HashCode). Neither identify, nor a balance check, nor a
+// decline uses one up; identifying a session with one binds it to that session;
+// a payment uses it. Minting again leaves earlier ones usable, each once.
 type PaymentCode struct {
 	Hash           []byte
 	Tenant         tenancy.Tenant
@@ -85,4 +101,16 @@ type PaymentCode struct {
 	ExpiresAt      time.Time
 	UsedAt         *time.Time
 	BoundSessionID string // empty where unbound
+}
+
+// Live gives nil where the code may still be used at now.
+// Errors: CREDENTIAL_USED, CREDENTIAL_EXPIRED.
+func (c PaymentCode) Live(now time.Time) error {
+	switch {
+	case c.UsedAt != nil:
+		return fault.Field(fault.CodeCredentialUsed, "credential.value", "single_use", "this code has paid already; ask the customer for a new one")
+	case !now.Before(c.ExpiresAt):
+		return fault.Field(fault.CodeCredentialExpired, "credential.value", "unexpired", "this code is past its time; ask the customer for a new one")
+	}
+	return nil
 }
