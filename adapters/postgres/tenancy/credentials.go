@@ -24,8 +24,8 @@ func (r *standingRow) standing() *tenancy.KeyStanding {
 
 // standing reads a key with the merchants that it may act for now.
 const standing = `SELECT ` + keyColumns + `,
-	coalesce(array_agg(m.merchant_id ORDER BY m.merchant_id) FILTER (WHERE m.merchant_id IS NOT NULL), '{}') AS tenant_merchants,
-	coalesce(array_agg(m.tenant_no ORDER BY m.merchant_id) FILTER (WHERE m.merchant_id IS NOT NULL), '{}') AS tenant_nos
+	coalesce(array_agg(m.merchant_id ORDER BY m.tenant_no) FILTER (WHERE m.merchant_id IS NOT NULL), '{}') AS tenant_merchants,
+	coalesce(array_agg(m.tenant_no ORDER BY m.tenant_no) FILTER (WHERE m.merchant_id IS NOT NULL), '{}') AS tenant_nos
 	FROM api_keys k
 	LEFT JOIN merchants m ON m.partner_id = k.partner_id AND m.live = k.live AND m.status = 'active'
 	  AND (k.scope = 'platform' OR m.merchant_id = ANY (k.merchants)) `

@@ -22,8 +22,9 @@ const eraseTimeout = "5min"
 // EraseSandbox implements tenancy.Enterprises. It reads from the catalogue which
 // tables hold rows of a tenant, so that a new table cannot be forgotten.
 func (s *Store) EraseSandbox(ctx context.Context, partnerID string) error {
-	n, err := s.q.Exec(ctx, `SELECT FROM partners WHERE partner_id = $1 AND sandbox
-		AND set_config('statement_timeout', $2, true) IS NOT NULL FOR UPDATE`, partnerID, eraseTimeout)
+	// feddi.erase lets the append-only tables of the ledger go too.
+	n, err := s.q.Exec(ctx, `SELECT set_config('statement_timeout', $2, true), set_config('feddi.erase', 'on', true)
+		FROM partners WHERE partner_id = $1 AND sandbox FOR UPDATE`, partnerID, eraseTimeout)
 	if err := found(n, err, "sandbox"); err != nil {
 		return err
 	}

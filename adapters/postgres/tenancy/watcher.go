@@ -25,9 +25,9 @@ type Watcher struct {
 	log      *slog.Logger
 	// every is PollEvery.
 	every time.Duration
-	// horizon is the oldest transaction that was running at the last poll; zero
+	// horizon is the oldest transaction that was running at the last poll; nil
 	// before the first. What is older was seen or was there before us.
-	horizon int64
+	horizon *string
 	// told are the positions at or above the horizon that were told already.
 	told map[int64]bool
 	// polled is the time of the last poll that worked.
@@ -65,44 +65,43 @@ func (w *Watcher) Run(ctx context.Context) {
 }
 
 type changeRow struct {
-	Horizon  int64
+	Horizon  string
 	Position *int64
 	Kind, ID *string
 }
 
 // poll reads the horizon and, in the same snapshot, the changes at or above the
 // last one. There is a row without a change where there was none.
-const poll = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, c.position, c.kind, c.id
-	FROM (VALUES (true)) AS always LEFT JOIN tenancy_changes c ON c.xid >= $1::text::xid8 ORDER BY c.position`
+const poll = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, c.position, c.kind, c.id
+	FROM (VALUES (true)) AS always LEFT JOIN tenancy_changes c ON c.xid >= coalesce($1::xid8, pg_snapshot_xmin(pg_current_snapshot())) ORDER BY c.position`
 
 // Poll tells the listener what changed since the last Poll; the first one finds
 // out where the log stands and says that anything may have changed.
 func (w *Watcher) Poll(ctx context.Context) error {
-	from := w.horizon
-	if from == 0 {
-		from = 1 << 62 // no transaction is that young
-	}
 	started := time.Now()
-	rows, err := pg.Many[changeRow](ctx, w.q, poll, from)
+	rows, err := pg.Many[changeRow](ctx, w.q, poll, w.horizon)
 	if err != nil {
 		return err
 	}
-	if started.Sub(w.polled) > changesKept/2 { // the first time, too
+	missed := started.Sub(w.polled) > changesKept/2 // so it is the first time
+	if missed {
 		w.listener.Changed(tenancy.Change{Kind: tenancy.ChangeAll})
 	}
 	w.polled = started
-	w.tell(rows)
+	w.tell(rows, missed)
 	return nil
 }
 
-func (w *Watcher) tell(rows []changeRow) {
-	w.horizon = rows[0].Horizon
+// tell passes on what was not told yet, or only takes note of it where all was
+// forgotten anyway.
+func (w *Watcher) tell(rows []changeRow, silently bool) {
 	told := map[int64]bool{}
 	for _, r := range rows {
+		w.horizon = &r.Horizon
 		if r.Position == nil {
 			continue
 		}
-		if !w.told[*r.Position] {
+		if !silently && !w.told[*r.Position] {
 			w.listener.Changed(tenancy.Change{Kind: tenancy.ChangeKind(*r.Kind), ID: *r.ID})
 		}
 		told[*r.Position] = true
