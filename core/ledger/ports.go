@@ -108,6 +108,9 @@ type Payments interface {
 	TakeAttempt(ctx context.Context, t tenancy.Tenant, id string) (left int, ok bool, err error)
 	// ReturnAttempt takes the count back after a right code.
 	ReturnAttempt(ctx context.Context, t tenancy.Tenant, id string) error
+	// OpenCodes counts the customer's payments since an instant that wait for a
+	// code or failed.
+	OpenCodes(ctx context.Context, t tenancy.Tenant, customerID string, since time.Time) (int, error)
 	// FailPayment ends one that requires capture; false where it no longer does.
 	FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error)
 	// PaymentsOfSession lists a session's payments that debited, oldest first.

@@ -105,6 +105,12 @@ func (s *Store) ReturnAttempt(ctx context.Context, t tenancy.Tenant, id string) 
 	return err
 }
 
+// OpenCodes implements ledger.Payments.
+func (s *Store) OpenCodes(ctx context.Context, t tenancy.Tenant, customerID string, since time.Time) (int, error) {
+	return pg.One[int](ctx, s.q, `SELECT count(*) FROM payments WHERE tenant_no = $1 AND customer_id = $2
+		AND code_hash IS NOT NULL AND created_at > $3 AND status IN ('requires_capture', 'failed')`, t.No, customerID, since)
+}
+
 // FailPayment implements ledger.Payments.
 func (s *Store) FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error) {
 	n, err := s.q.Exec(ctx, `UPDATE payments SET status = 'failed', failure_code = $3

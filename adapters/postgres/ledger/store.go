@@ -5,9 +5,10 @@
 package ledger
 
 import (
-	"time"
+	"encoding/json"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/money"
 )
@@ -54,5 +55,14 @@ func null(s string) *string {
 	return &s
 }
 
-// at copies a time to point to.
-func at(t time.Time) *time.Time { return &t }
+// cardJSON is a reasoning card as the decisions table keeps it.
+func cardJSON(c decision.Card) json.RawMessage {
+	if len(c.Facts) == 0 {
+		c.Facts = json.RawMessage("{}")
+	}
+	raw, err := json.Marshal(c)
+	if err != nil { // facts were proven to be a JSON object
+		return json.RawMessage(`{"summary":"","rule":"","facts":{}}`)
+	}
+	return raw
+}

@@ -163,6 +163,7 @@ CREATE TABLE payments (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX payments_session ON payments (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX payments_codes ON payments (tenant_no, customer_id, created_at) WHERE code_hash IS NOT NULL;
 
 COMMENT ON COLUMN payments.decision IS 'snapshot and plan of the debit as validated: planning the snapshot again gives the plan, byte for byte (json, not jsonb, keeps the bytes)';
 
