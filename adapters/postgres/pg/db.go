@@ -83,8 +83,13 @@ func (o Options) apply(c *pgxpool.Config) {
 	c.AfterConnect = timesInUTC
 
 	timeout := o.StatementTimeout
-	if timeout == 0 {
+	switch {
+	case timeout == 0:
 		timeout = DefaultStatementTimeout
+	case timeout < 0:
+		timeout = 0
+	default:
+		timeout = max(timeout, time.Millisecond) // 0 would mean none
 	}
 	name := o.ApplicationName
 	if name == "" {
@@ -93,7 +98,7 @@ func (o Options) apply(c *pgxpool.Config) {
 	p := c.ConnConfig.RuntimeParams
 	p["application_name"] = name
 	p["timezone"] = "UTC"
-	p["statement_timeout"] = strconv.FormatInt(max(timeout, 0).Milliseconds(), 10)
+	p["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
 }
 
