@@ -106,7 +106,7 @@ func (s *Service) GetBudget(ctx context.Context, call *app.Call, in GetBudgetInp
 	before := int64(0)
 	if at != "" {
 		if before, err = strconv.ParseInt(at, 10, 64); err != nil {
-			return BudgetDetail{}, fault.Internal(err) // sealed by us
+			return BudgetDetail{}, cursorInvalid()
 		}
 	}
 	st, d := s.UoW.Read(), BudgetDetail{At: s.Clock.Now()}

@@ -40,5 +40,9 @@ func openCursor(list, cursor string) (string, error) {
 			return at, nil
 		}
 	}
-	return "", fault.Field(fault.CodeCursorInvalid, "cursor", "issued_here", "the cursor was not issued for this list; leave it out to begin with the first page")
+	return "", cursorInvalid()
+}
+
+func cursorInvalid() error {
+	return fault.Field(fault.CodeCursorInvalid, "cursor", "issued_here", "the cursor was not issued for this list; leave it out to begin with the first page")
 }

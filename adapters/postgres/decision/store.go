@@ -1,0 +1,226 @@
+// Package decision keeps traces, decisions and counterfactuals in Postgres.
+package decision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/decision"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// Store implements decision.Store.
+type Store struct{ q pg.Q }
+
+var _ decision.Store = (*Store)(nil)
+
+// New returns the store on q.
+func New(q pg.Q) *Store { return &Store{q} }
+
+func null(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// SaveTrace implements decision.Store.
+func (s *Store) SaveTrace(ctx context.Context, tr decision.Trace, decisions []decision.Decision, cf []decision.Counterfactual) error {
+	_, err := s.save(ctx, tr, decisions, cf)
+	return err
+}
+
+// Record implements decision.Store.
+func (s *Store) Record(ctx context.Context, tr decision.Trace, decisions []decision.Decision, cf []decision.Counterfactual) (decision.Trace, bool, error) {
+	written, err := s.save(ctx, tr, decisions, cf)
+	if err != nil || written {
+		return tr, written, err
+	}
+	stored, err := s.Trace(ctx, tr.Tenant, tr.ID)
+	return stored, false, err
+}
+
+const insertTrace = `
+insert into decision_traces (tenant_no, trace_id, kind, session_id, customer_id, engine, inputs, outputs, at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (tenant_no, trace_id) do nothing`
+
+func (s *Store) save(ctx context.Context, tr decision.Trace, decisions []decision.Decision, cf []decision.Counterfactual) (bool, error) {
+	n, err := s.q.Exec(ctx, insertTrace, tr.Tenant.No, tr.ID, tr.Kind, null(tr.SessionID), null(tr.CustomerID), tr.Engine, object(tr.Inputs), object(tr.Outputs), tr.At)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	for _, d := range decisions {
+		if err := s.insertDecision(ctx, d); err != nil {
+			return false, err
+		}
+	}
+	return true, s.insertCounterfactuals(ctx, tr.Tenant, cf)
+}
+
+// object is a JSON column's value; an absent one is the empty object.
+func object(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+const insertDecision = `
+insert into decisions (decision_id, tenant_no, trace_id, kind, session_id, customer_id, offer_id, grant_id, amount_minor, state,
+  actuator, actuator_version, card, plan, at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
+func (s *Store) insertDecision(ctx context.Context, d decision.Decision) error {
+	d.Card.Facts = object(d.Card.Facts)
+	card, err := json.Marshal(d.Card)
+	if err != nil {
+		return err
+	}
+	var plan any
+	if len(d.Plan) > 0 {
+		plan = d.Plan
+	}
+	_, err = s.q.Exec(ctx, insertDecision, d.ID, d.Tenant.No, d.TraceID, d.Kind, null(d.SessionID), null(d.CustomerID), null(d.OfferID),
+		null(d.GrantID), d.AmountMinor, d.State, d.Actuator, d.ActuatorVersion, json.RawMessage(card), plan, d.At)
+	return err
+}
+
+const insertCounterfactuals = `
+insert into counterfactuals (tenant_no, session_id, offer_id, trace_id, version, outcome, reason, value_minor, at)
+select $1, x.* from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::bigint[], $9::timestamptz[]) x`
+
+// insertCounterfactuals writes all of a trace's in one statement.
+func (s *Store) insertCounterfactuals(ctx context.Context, t tenancy.Tenant, cf []decision.Counterfactual) error {
+	if len(cf) == 0 {
+		return nil
+	}
+	n := len(cf)
+	sessions, offers, traces, outcomes, reasons := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	versions, values, times := make([]int32, n), make([]int64, n), make([]time.Time, n)
+	for i, c := range cf {
+		sessions[i], offers[i], traces[i], outcomes[i], reasons[i] = c.SessionID, c.OfferID, c.TraceID, c.Outcome, c.Reason
+		versions[i], values[i], times[i] = int32(c.Version), c.ValueMinor, c.At
+	}
+	_, err := s.q.Exec(ctx, insertCounterfactuals, t.No, sessions, offers, traces, versions, outcomes, reasons, values, times)
+	return err
+}
+
+// traceRow is a trace as the table has it.
+type traceRow struct {
+	TraceID    string
+	Kind       string
+	SessionID  string
+	CustomerID string
+	Engine     string
+	Inputs     json.RawMessage
+	Outputs    json.RawMessage
+	At         time.Time
+}
+
+const findTrace = `
+select trace_id, kind, coalesce(session_id, '') as session_id, coalesce(customer_id, '') as customer_id, engine, inputs, outputs, at
+from decision_traces where tenant_no = $1 and trace_id = $2`
+
+// Trace implements decision.Store.
+func (s *Store) Trace(ctx context.Context, t tenancy.Tenant, id string) (decision.Trace, error) {
+	r, err := pg.One[traceRow](ctx, s.q, findTrace, t.No, id)
+	if errors.Is(err, pg.ErrNoRows) {
+		return decision.Trace{}, fault.NotFound("decision_trace")
+	}
+	return decision.Trace{
+		ID: r.TraceID, Tenant: t, Kind: r.Kind, SessionID: r.SessionID, CustomerID: r.CustomerID, Engine: r.Engine,
+		Inputs: r.Inputs, Outputs: r.Outputs, At: r.At,
+	}, err
+}
+
+// decisionRow is a decision as the table has it.
+type decisionRow struct {
+	DecisionID      string
+	TraceID         string
+	Kind            string
+	SessionID       string
+	CustomerID      string
+	OfferID         string
+	GrantID         string
+	AmountMinor     int64
+	State           string
+	Actuator        string
+	ActuatorVersion string
+	Card            json.RawMessage
+	Plan            json.RawMessage
+	At              time.Time
+}
+
+func (r decisionRow) decision(t tenancy.Tenant) (decision.Decision, error) {
+	d := decision.Decision{
+		ID: r.DecisionID, Tenant: t, TraceID: r.TraceID, Kind: r.Kind, SessionID: r.SessionID, CustomerID: r.CustomerID, OfferID: r.OfferID,
+		GrantID: r.GrantID, AmountMinor: r.AmountMinor, State: r.State, Actuator: r.Actuator, ActuatorVersion: r.ActuatorVersion,
+		Plan: r.Plan, At: r.At,
+	}
+	return d, json.Unmarshal(r.Card, &d.Card)
+}
+
+const sessionDecisions = `
+select decision_id, trace_id, kind, coalesce(session_id, '') as session_id, coalesce(customer_id, '') as customer_id,
+  coalesce(offer_id, '') as offer_id, coalesce(grant_id, '') as grant_id, amount_minor, state, actuator, actuator_version, card, plan, at
+from decisions where tenant_no = $1 and session_id = $2
+order by at, decision_id`
+
+// BySession implements decision.Store.
+func (s *Store) BySession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]decision.Decision, error) {
+	rows, err := pg.Many[decisionRow](ctx, s.q, sessionDecisions, t.No, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]decision.Decision, len(rows))
+	for i, r := range rows {
+		if out[i], err = r.decision(t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// settle moves counterfactuals and the proposals behind them together. What
+// was shown can be taken or not; what was taken can be released and taken again.
+const settle = `
+with settled as (
+  update counterfactuals set outcome = $4
+  where tenant_no = $1 and session_id = $2 and ($3 = '' or offer_id = $3)
+    and case $4 when 'released' then outcome = 'taken'
+                when 'taken' then outcome in ('shown', 'released')
+                else outcome = 'shown' end
+)
+update decisions set state = case $4 when 'taken' then 'taken' when 'released' then 'proposed' else 'declined' end
+where tenant_no = $1 and session_id = $2 and kind in ('offer', 'upsell') and ($3 = '' or offer_id = $3)
+  and case $4 when 'released' then state = 'taken' else state = 'proposed' end`
+
+// MarkTaken implements decision.Store.
+func (s *Store) MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offerID, outcome string) error {
+	_, err := s.q.Exec(ctx, settle, t.No, sessionID, offerID, outcome)
+	return err
+}
+
+const sessionCounterfactuals = `
+select trace_id, session_id, offer_id, version, outcome, reason, value_minor, at
+from counterfactuals where tenant_no = $1 and session_id = $2 order by at, trace_id, offer_id`
+
+// Counterfactuals implements decision.Store.
+func (s *Store) Counterfactuals(ctx context.Context, t tenancy.Tenant, sessionID string) ([]decision.Counterfactual, error) {
+	return pg.Many[decision.Counterfactual](ctx, s.q, sessionCounterfactuals, t.No, sessionID)
+}
+
+const tally = `
+select count(*) filter (where outcome <> 'withheld'), count(*) filter (where outcome = 'withheld')
+from counterfactuals where tenant_no = $1 and offer_id = $2`
+
+// Tally implements decision.Store.
+func (s *Store) Tally(ctx context.Context, t tenancy.Tenant, offerID string) (shown, withheld int64, err error) {
+	err = s.q.QueryRow(ctx, tally, t.No, offerID).Scan(&shown, &withheld)
+	return shown, withheld, err
+}
