@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/feddi/feddi/adapters/postgres/migrations"
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/pgdev"
+)
+
+// database is a Postgres that is connected and migrated.
+type database struct {
+	server *pgdev.Server
+	db     *pg.DB
+	tell   func(string)
+}
+
+// startDatabase uses DATABASE_URL or starts a durable server in dir (empty: a
+// temporary one that is gone with the process), and brings it up to date.
+func startDatabase(ctx context.Context, dir string, tell func(string)) (*database, error) {
+	server, err := pgdev.Start(ctx, pgdev.Options{Dir: dir, Durable: true, Progress: tell})
+	if err != nil {
+		return nil, err
+	}
+	d := &database{server: server, tell: tell}
+	if d.db, err = connect(ctx, server.DSN(""), tell); err != nil {
+		return nil, errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
+	}
+	return d, nil
+}
+
+// connect opens dsn and migrates it.
+func connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error) {
+	db, err := pg.Connect(ctx, dsn, pg.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.Run(ctx, db, tell); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("migrate the database: %w", err)
+	}
+	return db, nil
+}
+
+// close disconnects, and stops a server of our own.
+func (d *database) close(ctx context.Context) error {
+	d.db.Close()
+	return d.server.Stop(ctx)
+}
+
+// databaseURL is where production's database is.
+func databaseURL() (string, error) {
+	if url := os.Getenv("DATABASE_URL"); url != "" {
+		return url, nil
+	}
+	return "", errors.New("DATABASE_URL is not set; give the address of a Postgres 15 or later, for example postgres://feddi@localhost/feddi")
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/feddi/feddi/adapters/postgres/jobs"
+)
+
+// job is background work that the servers of one database share.
+type job struct {
+	name  string
+	every time.Duration
+	// run does a bounded piece of it and says how many items it dealt with; a
+	// full piece is followed by the next at once.
+	run func(ctx context.Context, limit int) (int, error)
+}
+
+const (
+	// jobPiece is how many items one piece of a job deals with at most.
+	jobPiece = 500
+	// jobLease is how long a silent server keeps a job from the others.
+	jobLease = time.Minute
+)
+
+// scheduler runs jobs under leases.
+type scheduler struct {
+	leases *jobs.Leases
+	holder string
+	log    *slog.Logger
+}
+
+// run runs one job until ctx ends. Servers begin at random, so that they do
+// not all ask at once.
+func (s *scheduler) run(ctx context.Context, j job) {
+	pause := time.Duration(rand.Float64() * float64(min(j.every, time.Second)))
+	for sleep(ctx, pause) {
+		pause = j.every
+		taken, err := s.leases.Take(ctx, j.name, s.holder, jobLease, j.every/2)
+		if err == nil && taken {
+			err = s.pieces(ctx, j)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("a background job failed and is tried again when it is due", "job", j.name, "error", err)
+		}
+	}
+}
+
+// pieces does a job piece by piece, for no longer than its lease.
+func (s *scheduler) pieces(ctx context.Context, j job) error {
+	ctx, cancel := context.WithTimeout(ctx, jobLease*3/4)
+	defer cancel()
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if err := s.leases.Done(end, j.name, s.holder); err != nil {
+			s.log.Warn("a job's lease was not given back; it ends by itself", "job", j.name, "error", err)
+		}
+	}()
+	for {
+		n, err := j.run(ctx, jobPiece)
+		if err != nil || n < jobPiece {
+			return err
+		}
+	}
+}
+
+// sleep waits for d; false where ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
