@@ -313,17 +313,19 @@ func TestCannotStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec   Spec
 		reason string
+		within time.Duration
 	}{
-		"wrong checksum": {wrong, "checksums did not match"},
-		"no executable":  {missing, "no such file"},
-		"crash":          {Self("crash", "actuator", "crash"), "plugin"},
-		"babble":         {Self("babble", "actuator", "babble"), "Unrecognized remote plugin message"},
-		"mute":           {Self("mute", "actuator", "mute"), "timeout"},
-		"misnamed":       {Self("misnamed", "actuator", "misnamed"), "it is named wallet"},
+		"wrong checksum": {wrong, "checksums did not match", patience},
+		"no executable":  {missing, "no such file", patience},
+		"crash":          {Self("crash", "actuator", "crash"), "plugin", patience},
+		"babble":         {Self("babble", "actuator", "babble"), "Unrecognized remote plugin message", patience},
+		"mute":           {Self("mute", "actuator", "mute"), "timeout", 100 * time.Millisecond},
+		"misnamed":       {Self("misnamed", "actuator", "misnamed"), "it is named wallet", patience},
+		"future":         {Self("odd", "actuator", "future"), "incompatible API version", patience},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, Config{Specs: []Spec{c.spec}, StartTimeout: 2 * time.Second, Budget: 1, BackoffMin: time.Millisecond, Cooldown: time.Hour})
+			b := setup(t, Config{Specs: []Spec{c.spec}, StartTimeout: c.within, Budget: 1, BackoffMin: time.Millisecond, Cooldown: time.Hour})
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := b.WaitReady(ctx); err == nil || !strings.Contains(err.Error(), "failed") || !strings.Contains(err.Error(), c.reason) {

@@ -46,7 +46,9 @@ func act(name string, args []string) {
 	case "misnamed":
 		sdk.Serve(wallet.Wallet{})
 	case "raw":
-		serveRaw(answers[args[0]])
+		serveRaw(handshake.Version, answers[args[0]])
+	case "future":
+		serveRaw(99, answers["short"])
 	case "mute":
 		select {}
 	case "babble":
@@ -181,10 +183,10 @@ func (r *raw) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) 
 	return nil, nil
 }
 
-func serveRaw(answer func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse) {
+func serveRaw(version int, answer func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse) {
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  handshake.Config(),
-		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: &raw{answer: answer}}},
+		VersionedPlugins: map[int]plugin.PluginSet{version: {handshake.Name: &raw{answer: answer}}},
 		GRPCServer:       plugin.DefaultGRPCServer,
 	})
 }
