@@ -39,7 +39,7 @@ func (p *Pipeline) admit(ctx context.Context, x *Exchange, req proto.Message) er
 	if err != nil {
 		return err
 	}
-	x.Call.Tenant.MerchantID = merchant
+	x.Call.Tenant = x.Call.Actor.Tenant(merchant)
 	return p.locate(ctx, x, contextOf(req))
 }
 
