@@ -5,12 +5,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/strictjson"
 	"github.com/feddi/feddi/core/fault"
 )
 
@@ -122,8 +122,7 @@ func parse(f protoreflect.FieldDescriptor, text string) (v protoreflect.Value, r
 		}
 		return v, "integer", "must be a whole number, written with digits only"
 	case protoreflect.MessageKind:
-		var t time.Time
-		if f.Message().FullName() == "google.protobuf.Timestamp" && t.UnmarshalText([]byte(text)) == nil && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 {
+		if t, ok := strictjson.ParseTime([]byte(text)); ok && f.Message().FullName() == "google.protobuf.Timestamp" {
 			return protoreflect.ValueOfMessage(timestamppb.New(t).ProtoReflect()), "", ""
 		}
 		return v, "timestamp", "must be a time by RFC 3339, for example 2026-06-01T12:00:00Z"

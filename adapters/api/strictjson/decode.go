@@ -334,8 +334,8 @@ func (d *decoder) child(f *field, into func() protoreflect.Message) bool {
 	switch f.message.special {
 	case timestampType:
 		return d.timestamp(into)
-	case structType, listType, valueType:
-		return d.free(f.message.special, into)
+	case structType:
+		return d.free(into)
 	}
 	if !d.at('{') {
 		d.wrong("type", "must be an object")

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,8 +21,8 @@ func (p *Plan) Append(dst []byte, m protoreflect.Message, without string) []byte
 	switch p.special {
 	case timestampType:
 		return appendTimestamp(dst, m)
-	case structType, valueType, listType:
-		return appendFree(dst, m)
+	case structType:
+		return appendStruct(dst, structOf(m))
 	}
 	dst = append(dst, '{')
 	first := true
@@ -146,16 +147,16 @@ func appendTimestamp(dst []byte, m protoreflect.Message) []byte {
 	return append(dst, '"')
 }
 
-func appendFree(dst []byte, m protoreflect.Message) []byte {
-	switch v := m.Interface().(type) {
-	case *structpb.Struct:
-		return appendStruct(dst, v)
-	case *structpb.Value:
-		return appendValue(dst, v)
-	case *structpb.ListValue:
-		return appendValues(dst, v)
+// structOf is m as a Struct, also where m was made from descriptors alone.
+func structOf(m protoreflect.Message) *structpb.Struct {
+	if s, ok := m.Interface().(*structpb.Struct); ok {
+		return s
 	}
-	return append(dst, "null"...)
+	s := &structpb.Struct{}
+	if wire, err := proto.Marshal(m.Interface()); err == nil {
+		_ = proto.Unmarshal(wire, s) // the same message by its full name
+	}
+	return s
 }
 
 func appendStruct(dst []byte, s *structpb.Struct) []byte {

@@ -33,15 +33,11 @@ const (
 	plain special = iota
 	timestampType
 	structType
-	valueType
-	listType
 )
 
 var specials = map[protoreflect.FullName]special{
 	"google.protobuf.Timestamp": timestampType,
 	"google.protobuf.Struct":    structType,
-	"google.protobuf.Value":     valueType,
-	"google.protobuf.ListValue": listType,
 }
 
 type field struct {
@@ -76,7 +72,7 @@ func NewPlans() *Plans { return &Plans{made: map[protoreflect.FullName]*Plan{}} 
 
 // Of returns the plan of a message type, making it and those of the types it
 // holds where they are new. Groups, extensions and other well-known types than
-// Timestamp, Struct, Value and ListValue are not supported.
+// Timestamp and Struct are not supported.
 func (s *Plans) Of(d protoreflect.MessageDescriptor) (*Plan, error) {
 	if p := s.made[d.FullName()]; p != nil {
 		return p, nil

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -316,8 +318,8 @@ func (d *decoder) timestamp(into func() protoreflect.Message) bool {
 	if !ok {
 		return false
 	}
-	var t time.Time
-	if err := t.UnmarshalText(text); err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+	t, ok := ParseTime(text)
+	if !ok {
 		d.wrong("timestamp", "must be a time by RFC 3339, for example 2026-06-01T12:00:00Z")
 		return true
 	}
@@ -332,27 +334,37 @@ func (d *decoder) timestamp(into func() protoreflect.Message) bool {
 	return true
 }
 
-// free reads JSON of any shape.
-func (d *decoder) free(kind special, into func() protoreflect.Message) bool {
-	if kind == structType && !d.at('{') {
+// ParseTime reads a time by RFC 3339 that a Timestamp can hold: the years 1 to
+// 9999, at most nine decimals.
+func ParseTime(text []byte) (t time.Time, ok bool) {
+	if err := t.UnmarshalText(text); err != nil || bytes.IndexByte(text, ',') >= 0 || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+		return t, false
+	}
+	decimals := 0
+	if point := bytes.IndexByte(text, '.'); point >= 0 {
+		for decimals = 0; isDigit(text[point+1+decimals]); decimals++ {
+		}
+	}
+	return t, decimals <= 9
+}
+
+// free reads an object of any members.
+func (d *decoder) free(into func() protoreflect.Message) bool {
+	if !d.at('{') {
 		d.wrong("type", "must be an object")
 		return d.value()
 	}
-	if kind == listType && !d.at('[') {
-		d.wrong("type", "must be an array")
-		return d.value()
-	}
-	v, ok := d.any()
+	v, ok := d.anyObject()
 	if !ok {
 		return false
 	}
-	switch m := into().Interface().(type) {
-	case *structpb.Struct:
-		m.Fields = v.GetStructValue().GetFields()
-	case *structpb.ListValue:
-		m.Values = v.GetListValue().GetValues()
-	case *structpb.Value:
-		m.Kind = v.GetKind()
+	m := into()
+	if typed, ok := m.Interface().(*structpb.Struct); ok {
+		typed.Fields = v.GetStructValue().GetFields()
+		return true
+	}
+	if wire, err := proto.Marshal(v.GetStructValue()); err == nil {
+		_ = proto.Unmarshal(wire, m.Interface()) // the same message by its full name
 	}
 	return true
 }
