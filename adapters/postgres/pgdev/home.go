@@ -125,23 +125,32 @@ func (h *home) clear() error {
 	return os.Remove(pidFile)
 }
 
-// keep has a small shell remove temporary directories once nobody holds the
-// pipe any more: neither this process nor any process of the server.
+// keep has temporary directories removed once nobody holds the pipe any more:
+// neither this process nor any process of the server.
 func (h *home) keep(dirs ...string) error {
-	r, w, err := os.Pipe()
+	pipe, err := keeper(`rm -rf -- "$@"`, dirs...)
 	if err != nil {
 		return err
 	}
+	h.files = append(h.files, pipe)
+	return nil
+}
+
+// keeper starts a small shell that runs script once the returned pipe is
+// closed by everybody who holds it, by their end at the latest.
+func keeper(script string, args ...string) (pipe *os.File, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
 	defer func() { _ = r.Close() }() // the keeper has its own
-	h.files = append(h.files, w)
-	cmd := exec.Command("/bin/sh", "-c", `cat >/dev/null; rm -rf -- "$@"`, "keeper")
-	cmd.Args = append(cmd.Args, dirs...)
-	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{"PATH=" + os.Getenv("PATH")}, r
+	cmd := exec.Command("/bin/sh", append([]string{"-c", "cat >/dev/null; " + script, "keeper"}, args...)...)
+	cmd.Dir, cmd.Stdin = "/", r
 	apart(cmd)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the keeper of %s: %w", dirs[0], err)
+		return nil, errors.Join(fmt.Errorf("start a keeper: %w", err), w.Close())
 	}
-	return cmd.Process.Release()
+	return w, cmd.Process.Release()
 }
 
 // command runs one of the server's programs as the server's user.

@@ -63,11 +63,27 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if dsn := os.Getenv("DATABASE_URL"); dsn != "" && !o.Private {
 		return External(dsn), nil
 	}
-	programs, err := findPrograms(ctx, o)
-	if err != nil {
-		return nil, err
+	return machine().start(ctx, o)
+}
+
+// start tries one source after the other.
+func (s sources) start(ctx context.Context, o Options) (*Server, error) {
+	if all := s.installed(ctx); len(all) > 0 {
+		p, err := choose(all, o.Dir)
+		if err != nil {
+			return nil, err
+		}
+		return startOwn(ctx, o, p)
 	}
-	return startOwn(ctx, o, programs)
+	image, noImage := s.image(ctx, o)
+	if noImage == nil {
+		return s.startContainer(ctx, o, image)
+	}
+	p, noDownload := s.download(ctx, o)
+	if noDownload == nil {
+		return startOwn(ctx, o, p)
+	}
+	return nil, fmt.Errorf("%w (docker: %w; download: %w)", errNoPrograms, noImage, noDownload)
 }
 
 // External wraps a server that somebody else runs; Stop leaves it alone.

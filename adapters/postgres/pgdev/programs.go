@@ -20,8 +20,26 @@ type programs struct {
 	major int
 }
 
-// candidates are where installations put their programs.
-var candidates = []string{
+// sources are where programs may come from.
+type sources struct {
+	folders    []string // patterns of folders with programs
+	docker     string   // the docker program
+	cache      string   // keeps downloaded programs
+	repository string   // Maven repository with the programs of zonky's embedded-postgres-binaries
+}
+
+// machine is what this machine offers.
+func machine() sources {
+	return sources{
+		folders:    append(filepath.SplitList(os.Getenv("PATH")), installations...),
+		docker:     "docker",
+		cache:      cacheFolder(),
+		repository: "https://repo1.maven.org/maven2",
+	}
+}
+
+// installations are where packages put their programs.
+var installations = []string{
 	"/usr/lib/postgresql/*/bin",              // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                       // Red Hat
 	"/usr/libexec/postgresql*",               // Alpine
@@ -31,10 +49,10 @@ var candidates = []string{
 }
 
 // installed lists the machine's installations, newest first.
-func installed(ctx context.Context) []programs {
-	dirs := filepath.SplitList(os.Getenv("PATH"))
-	for _, pattern := range candidates {
-		found, _ := filepath.Glob(pattern) // the patterns are well formed
+func (s sources) installed(ctx context.Context) []programs {
+	var dirs []string
+	for _, pattern := range s.folders {
+		found, _ := filepath.Glob(pattern) // a folder of PATH that is no pattern has no programs
 		dirs = append(dirs, found...)
 	}
 	var all []programs
@@ -73,20 +91,16 @@ func inspect(ctx context.Context, dir string) (programs, bool) {
 	return programs{bin: bin, major: major}, err == nil && major >= oldest
 }
 
-// findPrograms chooses the installation for o.Dir: the newest, or for a
-// directory with data the one that wrote it.
-func findPrograms(ctx context.Context, o Options) (programs, error) {
-	all := installed(ctx)
-	if len(all) == 0 {
-		return programs{}, errNoPrograms
-	}
-	want := wroteData(o.Dir)
+// choose takes the newest installation, or for a directory with data the one
+// that wrote it.
+func choose(all []programs, dir string) (programs, error) {
+	want := wroteData(dir)
 	for _, p := range all {
 		if want == 0 || p.major == want {
 			return p, nil
 		}
 	}
-	return programs{}, &versionError{dir: o.Dir, have: all[0].major, want: want}
+	return programs{}, &versionError{dir: dir, have: all[0].major, want: want}
 }
 
 // wroteData is the major version that made the data in dir, 0 for none.
