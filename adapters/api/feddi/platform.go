@@ -7,7 +7,6 @@ import (
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
-	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
 
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
@@ -32,9 +31,6 @@ type PlatformDeps struct {
 	Directory tenancy.Directory
 	Actuators actuation.Registry
 	Probe     Probe
-	// Document is the OpenAPI document as JSON text. Asked for on each call, so
-	// that it can be made after everything is registered.
-	Document func() ([]byte, error)
 	// Version is the build of the server.
 	Version string
 	// APIVersions are the contract versions that may be pinned, newest first.
@@ -47,12 +43,12 @@ type platformAPI struct {
 	registry *pipeline.Registry
 }
 
-// RegisterPlatform mounts health, capabilities and the OpenAPI document.
+// RegisterPlatform mounts health and capabilities. getOpenApiSpec is the
+// server's own (package api), identify a use case of identity.
 func RegisterPlatform(reg *pipeline.Registry, d PlatformDeps) {
 	a := platformAPI{d, reg}
 	pipeline.Handle(reg, partnerv1connect.PlatformServiceGetHealthProcedure, a.health)
 	pipeline.Handle(reg, partnerv1connect.PlatformServiceGetCapabilitiesProcedure, a.capabilities, pipeline.AnyMerchant())
-	pipeline.Handle(reg, partnerv1connect.PlatformServiceGetOpenApiSpecProcedure, a.document)
 }
 
 // health answers 503 with the same data where the server is not ready.
@@ -66,14 +62,6 @@ func (a platformAPI) health(_ context.Context, call *app.Call, _ *partnerv1.GetH
 		pipeline.SetStatus(call, http.StatusServiceUnavailable)
 	}
 	return res, nil
-}
-
-func (a platformAPI) document(context.Context, *app.Call, *partnerv1.GetOpenApiSpecRequest) (*partnerv1.GetOpenApiSpecResponse, error) {
-	text, err := a.Document()
-	if err != nil {
-		return nil, fault.Internal(err)
-	}
-	return &partnerv1.GetOpenApiSpecResponse{Document: string(text)}, nil
 }
 
 // capabilities lists what is really mounted, and what this credential may do
