@@ -7,6 +7,8 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
@@ -99,7 +101,7 @@ func (a *actuator) call(ctx context.Context, do func(context.Context, *process) 
 	}
 	answer, err := p.breaker.Execute(func() (any, error) {
 		answer, err := do(within, p)
-		if err != nil && ctx.Err() != nil {
+		if err != nil && byCaller(ctx, within, err) {
 			return nil, &givenUp{err}
 		}
 		return answer, err
@@ -112,6 +114,18 @@ func (a *actuator) call(ctx context.Context, do func(context.Context, *process) 
 
 // givenUp marks a call that the caller ended: no fault of the actuator.
 type givenUp struct{ error }
+
+// byCaller reports whether a failed call ended for the caller's sake: it went
+// away, or it gave less time than the actuator's limit. The actuator keeps the
+// deadline too, and its answer can arrive before the caller's own timer fires.
+func byCaller(ctx, within context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	callers, limited := ctx.Deadline()
+	limit, _ := within.Deadline()
+	return limited && !limit.Before(callers) && status.Code(err) == codes.DeadlineExceeded
+}
 
 // newBreaker makes the breaker of one process: a new process starts with a
 // closed one.

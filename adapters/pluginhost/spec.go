@@ -64,7 +64,7 @@ func (s Spec) command(dir string) (cmd *exec.Cmd, sum []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd = exec.Command(path, s.Args...)
+	cmd = exec.Command(path, s.Args...) //nolint:noctx // the supervisor asks it to end before it kills it; a context would kill at once
 	if name, err := os.Executable(); err == nil && s.Command == "" {
 		cmd.Args[0] = name // what operators see in a list of processes
 	}

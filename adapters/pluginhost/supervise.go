@@ -144,7 +144,7 @@ func (a *actuator) pause(ctx context.Context, p *process, cause error, retry *re
 	}
 }
 
-// watch returns why the process can no longer be used, or nil when ctx ends.
+// watch returns why the process can no longer be used; ctx's error when it ends.
 func (a *actuator) watch(ctx context.Context, p *process) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -162,11 +162,8 @@ func (a *actuator) watch(ctx context.Context, p *process) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-lost:
-			if ctx.Err() != nil {
-				return nil
-			}
 			return errors.New("its connection was lost: the process died")
 		case <-p.tripped:
 			h.look()
@@ -184,23 +181,25 @@ type health struct {
 
 	process *process
 	misses  int
-	ping    error
+	missed  string    // why the last ping failed; empty where it did not
 	open    time.Time // since when the breaker is not closed; zero while it is
 }
 
 // check pings, and says why the process must be restarted, if it must.
 func (h *health) check(ctx context.Context) error {
-	h.ping = h.process.ping(ctx, h.host.cfg.PingTimeout)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case h.ping == nil:
-		h.misses = 0
-	default:
+	err := h.process.ping(ctx, h.host.cfg.PingTimeout)
+	if ctx.Err() != nil {
+		return ctx.Err() // the host is stopping; the ping says nothing
+	}
+	h.missed = ""
+	if err != nil {
+		h.missed = err.Error()
 		h.misses++
+	} else {
+		h.misses = 0
 	}
 	if h.misses >= h.host.cfg.PingMisses {
-		return fmt.Errorf("it missed %d pings: %w", h.misses, h.ping)
+		return fmt.Errorf("it missed %d pings: %s", h.misses, h.missed)
 	}
 	h.look()
 	if !h.open.IsZero() && time.Since(h.open) >= h.host.cfg.HungAfter {
@@ -221,8 +220,8 @@ func (h *health) look() {
 	switch {
 	case !closed:
 		h.set(actuation.StateDegraded, "its calls fail", nil)
-	case h.ping != nil:
-		h.set(actuation.StateDegraded, "it missed a ping: "+h.ping.Error(), nil)
+	case h.missed != "":
+		h.set(actuation.StateDegraded, "it missed a ping: "+h.missed, nil)
 	default:
 		h.set(actuation.StateReady, "", nil)
 	}

@@ -50,12 +50,10 @@ func (p *Planner) Groups(batch []Snapshot) []*Group {
 	byName := make(map[string]*Group, 1)
 	for i := range batch {
 		actuator, err := p.Registry.For(batch[i].Kind, batch[i].MerchantID)
-		manifest, key := Manifest{}, ""
+		manifest, key := Manifest{}, "no "+string(batch[i].Kind)+" for "+batch[i].MerchantID
 		if err == nil {
 			manifest = actuator.Manifest()
 			key = "by " + manifest.Name
-		} else {
-			key = "no " + string(batch[i].Kind) + " " + batch[i].MerchantID
 		}
 		g := byName[key]
 		if g == nil {

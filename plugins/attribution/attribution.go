@@ -224,10 +224,10 @@ func summary(r Record) string {
 			applied++
 		}
 	}
-	switch {
-	case r.Model == ModelOrganic:
+	switch r.Model {
+	case ModelOrganic:
 		return "No offer was shown; the sale is counted as organic."
-	case r.Model == ModelExposed:
+	case ModelExposed:
 		return fmt.Sprintf("No offer was used; the %s shown get the sale in equal parts.", offers(len(r.Offers)+r.OffersLeftOut))
 	default:
 		return fmt.Sprintf("The sale is credited to the %s used, in proportion to what each took off.", offers(applied))

@@ -68,7 +68,7 @@ func inProcess(t *testing.T, test string) actuatorv1.ActuatorClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run="+exactly(test), "-test.count=1")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self, "-test.run="+exactly(test), "-test.count=1")
 	cmd.Env = []string{handshake.ParentEnv + "=" + strconv.Itoa(os.Getpid())}
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config(),
