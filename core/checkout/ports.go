@@ -54,7 +54,10 @@ type Filter struct {
 	// IncludeUnidentified lists sales nobody identified in, too (rule 57).
 	IncludeUnidentified                         bool
 	BranchID, TerminalID, CustomerID, SessionID string
-	CreatedFrom, CreatedBefore                  *time.Time
+	// Reach leaves out what a brand's or branch's credential does not see
+	// (see Within).
+	Reach                      tenancy.Place
+	CreatedFrom, CreatedBefore *time.Time
 	// After is the last transaction of the page before; the zero value for the first.
 	After Position
 	Limit int

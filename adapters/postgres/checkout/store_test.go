@@ -413,6 +413,8 @@ func TestFilters(t *testing.T) {
 		"identified by default": {checkout.Filter{}, []string{"txn_3", "txn_1"}},
 		"all":                   {checkout.Filter{IncludeUnidentified: true}, []string{"txn_3", "txn_2", "txn_1"}},
 		"branch":                {checkout.Filter{BranchID: "brn_2"}, []string{"txn_3"}},
+		"a branch's credential": {checkout.Filter{Reach: tenancy.Place{BrandID: "brd_1", BranchID: "brn_2"}}, []string{"txn_3"}},
+		"another brand's":       {checkout.Filter{Reach: tenancy.Place{BrandID: "brd_2"}, IncludeUnidentified: true}, []string{}},
 		"terminal":              {checkout.Filter{TerminalID: "trm_1", IncludeUnidentified: true}, []string{"txn_2", "txn_1"}},
 		"customer":              {checkout.Filter{CustomerID: "cus_1"}, []string{"txn_1"}},
 		"session":               {checkout.Filter{SessionID: "cs_txn_3"}, []string{"txn_3"}},

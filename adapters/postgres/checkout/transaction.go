@@ -209,6 +209,11 @@ func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.F
 			q = q.Where(equal.condition, equal.value)
 		}
 	}
+	for _, within := range []struct{ condition, value string }{{"brand_id IN ('', ?)", f.Reach.BrandID}, {"branch_id IN ('', ?)", f.Reach.BranchID}} {
+		if within.value != "" {
+			q = q.Where(within.condition, within.value)
+		}
+	}
 	if f.CreatedFrom != nil {
 		q = q.Where("created_at >= ?", *f.CreatedFrom)
 	}
