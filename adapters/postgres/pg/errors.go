@@ -53,6 +53,8 @@ func Map(err error) error {
 		return err
 	}
 	switch s := sqlState(err); {
+	case s == "" && isConnect(err): // also where a limit of its own ended it
+		return away(err)
 	case s == queryCanceled, isContext(err):
 		return fault.New(fault.CodeDeadlineExceeded, "the database had no time left to finish; nothing was changed; retry with the same key").Because(err)
 	case s == lockNotAvailable:
@@ -60,9 +62,13 @@ func Map(err error) error {
 	case s == serializationFailure, s == deadlockDetected:
 		return fault.New(fault.CodeSubsystemDegraded, "too many calls work on the same record; nothing was changed; retry with the same key").After(retryAfter).Because(err)
 	case unavailable(s), s == "" && isConnection(err):
-		return fault.New(fault.CodeSubsystemDegraded, "the database is not available; retry with the same key").After(retryAfter).Because(err)
+		return away(err)
 	}
 	return err
+}
+
+func away(cause error) error {
+	return fault.New(fault.CodeSubsystemDegraded, "the database is not available; retry with the same key").After(retryAfter).Because(cause)
 }
 
 // unavailable reports whether a SQLSTATE says that the server cannot serve
@@ -78,13 +84,18 @@ func isContext(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-func isConnection(err error) bool {
+// isConnect reports whether no connection could be made.
+func isConnect(err error) bool {
 	var connect *pgconn.ConnectError
+	return errors.As(err, &connect)
+}
+
+// isConnection reports whether a connection was lost.
+func isConnection(err error) bool {
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) ||
+	return errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || pgconn.SafeToRetry(err) ||
-		strings.Contains(err.Error(), "conn closed")
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, pgconn.ErrConnClosed) || pgconn.SafeToRetry(err)
 }
 
 // sqlState is the SQLSTATE in err's chain, or "".

@@ -22,7 +22,8 @@ const (
 // Tx runs fn in one read-committed transaction. An error from fn, or a panic,
 // undoes everything. A serialization failure or a deadlock is tried again, at
 // most three times in all, after a random wait; fn may therefore run more than
-// once. Errors come back through Map. fn must not keep q.
+// once. Errors come back through Map. fn must not keep q, and must not use db
+// beside it: a second connection per transaction is how a pool runs dry.
 func Tx(ctx context.Context, db *DB, fn func(ctx context.Context, q Q) error) error {
 	for attempt := 1; ; attempt++ {
 		err := once(ctx, db, fn)

@@ -65,7 +65,7 @@ type process struct {
 // spawn starts the postmaster on a thread that lives as long as it does: the
 // signal that the kernel sends at a parent's death is tied to the thread.
 func (h *home) spawn(programs programs, o Options) (*process, error) {
-	log, err := os.OpenFile(h.log(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	log, err := h.openLog()
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,18 @@ func (h *home) spawn(programs programs, o Options) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	return p, nil
+}
+
+// longestLog is the size at which a start begins the log anew.
+const longestLog = 4 << 20
+
+// openLog opens the log for the server, which outlives restarts.
+func (h *home) openLog() (*os.File, error) {
+	mode := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if info, err := os.Stat(h.log()); err == nil && info.Size() > longestLog {
+		mode |= os.O_TRUNC
+	}
+	return os.OpenFile(h.log(), mode, 0o600)
 }
 
 // settings are the server's command line.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package pgdev_test
 
 import (

@@ -17,7 +17,7 @@ import (
 const layout = "1"
 
 // stale is the age at which a seed that no test used is removed.
-const stale = 24 * time.Hour
+const stale = time.Hour
 
 // seed returns the directory of a stopped server with the template, building
 // it where it is missing; other processes wait for the one that builds. The
