@@ -12,6 +12,7 @@
 //
 //	import (
 //		"context"
+//		"time"
 //
 //		"github.com/feddi/feddi/plugins/sdk"
 //	)

@@ -18,6 +18,7 @@ import (
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk"
+	"github.com/feddi/feddi/plugins/sdk/handshake"
 	"github.com/feddi/feddi/plugins/sdk/sdktest"
 	"github.com/feddi/feddi/plugins/sdk/wire"
 )
@@ -50,6 +51,28 @@ func TestStartedByHand(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !bytes.Contains(out, []byte("This binary is a plugin")) {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestOrphan: an actuator whose parent is not its host ends by itself, also
+// where the system does not see to it.
+func TestOrphan(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, "by-hand")
+	cookie := handshake.Config()
+	cmd.Env = []string{cookie.MagicCookieKey + "=" + cookie.MagicCookieValue, handshake.ParentEnv + "=1", "TMPDIR=" + t.TempDir()}
+	if os.Getpid() == 1 {
+		cmd.Env[1] = handshake.ParentEnv + "=2"
+	}
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 || ctx.Err() != nil {
+		t.Errorf("%v", err)
 	}
 }
 
