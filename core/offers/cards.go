@@ -9,8 +9,8 @@ import (
 	"github.com/feddi/feddi/core/money"
 )
 
-// cards writes all reasoning cards of a feed into one buffer: the text of two
-// hundred cards is two allocations, not six hundred.
+// cards writes all reasoning cards of a feed into one buffer: the texts of two
+// hundred cards are two allocations, not six hundred.
 type cards struct {
 	buf   []byte
 	marks []mark
@@ -28,18 +28,25 @@ func (c *cards) open() *mark {
 	return &c.marks[len(c.marks)-1]
 }
 
-// cut makes the cards. The buffer is copied once for the texts and once for the facts.
-func (c *cards) cut() []decision.Card {
-	out := make([]decision.Card, len(c.marks))
-	text, raw := string(c.buf), append(json.RawMessage(nil), c.buf...)
-	for i, m := range c.marks {
-		rule := m.text
-		if rule == "" {
-			rule = text[m.rule:m.facts]
-		}
-		out[i] = decision.Card{Summary: text[m.from:m.rule], Rule: rule, Facts: raw[m.facts:m.to:m.to]}
+// texts are finished cards.
+type texts struct {
+	text  string
+	raw   []byte
+	marks []mark
+}
+
+// cut finishes the cards. The buffer is copied once, for the texts; the facts
+// keep the buffer itself.
+func (c *cards) cut() texts { return texts{text: string(c.buf), raw: c.buf, marks: c.marks} }
+
+// card is the i-th card.
+func (t *texts) card(i int32) decision.Card {
+	m := &t.marks[i]
+	rule := m.text
+	if rule == "" {
+		rule = t.text[m.rule:m.facts]
 	}
-	return out
+	return decision.Card{Summary: t.text[m.from:m.rule], Rule: rule, Facts: t.raw[m.facts:m.to:m.to]}
 }
 
 func (c *cards) say(s string)   { c.buf = append(c.buf, s...) }

@@ -16,6 +16,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, f *Facts) Feed {
 	defer e.end()
 	e.ctx = ctx
 	e.collect()
+	e.cards.buf = make([]byte, 0, len(e.candidates)*cardBytes)
 	for i := range e.candidates {
 		e.consider(&e.candidates[i])
 	}
@@ -77,11 +78,17 @@ type evaluation struct {
 	parts    []int64 // scratch: a value by matched line
 	input    RuleInput
 
-	fits   []fit
-	misses []miss
-	lines  []int32 // lines of all fits
-	cards  cards
+	fits    []fit
+	kept    []fit // the fits in rank order
+	ranking []rank
+	misses  []miss
+	lines   []int32 // lines of all fits
+	cards   cards
 }
+
+// cardBytes is what a card takes at most as a rule; the buffer grows where it
+// does not suffice.
+const cardBytes = 288
 
 // none ends a chain of links.
 const none = int32(-1)
@@ -162,8 +169,8 @@ func (e *evaluation) end() {
 	}
 	*e = evaluation{
 		seen: e.seen, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
-		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], misses: e.misses[:0], lines: e.lines[:0],
-		cards: cards{buf: e.cards.buf[:0], marks: e.cards.marks[:0]},
+		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0],
+		misses: e.misses[:0], lines: e.lines[:0], cards: cards{marks: e.cards.marks[:0]},
 	}
 	pool.Put(e)
 }
@@ -270,35 +277,52 @@ func (e *evaluation) heldAt(offerID string) int32 {
 
 // resolve ranks the fits and takes out what a better one of its group excludes.
 func (e *evaluation) resolve() {
-	slices.SortFunc(e.fits, func(a, b fit) int {
-		x, y := e.c.offers[a.offer], e.c.offers[b.offer]
-		return cmp.Or(
-			cmp.Compare(y.priority, x.priority),
-			cmp.Compare(b.amount, a.amount),
-			cmp.Compare(b.points, a.points),
-			cmp.Compare(x.ends, y.ends), // what ends sooner first
-			cmp.Compare(a.offer, b.offer),
-		)
-	})
-	kept := e.fits[:0]
-	for _, m := range e.fits {
-		if best := e.groupBest(kept, e.c.offers[m.offer].group); best != none && m.held == none {
-			e.outranked(m, kept[best])
+	for i := range e.fits {
+		m := &e.fits[i]
+		o := e.c.offers[m.offer]
+		e.ranking = append(e.ranking, rank{priority: o.priority, amount: m.amount, points: m.points, ends: o.ends, offer: m.offer, at: int32(i)})
+	}
+	slices.SortFunc(e.ranking, rank.compare)
+	for _, r := range e.ranking {
+		m := &e.fits[r.at]
+		if best := e.groupBest(e.c.offers[m.offer].group); best != none && m.held == none {
+			e.miss(m.offer, Outranked, int64(e.kept[best].offer), 0, m.amount)
 			continue
 		}
-		kept = append(kept, m)
+		e.kept = append(e.kept, *m)
 	}
-	e.fits = kept
+	e.fits, e.kept = e.kept, e.fits
 	slices.SortFunc(e.misses, func(a, b miss) int { return cmp.Compare(a.offer, b.offer) })
 }
 
+// rank is what a fit is ranked by.
+type rank struct {
+	priority, amount, points, ends int64
+	offer, at                      int32
+}
+
+// compare orders by priority, then worth, then what ends sooner, then id.
+func (a rank) compare(b rank) int {
+	switch {
+	case a.priority != b.priority:
+		return cmp.Compare(b.priority, a.priority)
+	case a.amount != b.amount:
+		return cmp.Compare(b.amount, a.amount)
+	case a.points != b.points:
+		return cmp.Compare(b.points, a.points)
+	case a.ends != b.ends:
+		return cmp.Compare(a.ends, b.ends)
+	}
+	return cmp.Compare(a.offer, b.offer)
+}
+
 // groupBest finds the fit that stands for a group already.
-func (e *evaluation) groupBest(kept []fit, group string) int32 {
+func (e *evaluation) groupBest(group string) int32 {
 	if group == "" {
 		return none
 	}
-	for i := range kept {
-		if e.c.offers[kept[i].offer].group == group {
+	for i := range e.kept {
+		if e.c.offers[e.kept[i].offer].group == group {
 			return int32(i)
 		}
 	}

@@ -5,40 +5,43 @@ import "time"
 // feed writes the cards and lays the feed out.
 func (e *evaluation) feed() Feed {
 	out := Feed{Offers: make([]Shown, len(e.fits)), Withheld: make([]Withheld, len(e.misses))}
-	first := len(e.cards.marks)
+	first, lines := int32(len(e.cards.marks)), 0
 	for i := range e.fits {
 		e.explainFit(&e.fits[i])
+		lines += int(e.fits[i].n)
 	}
-	cut := e.cards.cut()
+	cut, shares := e.cards.cut(), make([]Share, 0, lines)
 	for i := range e.fits {
-		out.Offers[i] = e.shown(&e.fits[i], i+1)
-		out.Offers[i].Card = cut[first+i]
+		o := &out.Offers[i]
+		shares = e.show(o, &e.fits[i], i+1, shares)
+		o.Card = cut.card(first + int32(i))
 	}
 	for i, m := range e.misses {
-		o := e.c.offers[m.offer]
-		out.Withheld[i] = Withheld{OfferID: o.id, Version: o.version, Title: o.title, Reason: m.reason, Worth: m.worth, Card: cut[m.card]}
+		o, w := e.c.offers[m.offer], &out.Withheld[i]
+		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.card(m.card)
 	}
 	return out
 }
 
-func (e *evaluation) shown(m *fit, rank int) Shown {
+// show fills in an offer that fits; its shares are appended to shares.
+func (e *evaluation) show(s *Shown, m *fit, rank int, shares []Share) []Share {
 	o := e.c.offers[m.offer]
-	s := Shown{
-		OfferID: o.id, Version: o.version, Kind: o.kind, Title: o.title, Description: o.description,
-		Value:      Worth{Type: o.vtype, AmountMinor: m.amount, PercentBP: o.percent, Points: m.points},
-		Redemption: methodNames[o.methods&3], Group: o.group, Rank: rank,
-	}
-	if m.held != none {
-		h := &e.f.Held[m.held]
-		s.Version, s.AppliesTo = h.Version, append([]Share{}, h.Lines...)
-	} else {
-		s.AppliesTo = e.shares(m)
-	}
+	s.OfferID, s.Version, s.Kind, s.Title, s.Description = o.id, o.version, o.kind, o.title, o.description
+	s.Value = Worth{Type: o.vtype, AmountMinor: m.amount, PercentBP: o.percent, Points: m.points}
+	s.Redemption, s.Group, s.Rank = methodNames[o.methods&3], o.group, rank
 	if o.ends != noEnd {
 		at := time.UnixMicro(o.ends).UTC()
 		s.ExpiresAt = &at
 	}
-	return s
+	if m.held != none {
+		h := &e.f.Held[m.held]
+		s.Version, s.AppliesTo = h.Version, append([]Share{}, h.Lines...)
+		return shares
+	}
+	from := len(shares)
+	shares = e.shares(m, shares)
+	s.AppliesTo = shares[from:len(shares):len(shares)]
+	return shares
 }
 
 // explainFit writes the card of an offer that is shown.
@@ -151,11 +154,6 @@ func (e *evaluation) miss(offer int32, r Reason, have, need, worth int64) {
 	e.missFacts(o, r, have, need)
 	c.say("}")
 	k.to = c.at()
-}
-
-// outranked files a fit as withheld because a better one stands for its group.
-func (e *evaluation) outranked(m, best fit) {
-	e.miss(m.offer, Outranked, int64(best.offer), 0, m.amount)
 }
 
 // conditionOf is the machine form of the condition behind a reason.

@@ -100,12 +100,12 @@ func (e *evaluation) cheapest(o *compiled) int64 {
 	return sum
 }
 
-// shares splits a fit's value over its lines: exactly, by largest remainder.
-// An offer on the basket as a whole has none.
-func (e *evaluation) shares(m *fit) []Share {
+// shares splits a fit's value over its lines, exactly, by largest remainder,
+// and appends them to out. An offer on the basket as a whole has none.
+func (e *evaluation) shares(m *fit, out []Share) []Share {
 	o := e.c.offers[m.offer]
 	if o.shape.is(whole) {
-		return []Share{}
+		return out
 	}
 	e.matched = append(e.matched[:0], e.lines[m.from:m.from+m.n]...)
 	e.weigh(o)
@@ -113,9 +113,8 @@ func (e *evaluation) shares(m *fit) []Share {
 	if sum := total(parts); sum != m.amount {
 		parts = money.Split(m.amount, parts)
 	}
-	out := make([]Share, len(e.matched))
 	for i, at := range e.matched {
-		out[i] = Share{LineID: e.f.Lines[at].LineID, DiscountMinor: parts[i]}
+		out = append(out, Share{LineID: e.f.Lines[at].LineID, DiscountMinor: parts[i]})
 	}
 	return out
 }
