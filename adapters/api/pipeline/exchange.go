@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/fault"
@@ -27,7 +26,6 @@ type Exchange struct {
 
 	pipeline *Pipeline
 	key      string // the Idempotency-Key, lower case; empty where none is needed
-	deadline time.Time
 	pinned   atomic.Bool
 }
 

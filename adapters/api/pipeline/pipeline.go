@@ -100,14 +100,18 @@ func requests(r *Registry) []proto.Message {
 // (an idempotent answer that was not pinned); tests want 0.
 func (p *Pipeline) Defects() int64 { return p.defects.Load() }
 
+// Timed bounds what follows to the time that a call may take. A door calls it
+// once for each request, before Begin.
+func (p *Pipeline) Timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.Timeout)
+}
+
 // Begin opens a call from its headers, before its body is read: request id,
 // credential, rate limit, Idempotency-Key. The exchange is never nil; where
 // err is not, the door answers with Fail.
 func (p *Pipeline) Begin(ctx context.Context, h *Handler, header http.Header, remoteAddr string) (x *Exchange, err error) {
 	x = p.open(h, header, remoteAddr)
 	defer recovered(&err)
-	ctx, cancel := context.WithDeadline(ctx, x.deadline)
-	defer cancel()
 	if err := p.authenticate(ctx, x); err != nil {
 		return x, err
 	}
@@ -121,7 +125,7 @@ func (p *Pipeline) Begin(ctx context.Context, h *Handler, header http.Header, re
 }
 
 func (p *Pipeline) open(h *Handler, header http.Header, remoteAddr string) *Exchange {
-	x := &Exchange{Handler: h, Header: header, RemoteAddr: remoteAddr, pipeline: p, deadline: time.Now().Add(p.Timeout)}
+	x := &Exchange{Handler: h, Header: header, RemoteAddr: remoteAddr, pipeline: p}
 	x.Call.Operation = h.Op.ID
 	x.Call.RequestID = p.IDs.Make(ids.Request)
 	x.Call.APIVersion = p.Versions[0]
@@ -130,8 +134,7 @@ func (p *Pipeline) open(h *Handler, header http.Header, remoteAddr string) *Exch
 
 // Invoke answers a decoded request.
 func (p *Pipeline) Invoke(ctx context.Context, x *Exchange, req proto.Message) *Answer {
-	ctx, cancel := context.WithDeadline(context.WithValue(ctx, exchangeKey{}, x), x.deadline)
-	defer cancel()
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
 	res, err := p.answer(ctx, x, req)
 	if err == nil {
 		return p.success(ctx, x, res)

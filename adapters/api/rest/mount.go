@@ -141,24 +141,26 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, found *route, segm
 		m.refuse(w, r, tooLarge())
 		return
 	}
-	x, err := m.pipeline.Begin(r.Context(), found.handler, r.Header, r.RemoteAddr)
+	ctx, cancel := m.pipeline.Timed(r.Context())
+	defer cancel()
+	x, err := m.pipeline.Begin(ctx, found.handler, r.Header, r.RemoteAddr)
 	if err != nil {
-		m.write(w, m.pipeline.Fail(r.Context(), x, err), found)
+		m.write(w, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
 	req := found.handler.NewRequest()
 	if err := m.read(w, r, found, segments, x, req.ProtoReflect()); err != nil {
-		m.write(w, m.pipeline.Fail(r.Context(), x, err), found)
+		m.write(w, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
 	media, err := found.accepted(r.Header.Values("Accept"))
 	if err != nil {
-		m.write(w, m.pipeline.Fail(r.Context(), x, err), found)
+		m.write(w, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
-	a := m.pipeline.Invoke(r.Context(), x, req)
+	a := m.pipeline.Invoke(ctx, x, req)
 	if media != jsonType && a.Error == nil {
-		m.represent(r.Context(), w, x, a, found, media)
+		m.represent(ctx, w, x, a, found, media)
 		return
 	}
 	m.write(w, a, found)

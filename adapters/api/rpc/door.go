@@ -64,7 +64,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength > MaxBody+prefixed:
 		d.refuse(w, r, fault.New(fault.CodeBodyTooLarge, "the message is larger than %d bytes; send less at once", MaxBody))
 	default:
-		h.ServeHTTP(w, r)
+		ctx, cancel := d.pipeline.Timed(r.Context())
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
 	}
 }
 
