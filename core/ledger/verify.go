@@ -10,7 +10,7 @@ type Finding struct {
 	TenantNo int32
 	// What names the figure: entry, wallet.actual_minor,
 	// wallet.promo_available_minor, wallet.promo_locked_minor,
-	// wallet.pending_topups_minor, lot.remaining_minor or budget.spent_minor.
+	// wallet.pending_topups_minor, lot.remaining_minor, payment.amount_minor, ...
 	What string
 	// Account is the entry, customer, grant or budget it belongs to.
 	Account string

@@ -79,7 +79,7 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time
 	}
 	_, err := j.q.Exec(ctx, commitStatement, c.args(now)...)
 	if err != nil && pg.Retryable(err) {
-		return fmt.Errorf("%w: %w", payments.ErrStale, err)
+		return fmt.Errorf("%w: %v", payments.ErrStale, err) // not wrapped: it is no failure yet
 	}
 	return err
 }

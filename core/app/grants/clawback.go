@@ -2,11 +2,13 @@ package grants
 
 import (
 	"context"
+	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/offers"
 )
 
 // ClawBackInput names the lot to take back.
@@ -55,6 +57,9 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 		if _, err := st.Ledger.Apply(ctx, c); err != nil {
 			return ClawedBack{}, err
 		}
+		if err := s.refund(ctx, st, g, now); err != nil {
+			return ClawedBack{}, err
+		}
 		after := c.Grants[0]
 		if err := st.Events.Append(ctx, after.Event(s.IDs.Make(ids.Event), now, g.RemainingMinor)); err != nil {
 			return ClawedBack{}, err
@@ -64,4 +69,15 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 			Grant: after, ReturnedMinor: g.RemainingMinor, EntryID: head.ID, Balance: b.At(now), Reason: in.Reason,
 		}, err
 	})
+}
+
+// refund gives what a lot held back to the budget that funds it.
+func (s *Service) refund(ctx context.Context, st app.Stores, g ledger.Grant, now time.Time) error {
+	if g.BudgetID == "" {
+		return nil
+	}
+	_, _, err := st.Offers.MoveBudget(ctx, g.Tenant, offers.Move{
+		MovementID: s.IDs.Make("bmv"), BudgetID: g.BudgetID, Type: "returned", AmountMinor: g.RemainingMinor, ReferenceID: g.ID, At: now,
+	})
+	return err
 }

@@ -65,10 +65,8 @@ func (j *job) credential(now time.Time) error {
 	switch {
 	case j.want.PaymentID != "":
 		return capturable(j.state.Status)
-	case c.UsedAt != nil:
-		return fault.Field(fault.CodeCredentialUsed, "credential", "single_use", "the code was used already; mint a new one")
-	case !now.Before(c.ExpiresAt):
-		return fault.Field(fault.CodeCredentialExpired, "credential", "live", "the code is past its time; mint a new one")
+	case c.Live(now) != nil:
+		return c.Live(now)
 	case c.BoundSessionID != "" && c.BoundSessionID != j.want.SessionID:
 		return fault.Field(fault.CodeStateConflict, "credential", "bound_session",
 			"the code identified another session and pays only there; mint a new one")

@@ -30,7 +30,10 @@ func (s *Service) open(ctx context.Context, call *app.Call, set tenancy.Settings
 	if err != nil {
 		return Result{}, err
 	}
-	code := s.NewCode()
+	code, err := identity.NewDigits(s.Random)
+	if err != nil {
+		return Result{}, err
+	}
 	p.Code = &ledger.Code{Hash: codeHash(p.ID, code), ExpiresAt: now.Add(ledger.CodeLife)}
 	// Before the commit: a code for a payment that then fails does no harm, a
 	// payment whose code never went out would.
@@ -98,8 +101,8 @@ func (s *Service) draft(ctx context.Context, call *app.Call, set tenancy.Setting
 	if err := checkAmount(session, p, b.Currency, set.MinPaymentMinor); err != nil {
 		return p, err
 	}
-	if who.Probationary {
-		return p, fault.Field(fault.CodeIdentityProbationary, "credential", "proven_link", "this credential's link to the customer is not proven yet and never moves money")
+	if err := who.MovesMoney(); err != nil {
+		return p, err
 	}
 	return p, s.mayOpen(ctx, st, p, now)
 }

@@ -63,8 +63,8 @@ func (s *Service) BalanceCheck(ctx context.Context, call *app.Call, in CheckInpu
 			return Check{}, err
 		case who.Customer == nil || who.Customer.Status != identity.Active:
 			return Check{}, fault.NotFound("credential")
-		case who.Probationary:
-			return Check{}, fault.Field(fault.CodeIdentityProbationary, "credential", "proven_link", "this credential's link to the customer is not proven yet")
+		case who.MovesMoney() != nil:
+			return Check{}, who.MovesMoney()
 		}
 		book, err := st.Ledger.Book(ctx, call.Tenant, who.Customer.ID)
 		if err != nil {

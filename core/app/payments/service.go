@@ -5,6 +5,7 @@ package payments
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
@@ -23,9 +24,6 @@ type Service struct {
 	IDs       *ids.Source
 	Directory tenancy.Directory
 	Pipeline  *Pipeline
-	// CodeHash is how single-use codes are stored: the hash of one as it is
-	// typed or scanned, for a tenant.
-	CodeHash func(t tenancy.Tenant, c identity.Credential) []byte
 	// Resolve finds who a credential leads to; Customer nil where nobody.
 	// Errors: UNSUPPORTED_CREDENTIAL_TYPE, CREDENTIAL_EXPIRED, CREDENTIAL_USED.
 	Resolve func(ctx context.Context, st app.Stores, t tenancy.Tenant, c identity.Credential, now time.Time) (identity.Resolution, error)
@@ -35,8 +33,8 @@ type Service struct {
 	Prove func(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string, now time.Time) error
 	// Messages takes one-time codes to customers in production.
 	Messages CodeSender
-	// NewCode makes the six digits of a one-time code.
-	NewCode func() string
+	// Random is where one-time codes come from; crypto/rand.Reader.
+	Random io.Reader
 }
 
 // CodeSender sends one-time codes of payments. It is called outside any
@@ -88,7 +86,7 @@ func (s *Service) Authorize(ctx context.Context, call *app.Call, in AuthorizeInp
 		return s.open(ctx, call, m.Settings, in)
 	}
 	j := newJob(ctx, call, m.Settings)
-	j.want = Want{Tenant: call.Tenant, CodeHash: s.CodeHash(call.Tenant, in.Credential), SessionID: in.SessionID}
+	j.want = Want{Tenant: call.Tenant, CodeHash: identity.HashCode(call.Tenant, in.Credential), SessionID: in.SessionID}
 	j.payment = ledger.Payment{
 		SessionID: in.SessionID, AmountMinor: in.AmountMinor, Currency: in.Currency,
 		CredentialType: string(in.Credential.Type),

@@ -1,0 +1,110 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/ledger"
+)
+
+// Audit implements ledger.Audit: the database derives, only what differs is
+// sent. It reads every tenant; it serves the operator.
+type Audit struct{ db *pg.DB }
+
+var _ ledger.Audit = Audit{}
+
+// NewAudit returns the audit of db. Where the books are large, db should have
+// been opened without a statement timeout.
+func NewAudit(db *pg.DB) Audit { return Audit{db} }
+
+// checks give a row (tenant_no, what, account, stored, derived) for each
+// figure that does not follow. Sums are numeric, so that none overflows.
+var checks = []string{
+	// Every entry balances per currency and class, and has its lines.
+	`SELECT tenant_no, 'entry', entry_id, 0::bigint, sum(amount_minor)::bigint FROM postings
+	GROUP BY tenant_no, entry_id, currency, class HAVING sum(amount_minor) <> 0`,
+	`SELECT coalesce(e.tenant_no, p.tenant_no), 'entry.lines', coalesce(e.entry_id, p.entry_id), (e.entry_id IS NOT NULL)::int::bigint, coalesce(p.n, 0)
+	FROM entries e FULL JOIN (SELECT tenant_no, entry_id, count(*) AS n FROM postings GROUP BY 1, 2) p
+		ON p.entry_id = e.entry_id AND p.tenant_no = e.tenant_no
+	WHERE e.entry_id IS NULL OR coalesce(p.n, 0) < 2`,
+	// Actual money of every wallet.
+	`SELECT coalesce(w.tenant_no, p.tenant_no), 'wallet.actual_minor', coalesce(w.customer_id, p.owner), coalesce(w.actual_minor, 0), coalesce(p.sum, 0)::bigint
+	FROM wallets w FULL JOIN (SELECT tenant_no, owner, currency, sum(amount_minor) AS sum FROM postings WHERE account = 1 GROUP BY 1, 2, 3) p
+		ON p.tenant_no = w.tenant_no AND p.owner = w.customer_id AND p.currency = w.currency
+	WHERE coalesce(w.actual_minor, 0) <> coalesce(p.sum, 0)`,
+	// What every lot holds.
+	`SELECT coalesce(g.tenant_no, p.tenant_no), 'lot.remaining_minor', coalesce(g.grant_id, p.owner), coalesce(g.remaining_minor, 0), coalesce(p.sum, 0)::bigint
+	FROM grants g FULL JOIN (SELECT tenant_no, owner, currency, sum(amount_minor) AS sum FROM postings WHERE account = 2 GROUP BY 1, 2, 3) p
+		ON p.tenant_no = g.tenant_no AND p.owner = g.grant_id AND p.currency = g.currency
+	WHERE coalesce(g.remaining_minor, 0) <> coalesce(p.sum, 0)`,
+	// Promotional figures of every wallet, from the postings of its lots.
+	`SELECT w.tenant_no, f.what, w.customer_id, f.stored, f.derived::bigint
+	FROM wallets w
+	LEFT JOIN (
+		SELECT g.tenant_no, g.customer_id, sum(p.amount_minor) FILTER (WHERE g.state = 'RELEASED') AS released,
+			sum(p.amount_minor) FILTER (WHERE g.state = 'LOCKED') AS locked
+		FROM grants g JOIN postings p ON p.tenant_no = g.tenant_no AND p.account = 2 AND p.owner = g.grant_id
+		GROUP BY 1, 2) l ON l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id
+	CROSS JOIN LATERAL (VALUES
+		('wallet.promo_available_minor', w.promo_available_minor, coalesce(l.released, 0)),
+		('wallet.promo_locked_minor', w.promo_locked_minor, coalesce(l.locked, 0))) f (what, stored, derived)
+	WHERE f.stored <> f.derived`,
+	// Top-ups in flight.
+	`SELECT w.tenant_no, 'wallet.pending_topups_minor', w.customer_id, w.pending_topups_minor, coalesce(t.sum, 0)::bigint
+	FROM wallets w LEFT JOIN (SELECT tenant_no, customer_id, sum(amount_minor) AS sum FROM topups WHERE state = 'PENDING' GROUP BY 1, 2) t
+		ON t.tenant_no = w.tenant_no AND t.customer_id = w.customer_id
+	WHERE w.pending_topups_minor <> coalesce(t.sum, 0)`,
+	// Every payment is what its entry took from the payer.
+	`SELECT p.tenant_no, 'payment.amount_minor', p.payment_id, p.amount_minor, coalesce(e.sum, 0)::bigint
+	FROM payments p LEFT JOIN (
+		SELECT tenant_no, entry_id, -sum(amount_minor) AS sum FROM postings WHERE account IN (1, 2) GROUP BY 1, 2) e
+		ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id
+	WHERE p.status NOT IN ('requires_capture', 'failed') AND p.amount_minor <> coalesce(e.sum, 0)`,
+	// What every budget has left, from its movements.
+	`SELECT b.tenant_no, 'budget.available_minor', b.budget_id, b.cap_minor - b.committed_minor - b.spent_minor, coalesce(m.available_after_minor, 0)
+	FROM budgets b LEFT JOIN LATERAL (
+		SELECT available_after_minor FROM budget_movements m WHERE m.tenant_no = b.tenant_no AND m.budget_id = b.budget_id ORDER BY position DESC LIMIT 1) m ON true
+	WHERE b.cap_minor - b.committed_minor - b.spent_minor <> coalesce(m.available_after_minor, 0)`,
+}
+
+// Check implements ledger.Audit.
+func (a Audit) Check(ctx context.Context, report func(ledger.Finding) error) (ledger.Examined, error) {
+	var n ledger.Examined
+	err := pgx.BeginTxFunc(ctx, a.db.Pool(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM postings), (SELECT count(*) FROM wallets),
+			(SELECT count(*) FROM grants), (SELECT count(*) FROM budgets)`).Scan(&n.Entries, &n.Postings, &n.Wallets, &n.Lots, &n.Budgets)
+		if err != nil {
+			return err
+		}
+		for _, check := range checks {
+			if err := stream(ctx, tx, check, report); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, pg.Map(err)
+}
+
+func stream(ctx context.Context, tx pgx.Tx, check string, report func(ledger.Finding) error) error {
+	rows, err := tx.Query(ctx, check)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f ledger.Finding
+		if err := rows.Scan(&f.TenantNo, &f.What, &f.Account, &f.StoredMinor, &f.DerivedMinor); err != nil {
+			return err
+		}
+		if err := report(f); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,395 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/grants"
+	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/identity"
+	core "github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+func clawBack(id string) grants.ClawBackInput {
+	return grants.ClawBackInput{GrantID: id, Reason: "test"}
+}
+
+func (b *bench) issue(t testing.TB, customer string, amount int64, expires *time.Time) core.Grant {
+	t.Helper()
+	var g core.Grant
+	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) (err error) {
+		g, err = grants.Issue(ctx, st, grants.IssueInput{
+			Tenant: b.tenant, CustomerID: customer, Source: core.SourceGoodwill, AmountMinor: amount, Currency: "USD",
+			ExpiresAt: expires, Gate: tenancy.GateOnVerification, Now: b.clock.Now(),
+		})
+		return err
+	}))
+	return g
+}
+
+// together runs n calls at once and counts the answers by code; "" is success.
+func together(n int, call func(i int) error) map[fault.Code]int {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	codes := map[fault.Code]int{}
+	for i := range n {
+		wg.Go(func() {
+			code := fault.Code("")
+			if err := call(i); err != nil {
+				code = fault.As(err).Code
+				var replay *app.Replay
+				if errors.As(err, &replay) {
+					code = "replay"
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			codes[code]++
+		})
+	}
+	wg.Wait()
+	return codes
+}
+
+func TestOneOfManyPaymentsFits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 999) // no bonus
+	const n = 64
+	codes := make([]identity.Credential, n)
+	for i := range codes {
+		codes[i] = b.code(t, guest)
+	}
+	got := together(n, func(i int) error {
+		_, err := b.pay(t, codes[i], 999)
+		return err
+	})
+	if got[""] != 1 || got[fault.CodeInsufficientFunds] != n-1 {
+		t.Fatalf("answers %v", got)
+	}
+	if balance := b.balance(t, guest); balance.ActualMinor != 0 {
+		t.Fatalf("balance %+v", balance)
+	}
+	b.sound(t)
+}
+
+func TestPaymentsOfOneWalletFollowEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	const n = 50
+	codes := make([]identity.Credential, n)
+	for i := range codes {
+		codes[i] = b.code(t, guest)
+	}
+	got := together(n, func(i int) error {
+		_, err := b.pay(t, codes[i], 55)
+		return err
+	})
+	if got[""] != n { // none lost a race three times
+		t.Fatalf("answers %v", got)
+	}
+	if balance := b.balance(t, guest); balance.ActualMinor != 0 || balance.PromoAvailableMinor != 0 {
+		t.Fatalf("balance %+v", balance)
+	}
+	b.sound(t)
+}
+
+func TestOneCodePaysOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	code := b.code(t, guest)
+	got := together(16, func(int) error {
+		_, err := b.pay(t, code, 10)
+		return err
+	})
+	if got[""] != 1 || got[fault.CodeCredentialUsed] != 15 {
+		t.Fatalf("answers %v", got)
+	}
+}
+
+func TestReplayUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	code, key := b.code(t, guest), uuid.NewString()
+	var mu sync.Mutex
+	answers := map[string]int{}
+	note := func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers[id]++
+	}
+	got := together(32, func(int) error {
+		r, err := b.payments.Authorize(t.Context(), b.callWith("paymentAuthorize", key), payments.AuthorizeInput{AmountMinor: 100, Currency: "USD", Credential: code})
+		var replay *app.Replay
+		if errors.As(err, &replay) {
+			note(string(replay.Record.Outcome.Body))
+		} else if err == nil {
+			note(r.Payment.ID)
+		}
+		return err
+	})
+	if got[""] != 1 || got["replay"] != 31 || len(answers) != 1 {
+		t.Fatalf("answers %v, %v", got, answers)
+	}
+	other := b.callWith("paymentAuthorize", key)
+	other.Pin.PayloadHash[0]++
+	_, err := b.payments.Authorize(t.Context(), other, payments.AuthorizeInput{AmountMinor: 100, Currency: "USD", Credential: code})
+	wantCode(t, err, fault.CodeIdempotencyKeyReused)
+	if n := b.count(t, "SELECT count(*) FROM payments"); n != 1 {
+		t.Fatalf("%d payments", n)
+	}
+	if balance := b.balance(t, guest); balance.ActualMinor+balance.PromoAvailableMinor != 2650 {
+		t.Fatalf("balance %+v", balance)
+	}
+}
+
+func TestDeclineIsPinned(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	code, key := b.code(t, guest), uuid.NewString()
+	in := payments.AuthorizeInput{AmountMinor: 100, Currency: "USD", Credential: code}
+	_, err := b.payments.Authorize(t.Context(), b.callWith("paymentAuthorize", key), in)
+	wantCode(t, err, fault.CodeInsufficientFunds)
+	b.topUp(t, guest, 500)
+	_, err = b.payments.Authorize(t.Context(), b.callWith("paymentAuthorize", key), in)
+	var replay *app.Replay
+	if !errors.As(err, &replay) || replay.Record.Outcome.Status != 402 {
+		t.Fatalf("the same key again: %v", err)
+	}
+	_, err = b.payments.Authorize(t.Context(), b.call("paymentAuthorize"), in)
+	must(t, err)
+	if n := b.count(t, "SELECT count(*) FROM events WHERE type = 'payment.failed'"); n != 1 {
+		t.Fatalf("%d payment.failed events", n)
+	}
+	trace, err := pg.One[string](t.Context(), b.db.Q(), "SELECT trace_id FROM decision_traces WHERE tenant_no = $1", b.tenant.No)
+	must(t, err)
+	stored, err := b.uow.Read().Decisions.Trace(t.Context(), b.tenant, trace)
+	must(t, err)
+	again, err := payments.Recover(t.Context(), stored.Inputs)
+	must(t, err)
+	if string(again) != string(stored.Outputs) {
+		t.Fatalf("replay gives %s, the trace holds %s", again, stored.Outputs)
+	}
+}
+
+func TestPlanReplaysByteForByte(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	paid, err := b.pay(t, b.code(t, guest), 1175)
+	must(t, err)
+	p, err := b.uow.Read().Ledger.Payment(t.Context(), b.tenant, paid.Payment.ID)
+	must(t, err)
+	replayed, err := payments.Replay(t.Context(), b.actuator, p.Decision)
+	must(t, err)
+	if string(replayed) != string(p.Decision) {
+		t.Fatalf("replay gives\n%s\nthe payment holds\n%s", replayed, p.Decision)
+	}
+}
+
+// poisoned refuses to commit any batch that holds a payment of one amount.
+type poisoned struct {
+	payments.Journal
+	amount  int64
+	commits atomic.Int64
+}
+
+func (p *poisoned) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+	p.commits.Add(1)
+	for i := range batch {
+		if batch[i].Payment.AmountMinor == p.amount {
+			batch[i].Payment.Currency = "\x00" // no text that the database takes
+		}
+	}
+	return p.Journal.Commit(ctx, batch, now)
+}
+
+func TestOneBadPaymentStandsAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	journal := &poisoned{Journal: b.journal, amount: 13}
+	hold := make(chan struct{})
+	pipeline := b.pipeline(journal)
+	pipeline.Workers = 1
+	pipeline.Start()
+	t.Cleanup(pipeline.Stop)
+	b.payments.Pipeline = pipeline
+	const n = 33
+	codes := make([]identity.Credential, n)
+	for i := range codes {
+		guest := b.customer(t, identity.Verified)
+		b.topUp(t, guest, 500)
+		codes[i] = b.code(t, guest)
+	}
+	// The first batch waits in the actuator until all others are queued, so that
+	// they travel together.
+	var once sync.Once
+	b.actuator.before = func([]actuation.Snapshot) error {
+		once.Do(func() { <-hold })
+		return nil
+	}
+	var answered atomic.Int64
+	go func() {
+		for pipeline.Depth() < n {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		close(hold)
+	}()
+	got := together(n, func(i int) error {
+		amount := int64(20)
+		if i == 7 {
+			amount = 13
+		}
+		_, err := b.pay(t, codes[i], amount)
+		answered.Add(1)
+		return err
+	})
+	if got[""] != n-1 || got[fault.CodeInternal] != 1 {
+		t.Fatalf("answers %v", got)
+	}
+	if c := journal.commits.Load(); c < 3 || c > 16 {
+		t.Fatalf("%d commits for %d payments", c, n)
+	}
+	if bad := b.count(t, "SELECT count(*) FROM payments WHERE amount_minor = 13"); bad != 0 {
+		t.Fatalf("%d bad payments were written", bad)
+	}
+	b.sound(t)
+}
+
+// rival changes the wallet between the pipeline's read and its commit.
+type rival struct {
+	payments.Journal
+	change func()
+	left   atomic.Int64
+}
+
+func (r *rival) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+	if r.left.Add(-1) >= 0 {
+		r.change()
+	}
+	return r.Journal.Commit(ctx, batch, now)
+}
+
+func TestLostRaceIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		times int64
+		want  fault.Code
+	}{{1, ""}, {2, ""}, {3, fault.CodeSubsystemDegraded}} {
+		t.Run(fmt.Sprint(c.times), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			guest := b.customer(t, identity.Verified)
+			b.topUp(t, guest, 900)
+			journal := &rival{Journal: b.journal, change: func() { b.issue(t, guest, 100, nil) }}
+			journal.left.Store(c.times)
+			pipeline := b.pipeline(journal)
+			pipeline.Start()
+			t.Cleanup(pipeline.Stop)
+			b.payments.Pipeline = pipeline
+			paid, err := b.pay(t, b.code(t, guest), 900)
+			if c.want != "" {
+				if f := wantCode(t, err, c.want); f.RetryAfter == 0 {
+					t.Fatal("no Retry-After")
+				}
+			} else {
+				must(t, err)
+				if got := paid.Payment.Debit.PromoMinor(); got != 100*c.times {
+					t.Fatalf("promo %d: the plan rests on a stale wallet", got)
+				}
+			}
+			b.sound(t)
+		})
+	}
+}
+
+func TestFullQueueAnswersOverloaded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	pipeline := b.pipeline(b.journal)
+	pipeline.Queue, pipeline.Batch, pipeline.Workers = 4, 1, 1
+	hold := make(chan struct{})
+	b.actuator.before = func([]actuation.Snapshot) error { <-hold; return nil }
+	pipeline.Start()
+	t.Cleanup(pipeline.Stop)
+	b.payments.Pipeline = pipeline
+	codes := make([]identity.Credential, 12)
+	for i := range codes {
+		guest := b.customer(t, identity.Verified)
+		b.topUp(t, guest, 500)
+		codes[i] = b.code(t, guest)
+	}
+	var refused atomic.Int64
+	got := together(len(codes), func(i int) error {
+		_, err := b.pay(t, codes[i], 20)
+		if fault.Is(err, fault.CodeOverloaded) && refused.Add(1) == 7 { // 12 less 4 waiting and 1 at work
+			close(hold)
+		}
+		return err
+	})
+	if got[""] != 5 || got[fault.CodeOverloaded] != 7 {
+		t.Fatalf("answers %v", got)
+	}
+}
+
+func TestActuatorDownChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 500)
+	b.actuator.before = func([]actuation.Snapshot) error {
+		return actuation.Unavailable("wallet", errors.New("down"))
+	}
+	code := b.code(t, guest)
+	_, err := b.pay(t, code, 20)
+	wantCode(t, err, fault.CodeActuatorUnavailable)
+	b.actuator.before = nil
+	_, err = b.pay(t, code, 20)
+	must(t, err)
+}
+
+func TestStopFinishesWhatIsInside(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 500)
+	code := b.code(t, guest)
+	inside := make(chan struct{})
+	var once sync.Once
+	b.actuator.before = func([]actuation.Snapshot) error { once.Do(func() { close(inside) }); return nil }
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.pay(t, code, 20)
+		done <- err
+	}()
+	<-inside
+	b.payments.Pipeline.Stop()
+	must(t, <-done)
+	_, err := b.pay(t, b.code(t, guest), 20)
+	wantCode(t, err, fault.CodeSubsystemDegraded)
+}
