@@ -45,6 +45,9 @@ var credentials = map[string]tenancy.Actor{
 	"key-2": {Kind: tenancy.KeyCall, PartnerID: "par_1", Mode: tenancy.Sandbox, KeyID: "key_2", Scope: tenancy.ScopeEnterprise, Merchants: []string{merchant, other}},
 	"key-branch": {Kind: tenancy.KeyCall, PartnerID: "par_1", Mode: tenancy.Sandbox, KeyID: "key_b", Scope: tenancy.ScopeBranch,
 		Merchants: []string{merchant}, BrandID: "brd_1", BranchID: "brn_1"},
+	// A token whose key is not narrowed to a brand.
+	"token-b": {Kind: tenancy.TerminalCall, PartnerID: "par_1", Mode: tenancy.Sandbox, KeyID: "key_a", Scope: tenancy.ScopeEnterprise,
+		Merchants: []string{merchant}, BranchID: "brn_2", TerminalID: "trm_2"},
 	"token-a": {Kind: tenancy.TerminalCall, PartnerID: "par_1", Mode: tenancy.Sandbox, KeyID: "key_a", Scope: tenancy.ScopeBranch,
 		Merchants: []string{merchant}, BrandID: "brd_1", BranchID: "brn_1", TerminalID: "trm_1"},
 }

@@ -3,16 +3,14 @@ package api_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
+	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
-	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -54,10 +52,9 @@ func (sender) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.St
 
 // h2c speaks HTTP/2 without TLS, as gRPC clients inside a network do.
 func h2c() *http.Client {
-	return &http.Client{Transport: &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
-	}}}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: &http.Transport{Protocols: protocols}}
 }
 
 // protocols are the ways into the Connect door.
@@ -92,7 +89,7 @@ func prepareRequest() *partnerv1.PrepareTopupRequest {
 func typed(t *testing.T, err error) *partnerv1.Error {
 	t.Helper()
 	var e *connect.Error
-	if !asConnect(err, &e) || len(e.Details()) != 1 {
+	if !errors.As(err, &e) || len(e.Details()) != 1 {
 		t.Fatalf("not an error with one detail: %v", err)
 	}
 	value, err := e.Details()[0].Value()
@@ -100,12 +97,6 @@ func typed(t *testing.T, err error) *partnerv1.Error {
 		t.Fatal(err)
 	}
 	return value.(*partnerv1.Error)
-}
-
-func asConnect(err error, to **connect.Error) bool {
-	e, ok := err.(*connect.Error)
-	*to = e
-	return ok
 }
 
 // A call over REST and the same call over every protocol of the Connect door
@@ -217,7 +208,7 @@ func TestADeclineOverConnect(t *testing.T) {
 	for _, replayed := range []string{"", "true"} {
 		_, err := b.topups("connect proto", sender{key: key}).PrepareTopup(t.Context(), prepareRequest())
 		var e *connect.Error
-		if !asConnect(err, &e) || e.Code() != connect.CodeFailedPrecondition || e.Meta().Get("Feddi-Decision-Trace-Id") != "dt_7" || e.Meta().Get("Idempotency-Replayed") != replayed {
+		if !errors.As(err, &e) || e.Code() != connect.CodeFailedPrecondition || e.Meta().Get("Feddi-Decision-Trace-Id") != "dt_7" || e.Meta().Get("Idempotency-Replayed") != replayed {
 			t.Fatalf("%v %v", err, e.Meta())
 		}
 		if published := typed(t, err); published.GetRecovery().GetShortfallMinor() != 5 || !published.GetRetryable() {
@@ -280,7 +271,7 @@ func TestMalformedProtobuf(t *testing.T) {
 	}
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
-	if res.StatusCode != 400 || !strings.Contains(string(text), "not a feddi.partner.v1.GetTopupRequest") {
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "not a feddi.partner.v1.GetTopupRequest") {
 		t.Errorf("%d %s", res.StatusCode, text)
 	}
 }

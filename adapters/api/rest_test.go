@@ -1,9 +1,12 @@
 package api_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // Everything a caller can get wrong, answered in the contract's order of checks.
@@ -109,6 +112,48 @@ func TestEnvelopeOfASuccess(t *testing.T) {
 	}
 }
 
+// A caller's request id is echoed whatever it holds, in a header only where it
+// can stand there.
+func TestOddRequestIDs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.do(call{path: "/v1/partner/topup/prepare", body: with(`"api_version"`, `"request_id":"a\r\nSet-Cookie: x=y","api_version"`)})
+	if r.status != 201 || r.meta["request_id"] != "a\r\nSet-Cookie: x=y" || r.header.Get("X-Request-Id") != "" || r.header.Get("Set-Cookie") != "" {
+		t.Errorf("%d %v %s", r.status, r.header, r.body)
+	}
+	long := strings.Repeat("é", 128)
+	if r := b.do(call{path: "/v1/partner/topup/prepare", body: with(`"api_version"`, `"request_id":"`+long+`","api_version"`)}); r.meta["request_id"] != long {
+		t.Errorf("%s", r.body)
+	}
+	if r := b.do(call{path: "/v1/partner/topup/prepare", body: with(`"api_version"`, `"request_id":"`+long+`x","api_version"`)}); r.code() != "VALIDATION_FAILED" || r.meta["request_id"] == long+"x" {
+		t.Errorf("%s", r.body)
+	}
+}
+
+// A body of unknown length is bounded too.
+func TestChunkedBodies(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for size, want := range map[int]int{10: http.StatusCreated, 1 << 20: http.StatusRequestEntityTooLarge} {
+		body := prepareBody + strings.Repeat(" ", size)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.server.URL+"/v1/partner/topup/prepare", io.NopCloser(strings.NewReader(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer token-a")
+		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
+		req.Header.Set("Idempotency-Key", uuid.NewString())
+		res, err := b.server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%d bytes: %d, want %d", len(body), res.StatusCode, want)
+		}
+	}
+}
+
 func TestReads(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -144,6 +189,10 @@ func TestTheCallIsFilledFromWhatIsProven(t *testing.T) {
 		body: with(`"mer_a"`, `"mer_a","terminal_id":"trm_2"`)})
 	if c := b.last(); c.BrandID != "brd_1" || c.BranchID != "brn_2" || c.TerminalID != "trm_2" {
 		t.Errorf("a key's terminal brings its branch and brand: %+v", c)
+	}
+	b.do(call{path: "/v1/partner/topup/prepare", header: map[string]string{"Authorization": "Bearer token-b"}, body: prepareBody})
+	if c := b.last(); c.BrandID != "brd_1" || c.BranchID != "brn_2" || c.TerminalID != "trm_2" {
+		t.Errorf("a token's branch brings its brand: %+v", c)
 	}
 	b.do(call{method: "GET", path: "/v1/partner/customers/lookup?phone=%2B1&merchant_id=mer_z&enterprise_id=x"})
 	if c := b.last(); c.Operation != "lookupCustomer" || c.Tenant.MerchantID != merchant {

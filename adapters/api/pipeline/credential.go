@@ -51,7 +51,7 @@ func (p *Pipeline) authenticate(ctx context.Context, x *Exchange) (err error) {
 // limit takes one permit of the caller's budget: of the key, or of the address
 // for what creates something without a credential.
 func (p *Pipeline) limit(x *Exchange) error {
-	key := ""
+	var key string
 	switch {
 	case x.Call.Actor.KeyID != "":
 		key = KeyLimit + x.Call.Actor.KeyID

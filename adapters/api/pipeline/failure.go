@@ -67,14 +67,9 @@ func causeOf(e *fault.Error) error {
 
 // recovered, deferred, turns a panic into an internal error.
 func recovered(err *error) {
-	r := recover()
-	if r == nil {
-		return
+	if r := recover(); r != nil {
+		*err = fault.Internal(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 	}
-	if r == http.ErrAbortHandler {
-		panic(r) // net/http's own way to drop a connection
-	}
-	*err = fault.Internal(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 }
 
 // RetryAfter is how long the caller of a failed call is asked to wait, in whole

@@ -84,14 +84,16 @@ func Cursor(next string) *partnerv1.ResponseMeta {
 // own, or the listed one that the handler set.
 func (x *Exchange) statusOf() (int, error) {
 	op, status := x.Handler.Op, x.Call.Status
-	switch {
-	case status == 0:
+	if status == 0 {
 		return op.Status(), nil
-	case slices.Contains(op.Statuses(), status), x.reported(status) != nil:
+	}
+	if slices.Contains(op.Statuses(), status) || x.reports(status) {
 		return status, nil
 	}
 	return 0, fmt.Errorf("%s answers with status %d, which its contract does not list", op.ID, status)
 }
+
+func (x *Exchange) reports(status int) bool { return x.reported(status) != nil }
 
 // reported is the failure among the operation's own codes that status stands
 // for, where a report says it: GET /health answers 503 with its data.

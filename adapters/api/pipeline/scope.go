@@ -106,7 +106,7 @@ func (p *Pipeline) locate(ctx context.Context, x *Exchange, c *partnerv1.Request
 		}
 		*part.to = part.asked
 	}
-	if place != bound {
+	if place != bound || !place.whole() {
 		resolved, err := p.Places.Resolve(ctx, x.Call.Tenant, place)
 		if err != nil {
 			return err
@@ -118,6 +118,11 @@ func (p *Pipeline) locate(ctx context.Context, x *Exchange, c *partnerv1.Request
 	}
 	x.Call.BrandID, x.Call.BranchID, x.Call.TerminalID = place.BrandID, place.BranchID, place.TerminalID
 	return nil
+}
+
+// whole reports whether nothing follows from the place that it does not say.
+func (p Place) whole() bool {
+	return (p.TerminalID == "" || p.BranchID != "") && (p.BranchID == "" || p.BrandID != "")
 }
 
 // leftBy names the field in which a resolved place lies outside of what the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
@@ -18,13 +19,16 @@ type withRequestMeta interface {
 	GetMeta() *partnerv1.RequestMeta
 }
 
+// maxRequestID is how many characters the contract allows a request id.
+const maxRequestID = 128
+
 // checkMeta settles the request id and the contract version.
 func (p *Pipeline) checkMeta(x *Exchange, req proto.Message) error {
 	carrier, ok := req.(withRequestMeta)
 	if !ok {
 		return p.version(x, x.Header.Get(HeaderVersion), HeaderVersion)
 	}
-	if id := carrier.GetMeta().GetRequestId(); id != "" && len(id) <= 128 {
+	if id := carrier.GetMeta().GetRequestId(); id != "" && utf8.RuneCountInString(id) <= maxRequestID {
 		x.Call.RequestID = id
 	}
 	return p.version(x, carrier.GetMeta().GetApiVersion(), "meta.api_version")

@@ -70,7 +70,9 @@ func (f *Feddi) Header(h http.Header, a *pipeline.Answer) { SetHeaders(h, a) }
 // X-Request-Id, Idempotency-Replayed on a replay, Retry-After where waiting
 // helps.
 func SetHeaders(h http.Header, a *pipeline.Answer) {
-	h[pipeline.HeaderRequestID] = []string{a.Meta.GetRequestId()}
+	if id := a.Meta.GetRequestId(); printable(id) { // the caller may have chosen it
+		h[pipeline.HeaderRequestID] = []string{id}
+	}
 	if a.Meta.GetIdempotencyReplayed() {
 		h[pipeline.HeaderReplayed] = []string{"true"}
 	}
@@ -79,4 +81,14 @@ func SetHeaders(h http.Header, a *pipeline.Answer) {
 			h["Retry-After"] = []string{strconv.Itoa(seconds)}
 		}
 	}
+}
+
+// printable reports whether text can stand in a header as it is.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != ""
 }

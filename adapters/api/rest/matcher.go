@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"github.com/feddi/feddi/adapters/api/operation"
 )
 
@@ -21,12 +19,6 @@ type node struct {
 	literals map[string]*node
 	variable *node
 	routes   map[string]*route // by method; nil where no path ends here
-}
-
-// Variable is a value from the path, for a field of the request.
-type variable struct {
-	field protoreflect.FieldDescriptor
-	value string
 }
 
 // add puts a route at its operation's path.
