@@ -48,6 +48,7 @@ type Session struct {
 	ExpiresAt      time.Time
 	EndedAt        *time.Time
 	EndReason      string
+	EndNote        string // why, in the cashier's words
 }
 
 // TotalMinor is what tenders must add up to.

@@ -90,7 +90,7 @@ func (s Session) Close(transactionID string, now time.Time) Session {
 
 // Abandon ends the session without a sale.
 // Errors: SESSION_ENDED; STATE_CONFLICT where it holds a payment.
-func (s Session) Abandon(reason string, now time.Time) (Session, error) {
+func (s Session) Abandon(reason, note string, now time.Time) (Session, error) {
 	if err := s.Live(now); err != nil {
 		return s, err
 	}
@@ -98,6 +98,7 @@ func (s Session) Abandon(reason string, now time.Time) (Session, error) {
 		return s, fault.Field(fault.CodeStateConflict, "session_id", "unpaid",
 			"the session holds a payment of %d minor units; close it, or refund the payment first", s.PaidMinor)
 	}
+	s.EndNote = note
 	return s.end(Abandoned, reason, now), nil
 }
 

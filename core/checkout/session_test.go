@@ -84,7 +84,7 @@ func TestABasketBelowWhatIsPaidIsRefused(t *testing.T) {
 
 func TestEveryEndIsFinal(t *testing.T) {
 	t.Parallel()
-	abandoned, err := open().Abandon("price", now)
+	abandoned, err := open().Abandon("price", "", now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestEveryEndIsFinal(t *testing.T) {
 		if _, err := s.Attach(checkout.Identity{CustomerID: "cus_a"}, false, now); !fault.Is(err, fault.CodeSessionEnded) {
 			t.Errorf("%s: attach: %v", name, err)
 		}
-		if _, err := s.Abandon("other", now); !fault.Is(err, fault.CodeSessionEnded) {
+		if _, err := s.Abandon("other", "", now); !fault.Is(err, fault.CodeSessionEnded) {
 			t.Errorf("%s: abandon: %v", name, err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestAPaidSessionIsNotAbandoned(t *testing.T) {
 	t.Parallel()
 	s := open()
 	s.BasketMinor, s.PaidMinor = 100, 1
-	if _, err := s.Abandon("price", now); !fault.Is(err, fault.CodeStateConflict) {
+	if _, err := s.Abandon("price", "", now); !fault.Is(err, fault.CodeStateConflict) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -153,7 +153,7 @@ func TestSessionLife(t *testing.T) {
 				}
 				s.PaidMinor += rapid.Int64Range(1, s.DueMinor()).Draw(t, "amount")
 			},
-			"abandon": func(*rapid.T) { take(s.Abandon("other", at)) },
+			"abandon": func(*rapid.T) { take(s.Abandon("other", "", at)) },
 			"close": func(*rapid.T) {
 				if live() {
 					s = s.Close("txn_1", at)

@@ -35,6 +35,7 @@ type sessionRow struct {
 	ExpiresAt      time.Time
 	EndedAt        *time.Time
 	EndReason      string
+	EndNote        string
 }
 
 func (r sessionRow) session(t tenancy.Tenant) checkout.Session {
@@ -45,14 +46,14 @@ func (r sessionRow) session(t tenancy.Tenant) checkout.Session {
 		CashierID: r.CashierID, Locale: r.Locale, CustomerID: r.CustomerID, CredentialType: r.CredentialType,
 		Probationary: r.Probationary, BasketRevision: r.BasketRevision, BasketMinor: r.BasketMinor,
 		DiscountMinor: r.DiscountMinor, PaidMinor: r.PaidMinor, TransactionID: r.TransactionID,
-		OpenedAt: r.OpenedAt, ExpiresAt: r.ExpiresAt, EndedAt: r.EndedAt, EndReason: r.EndReason,
+		OpenedAt: r.OpenedAt, ExpiresAt: r.ExpiresAt, EndedAt: r.EndedAt, EndReason: r.EndReason, EndNote: r.EndNote,
 	}
 }
 
 const sessionColumns = `session_id, version, state, currency, origin, channel, brand_id, branch_id, terminal_id,
   cashier_id, locale, coalesce(customer_id, '') as customer_id, credential_type, probationary, basket_revision,
   basket_minor, discount_minor, paid_minor, coalesce(transaction_id, '') as transaction_id, opened_at, expires_at,
-  ended_at, end_reason`
+  ended_at, end_reason, end_note`
 
 const (
 	findSession = `select ` + sessionColumns + ` from checkout_sessions where tenant_no = $1 and session_id = $2`
@@ -83,28 +84,28 @@ func (s *Store) session(ctx context.Context, statement string, t tenancy.Tenant,
 const insertSession = `
 insert into checkout_sessions (tenant_no, session_id, version, state, currency, origin, channel, brand_id, branch_id,
   terminal_id, cashier_id, locale, customer_id, credential_type, probationary, basket_revision, basket_minor,
-  discount_minor, paid_minor, transaction_id, opened_at, expires_at, ended_at, end_reason)
-values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`
+  discount_minor, paid_minor, transaction_id, opened_at, expires_at, ended_at, end_reason, end_note)
+values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
 
 // Insert implements checkout.Sessions.
 func (s *Store) Insert(ctx context.Context, c checkout.Session) error {
 	_, err := s.q.Exec(ctx, insertSession, c.Tenant.No, c.ID, string(c.State), c.Currency, c.Origin, c.Channel, c.BrandID,
 		c.BranchID, c.TerminalID, c.CashierID, c.Locale, null(c.CustomerID), c.CredentialType, c.Probationary,
 		c.BasketRevision, c.BasketMinor, c.DiscountMinor, c.PaidMinor, null(c.TransactionID), c.OpenedAt, c.ExpiresAt,
-		c.EndedAt, c.EndReason)
+		c.EndedAt, c.EndReason, c.EndNote)
 	return err
 }
 
 const saveSession = `
 update checkout_sessions set version = version + 1, state = $4, customer_id = $5, credential_type = $6,
   probationary = $7, basket_revision = $8, basket_minor = $9, discount_minor = $10, paid_minor = $11,
-  transaction_id = $12, ended_at = $13, end_reason = $14
+  transaction_id = $12, ended_at = $13, end_reason = $14, end_note = $15
 where tenant_no = $1 and session_id = $2 and version = $3`
 
 // Save implements checkout.Sessions.
 func (s *Store) Save(ctx context.Context, c checkout.Session) (checkout.Session, error) {
 	n, err := s.q.Exec(ctx, saveSession, c.Tenant.No, c.ID, c.Version, string(c.State), null(c.CustomerID), c.CredentialType,
-		c.Probationary, c.BasketRevision, c.BasketMinor, c.DiscountMinor, c.PaidMinor, null(c.TransactionID), c.EndedAt, c.EndReason)
+		c.Probationary, c.BasketRevision, c.BasketMinor, c.DiscountMinor, c.PaidMinor, null(c.TransactionID), c.EndedAt, c.EndReason, c.EndNote)
 	if err != nil {
 		return c, err
 	}

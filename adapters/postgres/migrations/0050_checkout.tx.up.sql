@@ -26,6 +26,7 @@ create table checkout_sessions (
   expires_at      timestamptz not null,
   ended_at        timestamptz,
   end_reason      text not null default '',
+  end_note        text not null default '',
   check (discount_minor <= basket_minor),
   check ((state = 'open') = (ended_at is null))
 ) with (fillfactor = 80);

@@ -24,6 +24,10 @@ type RecordInput struct {
 	// Credits are what applied cashback offers are worth; they are the customer's.
 	Credits  []incentives.Credit
 	Settings tenancy.Settings
+	// Redeem consumes the offers of the sale; nil where there are none. It is
+	// called when the wallet is done and before the receipt number is taken, so
+	// that locks are taken in the order wallet, budgets, series.
+	Redeem func(ctx context.Context) error
 }
 
 // Record writes a sale in the caller's transaction: the effects of what is
@@ -36,6 +40,11 @@ func (s *Service) Record(ctx context.Context, st app.Stores, in RecordInput) (ch
 	rulings, err := s.purchase(ctx, st, in)
 	if err != nil {
 		return tx, err
+	}
+	if in.Redeem != nil {
+		if err := in.Redeem(ctx); err != nil {
+			return tx, err
+		}
 	}
 	if tx.TraceID != "" {
 		if err := s.tellDecisions(ctx, st, tx.TraceID, tx, rulings, now); err != nil {
