@@ -50,7 +50,7 @@ func (g Grant) Event(id string, now time.Time, endedMinor int64) event.Event {
 
 // Event is the news about p. kind is one of the payment event types.
 func (p Payment) Event(id, kind string, now time.Time) event.Event {
-	return event.Event{ID: id, Tenant: p.Tenant, Type: kind, Subject: p.CustomerID, At: now, Data: p.eventData(), TraceID: p.traceID()}
+	return event.Event{ID: id, Tenant: p.Tenant, Type: kind, Subject: p.ID, At: now, Data: p.eventData(), TraceID: p.traceID()}
 }
 
 func (p Payment) traceID() string {
@@ -106,7 +106,7 @@ func (t Topup) Event(id, kind string, now time.Time) event.Event {
 	o.optional("sku_id", t.SKUID)
 	o.optional("provider", t.Provider)
 	o.optional("provider_settlement_reference", t.Reference)
-	return event.Event{ID: id, Tenant: t.Tenant, Type: kind, Subject: t.CustomerID, At: now, Data: o.close()}
+	return event.Event{ID: id, Tenant: t.Tenant, Type: kind, Subject: t.ID, At: now, Data: o.close()}
 }
 
 // object writes a JSON object of ids and amounts member by member: events of

@@ -1,0 +1,285 @@
+package ledger_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/topup"
+	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/identity"
+	core "github.com/feddi/feddi/core/ledger"
+)
+
+// model is a wallet as plain arithmetic: what the system must agree with.
+type model struct {
+	customer string
+	verified bool
+	actual   int64
+	pending  int64
+	lots     []*modelLot // in the order in which they were given
+}
+
+type modelLot struct {
+	id        string
+	remaining int64
+	released  bool
+	over      bool      // expired, spent or clawed back
+	expires   time.Time // zero for never
+}
+
+func (l *modelLot) lapsed(now time.Time) bool { return !l.expires.IsZero() && !now.Before(l.expires) }
+
+// inOrder lists what can be spent, by rule 15.
+func (m *model) inOrder(now time.Time) []*modelLot {
+	var out []*modelLot
+	for _, l := range m.lots {
+		if l.released && !l.over && !l.lapsed(now) {
+			out = append(out, l)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *modelLot) int {
+		if a.expires.IsZero() != b.expires.IsZero() {
+			if a.expires.IsZero() {
+				return 1
+			}
+			return -1
+		}
+		return a.expires.Compare(b.expires)
+	})
+	return out
+}
+
+// pay takes amount, or nothing where it is short.
+func (m *model) pay(amount int64, now time.Time) (promo int64, ok bool) {
+	order := m.inOrder(now)
+	spendable := m.actual
+	for _, l := range order {
+		spendable += l.remaining
+	}
+	if spendable < amount {
+		return 0, false
+	}
+	left := amount
+	for _, l := range order {
+		part := min(left, l.remaining)
+		l.remaining -= part
+		l.over = l.remaining == 0
+		left -= part
+	}
+	m.actual -= left
+	return amount - left, true
+}
+
+func (m *model) give(g core.Grant) {
+	l := &modelLot{id: g.ID, remaining: g.AmountMinor, released: m.verified}
+	if g.ExpiresAt != nil {
+		l.expires = *g.ExpiresAt
+	}
+	m.lots = append(m.lots, l)
+}
+
+func (m *model) totals(now time.Time) (available, locked int64) {
+	for _, l := range m.lots {
+		switch {
+		case l.over || l.lapsed(now):
+		case l.released:
+			available += l.remaining
+		default:
+			locked += l.remaining
+		}
+	}
+	return available, locked
+}
+
+// Payments, top-ups, grants, expiry, clawback and verification in any order
+// give what plain arithmetic gives, after every step.
+func TestWalletAgreesWithModel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &model{verified: rapid.Bool().Draw(rt, "verified")}
+		state := identity.PendingProof
+		if m.verified {
+			state = identity.Verified
+		}
+		m.customer = b.customer(t, state)
+		rt.Repeat(map[string]func(*rapid.T){
+			"pay":      func(rt *rapid.T) { b.stepPay(t, rt, m) },
+			"top up":   func(rt *rapid.T) { b.stepTopUp(t, rt, m) },
+			"prepare":  func(rt *rapid.T) { b.stepPrepare(t, rt, m) },
+			"grant":    func(rt *rapid.T) { b.stepGrant(t, rt, m) },
+			"clawback": func(rt *rapid.T) { b.stepClawBack(t, rt, m) },
+			"wait": func(rt *rapid.T) {
+				b.clock.Advance(time.Duration(rapid.IntRange(1, 40).Draw(rt, "minutes")) * time.Minute)
+			},
+			"sweep":  func(rt *rapid.T) { b.stepSweep(t, m) },
+			"verify": func(rt *rapid.T) { b.stepVerify(t, m) },
+			"":       func(rt *rapid.T) { b.compare(t, rt, m) },
+		})
+	})
+	b.sound(t)
+}
+
+func (b *bench) stepPay(t *testing.T, rt *rapid.T, m *model) {
+	amount := rapid.Int64Range(1, 3000).Draw(rt, "amount")
+	paid, err := b.pay(t, b.code(t, m.customer), amount)
+	if !m.verified {
+		wantCode(t, err, fault.CodeIdentityProbationary)
+		return
+	}
+	promo, ok := m.pay(amount, b.clock.Now())
+	if !ok {
+		wantCode(t, err, fault.CodeInsufficientFunds)
+		return
+	}
+	must(t, err)
+	if d := paid.Payment.Debit; d.PromoMinor() != promo || d.AmountMinor() != amount {
+		rt.Fatalf("paid %d with %d promo, the model says %d", d.AmountMinor(), d.PromoMinor(), promo)
+	}
+	if paid.Balance.ActualMinor != m.actual {
+		rt.Fatalf("the answer shows %d actual, the model has %d", paid.Balance.ActualMinor, m.actual)
+	}
+}
+
+func (b *bench) stepTopUp(t *testing.T, rt *rapid.T, m *model) {
+	amount := rapid.Int64Range(1, 3000).Draw(rt, "amount")
+	done := b.topUp(t, m.customer, amount)
+	m.actual += amount
+	if tier, ok := (core.Tiers{Steps: goldenTiers}).Earned(amount); ok != (done.Bonus != nil) || ok && done.Bonus.AmountMinor != tier.BonusMinor {
+		rt.Fatalf("a deposit of %d earned %+v", amount, done.Bonus)
+	}
+	if done.Bonus != nil {
+		m.give(*done.Bonus)
+	}
+}
+
+func (b *bench) stepPrepare(t *testing.T, rt *rapid.T, m *model) {
+	amount := rapid.Int64Range(1, 3000).Draw(rt, "amount")
+	_, err := b.topups.Prepare(t.Context(), b.call("prepareTopup"), topup.PrepareInput{CustomerID: m.customer, AmountMinor: amount, Currency: "USD"})
+	must(t, err)
+	m.pending += amount
+}
+
+func (b *bench) stepGrant(t *testing.T, rt *rapid.T, m *model) {
+	var expires *time.Time
+	if minutes := rapid.IntRange(0, 120).Draw(rt, "lives for minutes"); minutes > 0 {
+		at := b.clock.Now().Add(time.Duration(minutes) * time.Minute)
+		expires = &at
+	}
+	b.clock.Advance(time.Millisecond) // so that no two lots are of one age
+	m.give(b.issue(t, m.customer, rapid.Int64Range(1, 500).Draw(rt, "amount"), expires))
+}
+
+func (b *bench) stepClawBack(t *testing.T, rt *rapid.T, m *model) {
+	if len(m.lots) == 0 {
+		return
+	}
+	l := m.lots[rapid.IntRange(0, len(m.lots)-1).Draw(rt, "lot")]
+	back, err := b.grants.ClawBack(t.Context(), b.call("clawbackGrant"), clawBack(l.id))
+	if l.over {
+		wantCode(t, err, fault.CodeGrantNotClawbackable)
+		return
+	}
+	must(t, err)
+	if back.ReturnedMinor != l.remaining {
+		rt.Fatalf("%d came back, the model has %d", back.ReturnedMinor, l.remaining)
+	}
+	l.over = true
+}
+
+func (b *bench) stepSweep(t *testing.T, m *model) {
+	_, err := b.grants.Expire(t.Context(), 1000)
+	must(t, err)
+	_, err = b.topups.Expire(t.Context(), 1000)
+	must(t, err)
+	for _, l := range m.lots {
+		l.over = l.over || l.lapsed(b.clock.Now())
+	}
+	// Which prepared top-ups lapsed is the system's to know; the sum is checked
+	// against the top-ups themselves at the end.
+	balance := b.balance(t, m.customer)
+	if balance.PendingTopupsMinor > m.pending {
+		t.Errorf("a sweep raised the pending top-ups to %d", balance.PendingTopupsMinor)
+	}
+	m.pending = balance.PendingTopupsMinor
+}
+
+func (b *bench) stepVerify(t *testing.T, m *model) {
+	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
+		return b.prove(ctx, st, b.tenant, m.customer, b.clock.Now())
+	}))
+	m.verified = true
+	for _, l := range m.lots {
+		if !l.over && !l.lapsed(b.clock.Now()) {
+			l.released = true
+		}
+	}
+}
+
+func (b *bench) compare(t *testing.T, rt *rapid.T, m *model) {
+	got := b.balance(t, m.customer)
+	available, locked := m.totals(b.clock.Now())
+	if got.ActualMinor != m.actual || got.PromoAvailableMinor != available || got.PromoLockedMinor != locked || got.PendingTopupsMinor != m.pending {
+		rt.Fatalf("the books show %+v, the model actual %d, available %d, locked %d, pending %d", got, m.actual, available, locked, m.pending)
+	}
+}
+
+// The same operations side by side on a few wallets leave sound books: nobody
+// else's answer is known in advance, but every figure follows from the postings.
+func TestBooksStaySoundUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	customers := make([]string, 4)
+	for i := range customers {
+		customers[i] = b.customer(t, identity.Verified)
+		b.topUp(t, customers[i], 2500)
+	}
+	codes := together(200, func(i int) error {
+		r := rand.New(rand.NewPCG(uint64(i), 1))
+		customer := customers[r.IntN(len(customers))]
+		switch r.IntN(8) {
+		case 0:
+			b.topUp(t, customer, 1+r.Int64N(3000))
+		case 1:
+			soon := b.clock.Now().Add(time.Duration(5+r.IntN(30)) * time.Minute) // much may pass meanwhile
+			b.issue(t, customer, 1+r.Int64N(300), &soon)
+		case 2:
+			b.clock.Advance(10 * time.Second)
+			if _, err := b.grants.Expire(t.Context(), 10); err != nil {
+				return err
+			}
+		case 3:
+			if lots := b.balance(t, customer).Grants; len(lots) > 0 {
+				_, err := b.grants.ClawBack(t.Context(), b.call("clawbackGrant"), clawBack(lots[0].ID))
+				return err
+			}
+		default:
+			_, err := b.pay(t, b.code(t, customer), 1+r.Int64N(400))
+			return err
+		}
+		return nil
+	})
+	b.clock.Advance(time.Hour)
+	if n, err := b.grants.Expire(t.Context(), 10); n == 0 || err != nil {
+		t.Errorf("the last sweep ended %d lots, %v", n, err)
+	}
+	if codes[""] < 50 || codes[fault.CodeInternal] > 0 {
+		t.Errorf("answers %v", codes)
+	}
+	for code := range codes {
+		switch code {
+		case "", fault.CodeInsufficientFunds, fault.CodeGrantNotClawbackable, fault.CodeSubsystemDegraded, fault.CodeStateConflict:
+		default:
+			t.Errorf("unexpected answer %s", code)
+		}
+	}
+	if n := b.sound(t); n.Entries == 0 {
+		t.Error("nothing was examined")
+	}
+}
