@@ -25,6 +25,7 @@ import (
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/tenancy"
+	"github.com/feddi/feddi/test/contract/exchange"
 
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 	"github.com/feddi/feddi/contracts/gen/feddi/partner/v1/partnerv1connect"
@@ -217,6 +218,25 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
+var readDocument = sync.OnceValues(func() (*exchange.Checker, error) {
+	document, err := api.FullDocument()
+	if err != nil {
+		return nil, err
+	}
+	return exchange.New(api.Base, document)
+})
+
+// published checks against the document of the whole contract.
+func published(t *testing.T) *exchange.Checker {
+	t.Helper()
+	c, err := readDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// locked is a writer for several goroutines.
 type locked struct {
 	mu *sync.Mutex
 	w  io.Writer
@@ -307,7 +327,10 @@ func (s service) registerSku(ctx context.Context, call *app.Call, req *partnerv1
 func (s service) pay(ctx context.Context, call *app.Call, req *partnerv1.PaymentAuthorizeRequest) (*partnerv1.PaymentAuthorizeResponse, error) {
 	s.saw(call)
 	return pipeline.Run(ctx, call, func(ctx context.Context, call *app.Call, in int64) (int64, error) {
-		return app.Mutate(ctx, s.bundle.replays, s.bundle.clock.Now(), call, func(context.Context, app.Stores) (int64, error) { return in, nil })
+		return app.Mutate(ctx, s.bundle.replays, s.bundle.clock.Now(), call, func(ctx context.Context, _ app.Stores) (int64, error) {
+			p, err := s.bundle.prepare(ctx, call, in)
+			return p.Amount, err
+		})
 	}, req.GetAmountMinor(), func(_ *app.Call, amount int64) *partnerv1.PaymentAuthorizeResponse {
 		return &partnerv1.PaymentAuthorizeResponse{PaymentId: "pay_1", Status: "succeeded", AmountMinor: amount, DebitedActualMinor: amount, Currency: "USD"}
 	})
@@ -412,6 +435,13 @@ func (b *bundle) do(c call) reply {
 	out := reply{status: res.StatusCode, header: res.Header}
 	if out.body, err = io.ReadAll(res.Body); err != nil {
 		b.t.Fatal(err)
+	}
+	// Successes come from handlers that the tests made up; failures are the
+	// server's own, and must be those of the document.
+	if res.StatusCode >= http.StatusBadRequest {
+		if err := published(b.t).Check(c.method, req.URL.Path, nil, res.StatusCode, res.Header.Get("Content-Type"), out.body); err != nil {
+			b.t.Error(err)
+		}
 	}
 	if res.Header.Get("Content-Type") == "application/json" && len(out.body) > 0 {
 		var envelope struct {

@@ -85,8 +85,8 @@ func TestADeclineIsAnOutcome(t *testing.T) {
 		return prepared{}, e
 	}
 	header := map[string]string{"Idempotency-Key": fixedKey}
-	first := b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
-	second := b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
+	first := b.do(call{path: "/v1/partner/payments", header: header, body: payBody})
+	second := b.do(call{path: "/v1/partner/payments", header: header, body: payBody})
 	if first.status != 402 || second.status != 402 || ran != 1 {
 		t.Fatalf("%d, %d, ran %d times: %s", first.status, second.status, ran, second.body)
 	}
