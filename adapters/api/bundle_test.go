@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -183,6 +184,9 @@ type bundle struct {
 	calls   []app.Call // every call that reached a handler
 	prepare func(ctx context.Context, call *app.Call, amount int64) (prepared, error)
 	health  int // status of GET /health
+	retried bool
+	// observed are the answers by operation, status, code and whether replayed.
+	observed []string
 }
 
 type prepared struct {
@@ -207,6 +211,11 @@ func setup(t *testing.T) *bundle {
 		Registry: reg, Auth: authenticator{}, Limits: b.limits, Places: places{}, Replays: b.replays, Clock: b.clock,
 		IDs: ids.New(b.clock), Versions: pipeline.Versions, ServerKey: bytes.Repeat([]byte{7}, 32),
 		Log: slog.New(slog.NewTextHandler(&locked{mu: &b.mu, w: b.log}, nil)), Timeout: 2 * time.Second,
+		Observe: func(_ context.Context, o pipeline.Observation) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.observed = append(b.observed, fmt.Sprint(o.Call.Operation, " ", o.Status, " ", o.Code, " ", o.Replayed))
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -313,6 +322,10 @@ func (s service) listSkus(_ context.Context, call *app.Call, req *partnerv1.List
 func (s service) registerSku(ctx context.Context, call *app.Call, req *partnerv1.RegisterTopupSkuRequest) (*partnerv1.RegisterTopupSkuResponse, error) {
 	use := func(ctx context.Context, call *app.Call, in string) (prepared, error) {
 		return app.Mutate(ctx, s.bundle.replays, s.bundle.clock.Now(), call, func(context.Context, app.Stores) (prepared, error) {
+			if s.bundle.retried {
+				_, err := call.Pin.Encode(prepared{ID: in, Existing: true}, nil) // the first try, which the database refuses
+				return prepared{ID: in}, err
+			}
 			return prepared{ID: in, Existing: true}, nil
 		})
 	}

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -70,11 +72,18 @@ func (s *served) write(reg *pipeline.Registry) error {
 		}
 		slices.Sort(media[o.ID])
 	}
-	var err error
-	s.document, err = Document(reg.Operations(), media)
+	document, err := Document(reg.Operations(), media)
+	if err != nil {
+		return err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return err
+	}
+	s.document = compact.Bytes()
 	sum := sha256.Sum256(s.document)
 	s.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
-	return err
+	return nil
 }
 
 // ServeHTTP serves the document as it is, without the envelope.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,53 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 	if !strings.Contains(b.logged(), "cannot be opened") {
 		t.Errorf("the operator is told nothing: %s", b.logged())
+	}
+}
+
+// A use case that tries again encodes again, from the start.
+func TestARetriedUseCaseForgetsItsFirstTry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.retried = true
+	header := map[string]string{"Idempotency-Key": fixedKey, "Authorization": "", "X-Api-Key": "key-a"}
+	body := `{"meta":{"api_version":"2026-06-01"},"context":{"merchant_id":"mer_a"},"sku_id":"GIFT","name":"Gift","value_minor":1000,"currency":"USD"}`
+	first := b.do(call{path: "/v1/partner/topup/skus", header: header, body: body})
+	second := b.do(call{path: "/v1/partner/topup/skus", header: header, body: body})
+	if first.status != http.StatusCreated || second.status != http.StatusCreated {
+		t.Errorf("%d %d %s", first.status, second.status, second.body)
+	}
+}
+
+// A record without an outcome belongs to a call that still runs.
+func TestAClaimWithoutOutcomeIsInProgress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	header := map[string]string{"Idempotency-Key": fixedKey}
+	b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
+	for scope, record := range b.replays.records {
+		record.Outcome = idempotency.Outcome{}
+		b.replays.records[scope] = record
+	}
+	r := b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
+	if r.status != 409 || r.code() != "IDEMPOTENCY_IN_PROGRESS" || r.fault["retryable"] != true {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+func TestEveryAnswerIsObserved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	header := map[string]string{"Idempotency-Key": fixedKey}
+	b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
+	b.do(call{path: "/v1/partner/topup/prepare", header: header, body: prepareBody})
+	b.do(call{path: "/v1/partner/topup/prepare", header: header, body: "{"})
+	b.do(call{path: "/v1/partner/topup/prepare", header: map[string]string{"Authorization": ""}})
+	b.do(call{path: "/v1/partner/nothing"})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	want := []string{"prepareTopup 201  false", "prepareTopup 201  true", "prepareTopup 400 VALIDATION_FAILED false", "prepareTopup 401 UNAUTHENTICATED false", " 404 NOT_FOUND false"}
+	if !slices.Equal(b.observed, want) {
+		t.Errorf("%q", b.observed)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/fault"
@@ -25,6 +26,7 @@ type Exchange struct {
 	RemoteAddr string
 
 	pipeline *Pipeline
+	began    time.Time
 	key      string // the Idempotency-Key, lower case; empty where none is needed
 	pinned   atomic.Bool
 }

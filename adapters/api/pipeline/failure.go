@@ -28,7 +28,7 @@ func (p *Pipeline) Fail(ctx context.Context, x *Exchange, err error) *Answer {
 	if e.TraceID != "" {
 		meta.DecisionTraceId = &e.TraceID
 	}
-	return &Answer{Status: fault.MeaningOf(e.Code).Status, Fault: e, Error: Published(e), Meta: meta}
+	return p.observed(ctx, x, &Answer{Status: fault.MeaningOf(e.Code).Status, Fault: e, Error: Published(e), Meta: meta})
 }
 
 // Refuse answers a request that is refused before it became a call: an unknown

@@ -13,6 +13,7 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/clock"
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/ids"
 )
@@ -24,7 +25,7 @@ const DefaultTimeout = 10 * time.Second
 // first.
 var Versions = []string{"2026-06-01"}
 
-// Config is what a pipeline needs. All of it but Timeout is required.
+// Config is what a pipeline needs. All of it but Timeout and Observe is required.
 type Config struct {
 	Registry *Registry
 	Auth     Authenticator
@@ -42,6 +43,18 @@ type Config struct {
 	Log       *slog.Logger
 	// Timeout is how long a call may take; 0 means DefaultTimeout.
 	Timeout time.Duration
+	// Observe, where set, is told of every answered call. It must not block.
+	Observe func(ctx context.Context, o Observation)
+}
+
+// Observation is one answered call, for metrics and logs. Nothing in it names
+// a person.
+type Observation struct {
+	Call     *app.Call
+	Status   int
+	Code     fault.Code // empty for a success
+	Replayed bool
+	Duration time.Duration
 }
 
 // Pipeline takes calls from a door to a handler and back. Safe for concurrent
@@ -125,7 +138,7 @@ func (p *Pipeline) Begin(ctx context.Context, h *Handler, header http.Header, re
 }
 
 func (p *Pipeline) open(h *Handler, header http.Header, remoteAddr string) *Exchange {
-	x := &Exchange{Handler: h, Header: header, RemoteAddr: remoteAddr, pipeline: p}
+	x := &Exchange{Handler: h, Header: header, RemoteAddr: remoteAddr, pipeline: p, began: time.Now()}
 	x.Call.Operation = h.Op.ID
 	x.Call.RequestID = p.IDs.Make(ids.Request)
 	x.Call.APIVersion = p.Versions[0]
@@ -141,13 +154,25 @@ func (p *Pipeline) Invoke(ctx context.Context, x *Exchange, req proto.Message) *
 	}
 	var replay *app.Replay
 	if errors.As(err, &replay) {
-		a, err := x.replay(replay.Record)
-		if err == nil {
-			return a
+		a, problem := x.replay(replay.Record)
+		if problem == nil {
+			return p.observed(ctx, x, a)
 		}
-		return p.Fail(ctx, x, err)
+		err = problem
 	}
 	return p.Fail(ctx, x, err)
+}
+
+// observed tells Observe of an answer and returns it.
+func (p *Pipeline) observed(ctx context.Context, x *Exchange, a *Answer) *Answer {
+	if p.Observe != nil {
+		o := Observation{Call: &x.Call, Status: a.Status, Replayed: a.Meta.GetIdempotencyReplayed(), Duration: time.Since(x.began)}
+		if a.Fault != nil {
+			o.Code = a.Fault.Code
+		}
+		p.Observe(ctx, o)
+	}
+	return a
 }
 
 // answer runs the checks in the contract's order and then the handler.
@@ -184,5 +209,5 @@ func (p *Pipeline) success(ctx context.Context, x *Exchange, res proto.Message) 
 		a.Fault = x.reported(status)
 		a.Error = Published(a.Fault)
 	}
-	return a
+	return p.observed(ctx, x, a)
 }

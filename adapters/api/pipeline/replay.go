@@ -99,6 +99,9 @@ func (x *Exchange) pinFault(e *fault.Error) (idempotency.Outcome, error) {
 // replay answers with a stored outcome: the same status and bytes, but for
 // meta.idempotency_replayed.
 func (x *Exchange) replay(r idempotency.Record) (*Answer, error) {
+	if r.Outcome.Status == 0 {
+		return nil, fault.New(fault.CodeIdempotencyInProgress, "the first call with this Idempotency-Key is still running; repeat this one with the same key")
+	}
 	body, err := x.unseal(r)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,11 @@ func Run[In, Out, Res any, P message[Res]](
 		return nil, errors.New("pipeline.Run was called outside of a call")
 	}
 	var pinned *Res
+	status := call.Status
+	write := func(out Out) *Res { // again from the start where the use case tries again
+		call.Status = status
+		return encode(call, out)
+	}
 	if call.Pin != nil {
 		call.Pin.Encode = func(result any, declined *fault.Error) (idempotency.Outcome, error) {
 			if declined != nil {
@@ -37,7 +42,7 @@ func Run[In, Out, Res any, P message[Res]](
 			if !ok {
 				return idempotency.Outcome{}, fmt.Errorf("%s pins a %T but answers a %T", call.Operation, result, out)
 			}
-			res := encode(call, out)
+			res := write(out)
 			outcome, err := x.pinResponse(P(res))
 			if err != nil {
 				return idempotency.Outcome{}, err
@@ -54,7 +59,7 @@ func Run[In, Out, Res any, P message[Res]](
 	if call.Pin != nil && pinned != nil {
 		return pinned, nil
 	}
-	return encode(call, out), nil
+	return write(out), nil
 }
 
 // SetStatus chooses another success status than the operation's ordinary one,
