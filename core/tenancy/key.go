@@ -60,44 +60,32 @@ func (k APIKey) Reach() Reach {
 func (k APIKey) Validate() error {
 	switch k.Scope {
 	case ScopePlatform:
-		return allEmpty(k, "a platform key acts for all merchants of its integration; leave %s out")
+		return k.fits(len(k.Merchants) == 0, "context.merchant_id", k.BrandID == "", k.BranchID == "")
 	case ScopeEnterprise:
-		if k.BrandID != "" || k.BranchID != "" {
-			return allEmpty(APIKey{BrandID: k.BrandID, BranchID: k.BranchID}, "an enterprise key acts for the whole merchant; leave %s out or ask for a narrower scope")
-		}
-		return k.needs(len(k.Merchants) > 0, "context.merchant_id")
+		return k.fits(len(k.Merchants) > 0, "context.merchant_id", k.BrandID == "", k.BranchID == "")
 	case ScopeBrand:
-		if k.BranchID != "" {
-			return allEmpty(APIKey{BranchID: k.BranchID}, "a brand key acts for the whole brand; leave %s out or ask for scope branch")
-		}
-		return k.needs(len(k.Merchants) == 1 && k.BrandID != "", "brand_id")
+		return k.fits(len(k.Merchants) == 1 && k.BrandID != "", "brand_id", true, k.BranchID == "")
 	case ScopeBranch:
-		return k.needs(len(k.Merchants) == 1 && k.BranchID != "", "branch_id")
+		return k.fits(len(k.Merchants) == 1 && k.BranchID != "", "branch_id", true, true)
 	}
 	return fault.Field(fault.CodeValidationFailed, "scope", "known", "scope must be platform, enterprise, brand or branch")
 }
 
-func (k APIKey) needs(ok bool, field string) error {
-	if ok {
-		return nil
-	}
-	return fault.Field(fault.CodeValidationFailed, field, "required", "a key of scope %s needs %s", k.Scope, field)
-}
-
-// allEmpty refuses a place that a scope has no use for.
-func allEmpty(k APIKey, format string) error {
-	field := ""
+// fits names the field at fault: a place that the scope has no use for, or else
+// the field that decides (placed says whether it is as the scope needs it).
+func (k APIKey) fits(placed bool, field string, brand, branch bool) error {
 	switch {
-	case k.BranchID != "":
+	case !branch:
 		field = "branch_id"
-	case k.BrandID != "":
+	case !brand:
 		field = "brand_id"
-	case len(k.Merchants) > 0:
-		field = "context.merchant_id"
-	default:
+	case placed:
 		return nil
+	case k.Scope != ScopePlatform:
+		return fault.Field(fault.CodeValidationFailed, field, "required", "a key of scope %s needs %s", k.Scope, field)
 	}
-	return fault.Field(fault.CodeValidationFailed, field, "within_scope", format, field)
+	return fault.Field(fault.CodeValidationFailed, field, "within_scope",
+		"a key of scope %s reaches further than one %s; leave it out or ask for a narrower scope", k.Scope, field)
 }
 
 // The beginnings of raw keys.

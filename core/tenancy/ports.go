@@ -79,7 +79,8 @@ type Tokens interface {
 	// RevokeToken ends one; the record may go after expires. Ending it again
 	// changes nothing.
 	RevokeToken(ctx context.Context, o Owner, tokenID string, now, expires time.Time) error
-	// SweepTokens deletes the records of tokens that expired before now.
+	// SweepTokens deletes the records of tokens that expired before now, and
+	// what every server has heard of the log of changes. Returns how many tokens.
 	SweepTokens(ctx context.Context, now time.Time) (int, error)
 }
 

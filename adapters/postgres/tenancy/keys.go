@@ -126,6 +126,9 @@ func (s *Store) RevokeToken(ctx context.Context, o tenancy.Owner, tokenID string
 
 // SweepTokens implements tenancy.Tokens.
 func (s *Store) SweepTokens(ctx context.Context, now time.Time) (int, error) {
+	if err := s.sweepChanges(ctx); err != nil {
+		return 0, err
+	}
 	n, err := s.q.Exec(ctx, `DELETE FROM revoked_tokens WHERE expires_at <= $1`, now)
 	return int(n), err
 }

@@ -276,10 +276,16 @@ func TestTokensEnd(t *testing.T) {
 	if !ended(claims("tok_2")) {
 		t.Error("a token of a retired terminal is good")
 	}
+	_, err := w.db.Q().Exec(t.Context(), `UPDATE tenancy_changes SET at = at - interval '2 hours' WHERE kind <> 'token'`)
+	must(t, err)
 	for i, want := range []int{0, 1} {
 		if n, err := w.store.SweepTokens(t.Context(), now.Add(time.Duration(i)*time.Minute)); n != want || err != nil {
 			t.Errorf("sweep %d = %d, %v", i, n, err)
 		}
+	}
+	kinds, err := pg.Many[string](t.Context(), w.db.Q(), `SELECT DISTINCT kind FROM tenancy_changes`)
+	if diff := cmp.Diff([]string{"token"}, kinds); err != nil || diff != "" {
+		t.Errorf("changes left: %v (-want +got):\n%s", err, diff)
 	}
 }
 

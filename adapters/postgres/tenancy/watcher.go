@@ -109,8 +109,8 @@ func (w *Watcher) tell(rows []changeRow, silently bool) {
 	w.told = told
 }
 
-// SweepChanges deletes the part of the log that every server has read.
-func (s *Store) SweepChanges(ctx context.Context) (int, error) {
-	n, err := s.q.Exec(ctx, `DELETE FROM tenancy_changes WHERE at < now() - make_interval(secs => $1)`, changesKept.Seconds())
-	return int(n), err
+// sweepChanges deletes the part of the log that every server has read.
+func (s *Store) sweepChanges(ctx context.Context) error {
+	_, err := s.q.Exec(ctx, `DELETE FROM tenancy_changes WHERE at < now() - make_interval(secs => $1)`, changesKept.Seconds())
+	return err
 }
