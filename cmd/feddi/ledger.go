@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	storeledger "github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/pgdev"
+	"github.com/feddi/feddi/core/ledger"
+)
+
+type ledgerCommand struct {
+	Verify ledgerVerify `cmd:"" help:"Derive every balance, lot and budget from the postings again; exit 1 names what differs."`
+}
+
+type ledgerVerify struct {
+	DataDir string `type:"path" help:"A data directory of feddi dev that is not running; default: DATABASE_URL." placeholder:"DIR"`
+	JSON    bool   `help:"Print one JSON object, for machines."`
+}
+
+// Run verifies. It changes nothing.
+func (c ledgerVerify) Run(ctx context.Context, t *terminal) error {
+	server, err := c.server(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Stop(context.WithoutCancel(ctx)) }()
+	db, err := pg.Connect(ctx, server.DSN(""), pg.Options{StatementTimeout: -1, ApplicationName: "feddi ledger verify"})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	begin := time.Now()
+	progress := newProgress(t.err)
+	progress.tell("deriving every balance from its postings")
+	var found []ledger.Finding
+	examined, findings, err := ledger.Verify(ctx, storeledger.NewAudit(db), func(f ledger.Finding) {
+		if !c.JSON {
+			fmt.Fprintln(t.out, f)
+		}
+		if len(found) < 1000 {
+			found = append(found, f)
+		}
+	})
+	progress.done()
+	if err != nil {
+		return err
+	}
+	c.print(t, examined, found, findings, time.Since(begin))
+	if findings > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+func (c ledgerVerify) print(t *terminal, e ledger.Examined, found []ledger.Finding, findings int, took time.Duration) {
+	if c.JSON {
+		_ = json.NewEncoder(t.out).Encode(map[string]any{
+			"sound": findings == 0, "findings": findings, "first_findings": found, "examined": e, "seconds": took.Seconds(),
+		})
+		return
+	}
+	verdict := "The ledger is sound."
+	if findings > 0 {
+		verdict = fmt.Sprintf("%d figures do not follow from their postings.", findings)
+	}
+	fmt.Fprintf(t.out, "%d entries, %d postings, %d wallets, %d lots, %d budgets in %.1f s\n%s\n",
+		e.Entries, e.Postings, e.Wallets, e.Lots, e.Budgets, took.Seconds(), verdict)
+}
+
+func (c ledgerVerify) server(ctx context.Context) (*pgdev.Server, error) {
+	if c.DataDir != "" {
+		return pgdev.Start(ctx, pgdev.Options{Dir: c.DataDir, Durable: true, Private: true})
+	}
+	url, err := databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	return pgdev.External(url), nil
+}

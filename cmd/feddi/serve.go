@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/feddi/feddi/adapters/vault"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// serverFlags are what dev and serve share.
+type serverFlags struct {
+	Listen     string     `default:"127.0.0.1:8080" help:"Address to listen on; port 0 chooses one." placeholder:"HOST:PORT"`
+	RateLimits string     `default:"on" enum:"on,off" env:"FEDDI_RATE_LIMITS" help:"off is for load runs; code attempts stay capped."`
+	LogLevel   slog.Level `default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	SMS        smsOptions `embed:""`
+}
+
+func (f serverFlags) options(mode tenancy.Mode, master []byte, log io.Writer) options {
+	return options{
+		mode: mode, listen: f.Listen, limits: f.RateLimits == "on", masterKey: master, sms: f.SMS,
+		log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: f.LogLevel})),
+	}
+}
+
+type devCommand struct {
+	serverFlags
+	DataDir string `default:".feddi" type:"path" help:"Where the data lives; it survives restarts." placeholder:"DIR"`
+}
+
+// Run runs the whole system in sandbox mode until SIGTERM or Ctrl-C.
+func (c devCommand) Run(ctx context.Context, t *terminal) error {
+	progress := newProgress(t.err)
+	d, err := startDatabase(ctx, c.DataDir, progress.tell)
+	if err != nil {
+		progress.done()
+		return err
+	}
+	defer func() { _ = d.close(context.WithoutCancel(ctx)) }()
+	master, err := keyFile(filepath.Join(c.DataDir, "master.key"))
+	if err != nil {
+		progress.done()
+		return err
+	}
+	progress.tell("starting the server and three actuators")
+	s, err := startSystem(ctx, d.db, c.options(tenancy.Sandbox, master, t.err))
+	progress.done()
+	if err != nil {
+		return err
+	}
+	base := s.url() + "/v1/partner"
+	fmt.Fprintf(t.out, "listening %s\n\n", s.url())
+	fmt.Fprintf(t.out, "  API documents  %s/openapi\n", base)
+	fmt.Fprintf(t.out, "  capabilities   %s/capabilities\n", base)
+	fmt.Fprintf(t.out, "  a key          POST %s/auth/keys/sandbox\n", base)
+	fmt.Fprintf(t.out, "  data           %s (%s)\n", c.DataDir, d.server.From())
+	fmt.Fprintf(t.out, "\nCtrl-C drains and ends it.\n")
+	return s.runUntil(ctx, d)
+}
+
+type serveCommand struct {
+	serverFlags
+	Sandbox   bool   `help:"Serve test keys, and only those."`
+	MasterKey string `env:"FEDDI_MASTER_KEY" help:"Base64 of 32 random bytes; seals the secrets in the database. Keep it elsewhere." placeholder:"KEY"`
+}
+
+// Run serves until SIGTERM, on the database that DATABASE_URL names.
+func (c serveCommand) Run(ctx context.Context, t *terminal) error {
+	if c.RateLimits == "off" {
+		return errors.New("serve does not run without rate limits; FEDDI_RATE_LIMITS=off is for dev and load runs")
+	}
+	if _, err := databaseURL(); err != nil {
+		return err
+	}
+	master, err := c.master()
+	if err != nil {
+		return err
+	}
+	mode := tenancy.Production
+	if c.Sandbox {
+		mode = tenancy.Sandbox
+	}
+	o := c.options(mode, master, t.err)
+	if master == nil {
+		o.log.Warn("FEDDI_MASTER_KEY is not set: whoever reads the database can sign terminal tokens")
+	}
+	d, err := startDatabase(ctx, "", func(what string) { o.log.Info(what) })
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.close(context.WithoutCancel(ctx)) }()
+	s, err := startSystem(ctx, d.db, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "listening %s\n", s.url())
+	return s.runUntil(ctx, d)
+}
+
+func (c serveCommand) master() ([]byte, error) {
+	if c.MasterKey == "" {
+		return nil, nil
+	}
+	key, err := base64.StdEncoding.DecodeString(c.MasterKey)
+	if err != nil || len(key) < 32 {
+		return nil, errors.New("FEDDI_MASTER_KEY must be base64 of at least 32 bytes, for example from: openssl rand -base64 32")
+	}
+	return key, nil
+}
+
+// runUntil serves until ctx ends, then drains. A database of our own that ends
+// by itself is the end of the server too.
+func (s *system) runUntil(ctx context.Context, d *database) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("draining: requests in flight finish, new ones are refused")
+	case <-d.server.Done():
+		err = errors.New("the database ended; its log is in the data directory")
+	}
+	s.stop(context.WithoutCancel(ctx))
+	s.log.Info("stopped")
+	return err
+}
+
+// keyFile reads a key, and makes it where there is none.
+func keyFile(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		key = vault.Key()
+		err = os.WriteFile(path, key, 0o600)
+	}
+	if err == nil && len(key) < 32 {
+		err = fmt.Errorf("%s is damaged: it has %d bytes, not 32", path, len(key))
+	}
+	return key, err
+}
+
+// quietLog writes warnings and worse, for commands that talk to a person.
+func quietLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// firstLine is the first line of a text.
+func firstLine(raw []byte) string {
+	line, _, _ := bytes.Cut(raw, []byte("\n"))
+	return string(line)
+}

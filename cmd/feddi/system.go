@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/feddi/feddi/adapters/api"
+	"github.com/feddi/feddi/adapters/jwtauth"
+	"github.com/feddi/feddi/adapters/outbox"
+	"github.com/feddi/feddi/adapters/pluginhost"
+	"github.com/feddi/feddi/adapters/postgres"
+	"github.com/feddi/feddi/adapters/postgres/events"
+	"github.com/feddi/feddi/adapters/postgres/jobs"
+	"github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	storetenancy "github.com/feddi/feddi/adapters/postgres/tenancy"
+	"github.com/feddi/feddi/adapters/postgres/webhooks"
+	"github.com/feddi/feddi/adapters/vault"
+	"github.com/feddi/feddi/adapters/webhookhttp"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/clock"
+	"github.com/feddi/feddi/core/ids"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// options say what kind of system to run.
+type options struct {
+	mode      tenancy.Mode
+	listen    string // host:port; port 0 chooses one
+	limits    bool   // whether rates are limited
+	masterKey []byte // seals the secrets in the database; nil leaves them in the clear
+	sms       smsOptions
+	log       *slog.Logger
+}
+
+// system is a running Feddi: everything between a database and its clients.
+type system struct {
+	options
+	db        *pg.DB
+	clock     clock.Clock
+	ids       *ids.Source
+	name      string // of this server, unique among those that share the database
+	secrets   tenancy.Secrets
+	wake      *outbox.Wake
+	uow       *postgres.UnitOfWork
+	vault     *vault.Vault
+	directory *storetenancy.Directory
+	auth      *jwtauth.Authenticator
+	watcher   *storetenancy.Watcher
+	host      *pluginhost.Host
+	planner   *actuation.Planner
+	journal   *ledger.Journal
+	uses      *useCases
+	worker    *webhookhttp.Worker
+	consumers *events.Consumers
+	sub       *outbox.Subscriber
+	router    *outbox.Router
+	probe     *probe
+	sender    sender
+
+	http     *http.Server
+	listener net.Listener
+	// stopped ends what runs in the background; running waits for it.
+	stopped context.CancelFunc
+	running sync.WaitGroup
+}
+
+// startSystem puts a system together over a migrated database and returns once
+// it is healthy: it listens, and every actuator answers.
+func startSystem(ctx context.Context, db *pg.DB, o options) (*system, error) {
+	s := &system{options: o, db: db, clock: clock.System{}, wake: outbox.NewWake()}
+	s.ids = ids.New(s.clock)
+	s.name = serverName()
+	for _, step := range []func(context.Context) error{s.openSecrets, s.startActuators, s.assemble, s.listenHTTP} {
+		if err := step(ctx); err != nil {
+			s.stop(context.WithoutCancel(ctx))
+			return nil, err
+		}
+	}
+	s.startBackground()
+	if err := s.ready(ctx); err != nil {
+		s.stop(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until GET /health would say so.
+func (s *system) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := s.host.WaitReady(ctx); err != nil {
+		return fmt.Errorf("the actuators did not start: %w", err)
+	}
+	select {
+	case <-s.router.Running():
+	case <-ctx.Done():
+		return errors.New("the event consumers did not start in time")
+	}
+	return s.probe.wait(ctx)
+}
+
+// url is where the server listens.
+func (s *system) url() string { return "http://" + s.listener.Addr().String() }
+
+func (s *system) openSecrets(ctx context.Context) (err error) {
+	if s.secrets, err = storetenancy.OpenSecrets(ctx, s.db, s.masterKey, s.clock.Now()); err != nil {
+		return err
+	}
+	s.vault, err = vault.New(s.secrets.ServerKey, "webhook signing secrets")
+	return err
+}
+
+func (s *system) startActuators(ctx context.Context) (err error) {
+	s.host, err = pluginhost.New(pluginhost.Config{
+		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock, Changed: s.actuatorChanged,
+	})
+	if err != nil {
+		return err
+	}
+	s.planner = &actuation.Planner{Registry: s.host, Rejected: s.planRejected}
+	return s.host.Start(ctx)
+}
+
+// actuatorChanged and planRejected tell the operator; a partner sees the state
+// in /capabilities and /health.
+func (s *system) actuatorChanged(c pluginhost.Change) {
+	level := slog.LevelInfo
+	if c.To == actuation.StateDegraded || c.To == actuation.StateFailed {
+		level = slog.LevelWarn
+	}
+	s.log.Log(context.Background(), level, "an actuator changed its state", "actuator", c.Name, "from", c.From, "to", c.To, "reason", c.Reason)
+}
+
+func (s *system) planRejected(r *actuation.Rejected) {
+	s.log.Error("an actuator's plan was refused; nothing was changed", "error", r)
+}
+
+// assemble makes everything that the actuators and the database are needed for.
+func (s *system) assemble(ctx context.Context) (err error) {
+	s.uow = postgres.New(s.db, s.vault, s.wake.Ring)
+	s.directory = storetenancy.NewDirectory(s.db)
+	if err := s.makeAuth(); err != nil {
+		return err
+	}
+	if s.sender, err = newSender(s.mode, s.sms, s.clock, s.log); err != nil {
+		return err
+	}
+	if s.journal, err = ledger.OpenJournal(ctx, s.db, 0); err != nil {
+		return err
+	}
+	if s.uses, err = s.makeUseCases(); err != nil {
+		return err
+	}
+	s.worker = webhookhttp.New(webhooks.NewQueue(s.db.Q(), s.ids, s.vault), s.clock, apiVersions[0], s.log)
+	s.consumers = events.NewConsumers(s.db.Q())
+	s.sub = outbox.NewSubscriber(events.NewReader(s.db.Q()), s.consumers, s.name, s.wake, s.log)
+	if s.router, err = outbox.NewRouter(s.sub, s.consumers, s.log); err != nil {
+		return err
+	}
+	s.router.Consume("webhooks", s.worker.Handle)
+	s.router.Consume("transactions", outbox.Each(s.uses.transactions.FromPayment, "payment.succeeded"))
+	s.probe = newProbe(s.db, s.host, s.log)
+	return nil
+}
+
+func (s *system) makeAuth() (err error) {
+	s.auth, err = jwtauth.New(jwtauth.Options{
+		Signing: s.secrets.Signing, Store: storetenancy.New(s.db.Q()), Clock: s.clock, Modes: []tenancy.Mode{s.mode}, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.watcher = storetenancy.NewWatcher(s.db, tenancy.Listeners{s.directory, s.auth}, s.log)
+	return nil
+}
+
+func (s *system) listenHTTP(ctx context.Context) error {
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	if s.listener, err = lc.Listen(ctx, "tcp", s.listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", s.listen, err)
+	}
+	s.http = api.NewHTTPServer(handler, s.log)
+	return nil
+}
+
+// startBackground starts what runs until stop.
+func (s *system) startBackground() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopped = cancel
+	s.uses.pipeline.Start()
+	run := func(what string, fn func(context.Context) error) {
+		s.running.Go(func() {
+			if err := fn(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, http.ErrServerClosed) {
+				s.log.Error("a part of the server ended", "part", what, "error", err)
+			}
+		})
+	}
+	run("http", func(context.Context) error { return s.http.Serve(s.listener) })
+	run("events", s.router.Run)
+	run("webhooks", s.worker.Run)
+	run("watcher", func(ctx context.Context) error { s.watcher.Run(ctx); return nil })
+	run("last use", func(ctx context.Context) error { s.auth.Run(ctx); return nil })
+	run("probe", func(ctx context.Context) error { s.probe.run(ctx); return nil })
+	schedule := &scheduler{leases: jobs.New(s.db.Q()), holder: s.name, log: s.log}
+	for _, j := range s.jobs() {
+		run(j.name, func(ctx context.Context) error { schedule.run(ctx, j); return nil })
+	}
+}
+
+// drainLimit bounds how long requests in flight may take to finish.
+const drainLimit = 20 * time.Second
+
+// stop drains: health turns to 503, new requests are refused, those in flight
+// finish, the background comes to rest, and the actuators end last.
+func (s *system) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	if s.probe != nil {
+		s.probe.drain()
+	}
+	if s.http != nil {
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.log.Warn("some requests did not finish in time", "error", err)
+		}
+	}
+	if s.stopped != nil {
+		s.uses.pipeline.Stop()
+		s.stopped()
+		_ = s.sub.Close()
+		s.running.Wait()
+	}
+	if s.journal != nil {
+		s.journal.Close()
+	}
+	if s.sender.close != nil {
+		s.sender.close()
+	}
+	if s.host != nil {
+		if err := s.host.Stop(ctx); err != nil {
+			s.log.Warn("an actuator did not end in time", "error", err)
+		}
+	}
+}
+
+// derive makes a key for one purpose from the server's key.
+func derive(serverKey []byte, purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, serverKey, nil, "feddi "+purpose, 32)
+}
+
+// serverName tells servers of one database apart in leases and logs.
+func serverName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "server"
+	}
+	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+}
