@@ -2,6 +2,8 @@ package topup
 
 import (
 	"context"
+	"encoding/base64"
+	"strings"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/fault"
@@ -95,8 +97,8 @@ func (s *Service) RegisterSKU(ctx context.Context, call *app.Call, sku ledger.SK
 // ListSKUsInput asks for one page of SKUs.
 type ListSKUsInput struct {
 	Active *bool  // nil for all
-	After  string // last SKU of the page before
-	Limit  int    // 1 to 200
+	Cursor string // SKUPage.Next of the page before; empty for the first page
+	Limit  int    // 1 to 200; 0 means 50
 }
 
 // SKUPage is one page of SKUs, by id.
@@ -105,16 +107,46 @@ type SKUPage struct {
 	Next string // empty on the last page
 }
 
-// ListSKUs reads a page of the merchant's top-up SKUs.
+// ListSKUs reads a page of the merchant's top-up SKUs. Errors: CURSOR_INVALID.
 func (s *Service) ListSKUs(ctx context.Context, call *app.Call, in ListSKUsInput) (SKUPage, error) {
-	list, err := s.UoW.Read().Ledger.SKUs(ctx, call.Tenant, in.Active, in.After, in.Limit+1)
+	after, err := skuOf(in.Cursor)
+	if err != nil {
+		return SKUPage{}, err
+	}
+	if in.Limit == 0 {
+		in.Limit = defaultLimit
+	}
+	list, err := s.UoW.Read().Ledger.SKUs(ctx, call.Tenant, in.Active, after, in.Limit+1)
 	if err != nil {
 		return SKUPage{}, err
 	}
 	p := SKUPage{SKUs: list}
 	if len(list) > in.Limit {
 		p.SKUs = list[:in.Limit]
-		p.Next = p.SKUs[in.Limit-1].ID
+		p.Next = cursorOf(p.SKUs[in.Limit-1].ID)
 	}
 	return p, nil
+}
+
+const (
+	defaultLimit = 50
+	cursorPrefix = "sku:"
+)
+
+// cursorOf is the cursor behind a SKU: the list is ordered by code.
+func cursorOf(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + id))
+}
+
+func skuOf(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	id, ok := strings.CutPrefix(string(raw), cursorPrefix)
+	if err != nil || !ok {
+		return "", fault.Field(fault.CodeCursorInvalid, "cursor", "issued_here",
+			"the cursor was not issued for this list; leave it out to begin with the first page")
+	}
+	return id, nil
 }
