@@ -126,12 +126,12 @@ func (p Place) whole() bool {
 }
 
 // leftBy names the field in which a resolved place lies outside of what the
-// credential is bound to; empty where it does not.
-func (bound Place) leftBy(place Place) string {
+// credential is bound to (p); empty where it does not.
+func (p Place) leftBy(place Place) string {
 	switch {
-	case bound.BrandID != "" && place.BrandID != bound.BrandID:
+	case p.BrandID != "" && place.BrandID != p.BrandID:
 		return "context.brand_id"
-	case bound.BranchID != "" && place.BranchID != bound.BranchID:
+	case p.BranchID != "" && place.BranchID != p.BranchID:
 		return "context.branch_id"
 	}
 	return ""

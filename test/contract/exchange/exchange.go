@@ -100,7 +100,7 @@ func (c *Checker) template(path string) string {
 		if len(segments) != len(parts) || !fits(segments, parts) {
 			continue
 		}
-		if best == "" || strings.Replace(candidate, "{", "\xff", -1) < strings.Replace(best, "{", "\xff", -1) {
+		if best == "" || strings.ReplaceAll(candidate, "{", "\xff") < strings.ReplaceAll(best, "{", "\xff") {
 			best = candidate
 		}
 	}
