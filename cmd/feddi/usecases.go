@@ -23,6 +23,7 @@ import (
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/app/webhooks"
 	"github.com/feddi/feddi/core/identity"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // useCases are the services of core/app, wired.
@@ -69,7 +70,7 @@ func (s *system) makeUseCases() (*useCases, error) {
 	u.topup = &topup.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.grants = &grants.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.webhooks = &webhooks.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.db.Q())}
-	u.auth = &auth.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: s.auth}
+	u.auth = &auth.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
 	u.sandbox = &sandbox.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Seeders: []sandbox.Seeder{
 		sandbox.Offers{From: u.incentives}, sandbox.Topups{}, sandbox.Guest{IDs: s.ids},
 	}}
