@@ -3,6 +3,7 @@ package incentives_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -198,7 +199,8 @@ func TestPerSessionAndPerCustomer(t *testing.T) {
 	wants(t, "which of the two", err, fault.CodeStateConflict)
 	apps, err := incentives.Applied(t.Context(), s.UoW.Read(), s.tenant, session.ID)
 	s.must(err)
-	_, err = s.ReleaseOffer(t.Context(), s.call, incentives.TakeInput{OfferID: double.ID, SessionID: session.ID, ApplicationID: apps[2].ID})
+	i := slices.IndexFunc(apps, func(a offers.Application) bool { return a.OfferID == double.ID })
+	_, err = s.ReleaseOffer(t.Context(), s.call, incentives.TakeInput{OfferID: double.ID, SessionID: session.ID, ApplicationID: apps[i].ID})
 	s.must(err)
 	_, err = s.apply(double, next)
 	s.must(err)

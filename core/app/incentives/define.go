@@ -169,28 +169,33 @@ type SetOfferStatusInput struct {
 
 // SetOfferStatus activates, pauses or archives an offer. Archived is final;
 // setting the status it has changes nothing. Errors: NOT_FOUND, STATE_CONFLICT.
-func (s *Service) SetOfferStatus(ctx context.Context, call *app.Call, in SetOfferStatusInput) (offers.Offer, error) {
+func (s *Service) SetOfferStatus(ctx context.Context, call *app.Call, in SetOfferStatusInput) (OfferDetail, error) {
 	now := s.Clock.Now()
-	changed, err := app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (offers.Offer, error) {
-		o, err := st.Offers.Offer(ctx, call.Tenant, in.OfferID, 0)
-		if err != nil || o.Status == in.Status {
-			return o, err
-		}
-		if err := mayTurn(o.Status, in.Status); err != nil {
-			return o, err
-		}
-		if err := st.Offers.SetStatus(ctx, call.Tenant, o.ID, o.Status, in.Status, now); err != nil {
-			return o, err
-		}
-		was := o.Status
-		o.Status, o.UpdatedAt = in.Status, now
-		if was == offers.Draft && in.Status != offers.Active {
-			return o, nil // it never was live
-		}
-		return o, s.tellStatus(ctx, st, o, in.Reason, now)
+	changed, err := app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (OfferDetail, error) {
+		o, err := s.turn(ctx, st, call.Tenant, in, now)
+		return OfferDetail{Offer: o, At: now}, err
 	})
 	s.changed(call.Tenant)
 	return changed, err
+}
+
+func (s *Service) turn(ctx context.Context, st app.Stores, t tenancy.Tenant, in SetOfferStatusInput, now time.Time) (offers.Offer, error) {
+	o, err := st.Offers.Offer(ctx, t, in.OfferID, 0)
+	if err != nil || o.Status == in.Status {
+		return o, err
+	}
+	if err := mayTurn(o.Status, in.Status); err != nil {
+		return o, err
+	}
+	if err := st.Offers.SetStatus(ctx, t, o.ID, o.Status, in.Status, now); err != nil {
+		return o, err
+	}
+	was := o.Status
+	o.Status, o.UpdatedAt = in.Status, now
+	if was == offers.Draft && in.Status != offers.Active {
+		return o, nil // it never was live
+	}
+	return o, s.tellStatus(ctx, st, o, in.Reason, now)
 }
 
 func mayTurn(from, to offers.Status) error {
@@ -227,8 +232,8 @@ type GetOfferInput struct {
 // OfferDetail is an offer with what became of it.
 type OfferDetail struct {
 	Offer    offers.Offer
-	Counters offers.Counters
-	At       time.Time // what a status that follows the window is judged at
+	Counters offers.Counters // of GetOffer only
+	At       time.Time       // what a status that follows the window is judged at
 }
 
 // GetOffer reads one offer with its counters. Errors: NOT_FOUND.
