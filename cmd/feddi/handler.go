@@ -41,6 +41,10 @@ func (s *system) register(reg *pipeline.Registry) {
 		Directory: s.directory, Actuators: s.host, Probe: s.probe, Version: version, APIVersions: apiVersions,
 	})
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: u.auth, Sandbox: u.sandbox})
+	feddi.RegisterPayments(reg, u.payments)
+	feddi.RegisterTopup(reg, u.topup)
+	feddi.RegisterGrants(reg, u.grants)
+	feddi.RegisterOffers(reg, u.incentives)
 	feddi.RegisterWebhooks(reg, u.webhooks)
 }
 
