@@ -1,0 +1,227 @@
+// Package feddid runs the real program for end-to-end tests: it builds the
+// binary, starts it as a process of its own, and ends it politely or not.
+package feddid
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// patience bounds every wait for the program.
+const patience = 30 * time.Second
+
+// Build compiles the program into dir and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "feddi")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/feddi/feddi/cmd/feddi")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Options say how to start the program.
+type Options struct {
+	Binary  string // from Build
+	DSN     string // DATABASE_URL
+	DataDir string // keeps the master key; the same for a restart
+	Listen  string // empty for a free port of 127.0.0.1
+}
+
+// Server is a running program.
+type Server struct {
+	// URL is where it listens, for example http://127.0.0.1:40001; set by
+	// Start, and by Launch where Options.Listen named the port.
+	URL string
+
+	cmd       *exec.Cmd
+	listening chan string
+	done      chan struct{} // closed once the process has ended
+	err       error         // what it ended with; read after done
+	output    output
+}
+
+// Start starts the program and waits until it says where it listens.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	s, err := Launch(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case s.URL = <-s.listening:
+		return s, nil
+	case <-s.done:
+		return nil, fmt.Errorf("the program ended before it listened: %w\n%s", s.err, s.Output())
+	case <-ctx.Done():
+		s.Kill()
+		return nil, fmt.Errorf("the program did not listen in time\n%s", s.Output())
+	}
+}
+
+// Launch starts the program and returns at once. The process outlives ctx.
+func Launch(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{listening: make(chan string, 1), done: make(chan struct{})}
+	listen := "127.0.0.1:0"
+	if o.Listen != "" {
+		listen, s.URL = o.Listen, "http://"+o.Listen
+	}
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, "dev", "--listen", listen, "--data-dir", o.DataDir)
+	s.cmd.Env = append(os.Environ(), "DATABASE_URL="+o.DSN, "FEDDI_RATE_LIMITS=off")
+	// A killed test run leaves nothing behind.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s.cmd.Stderr = &s.output
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go s.watch(stdout)
+	return s, nil
+}
+
+var address = regexp.MustCompile(`^listening (http://\S+)$`)
+
+// watch reads what the program prints, and then how it ended.
+func (s *Server) watch(stdout io.Reader) {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		fmt.Fprintln(&s.output, lines.Text())
+		if m := address.FindStringSubmatch(lines.Text()); m != nil {
+			s.listening <- m[1]
+		}
+	}
+	s.err = s.cmd.Wait()
+	close(s.done)
+}
+
+// Output is what the program has printed so far, the last 64 KiB of it.
+func (s *Server) Output() string { return s.output.String() }
+
+// Done is closed once the process has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Terminate asks the program to drain; Wait tells how that went.
+func (s *Server) Terminate() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Wait waits for the program to end; nil means status 0.
+func (s *Server) Wait() error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		if s.err != nil {
+			return fmt.Errorf("the program ended badly: %w\n%s", s.err, s.Output())
+		}
+		return nil
+	case <-timer.C:
+		s.Kill()
+		return fmt.Errorf("the program did not end in time\n%s", s.Output())
+	}
+}
+
+// Stop is Terminate and Wait.
+func (s *Server) Stop() error { return errors.Join(s.Terminate(), s.Wait()) }
+
+// Kill ends the program at once, as a power cut would, and waits for it to be
+// gone. Its actuators end by themselves.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill() // gone already where this fails
+	<-s.done
+}
+
+// Actuator is the process id of the program's actuator of that name.
+func (s *Server) Actuator(name string) (int, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, task := range tasks {
+		more, err := os.ReadFile(task)
+		if err == nil { // a thread may have ended since
+			raw = append(append(raw, ' '), more...)
+		}
+	}
+	for _, field := range bytes.Fields(raw) {
+		line, err := os.ReadFile("/proc/" + string(field) + "/cmdline")
+		if err == nil && strings.Contains(string(line), "\x00actuator\x00"+name) {
+			return strconv.Atoi(string(field))
+		}
+	}
+	return 0, fmt.Errorf("the program has no actuator %s", name)
+}
+
+// Health asks GET /health once; status 0 means that nobody listens.
+func (s *Server) Health(ctx context.Context) (status int, body []byte) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/v1/partner/health", http.NoBody)
+	if err != nil {
+		return 0, nil
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer res.Body.Close()
+	body, _ = io.ReadAll(res.Body) // an answer cut short is judged by its reader
+	return res.StatusCode, body
+}
+
+// FreePort is an address of 127.0.0.1 that nobody listens on.
+func FreePort(ctx context.Context) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// output keeps the end of what a program prints.
+type output struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const kept = 64 << 10
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
+	if len(o.text) > 2*kept {
+		o.text = append(o.text[:0], o.text[len(o.text)-kept:]...)
+	}
+	return len(p), nil
+}
+
+// String implements fmt.Stringer.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.text)
+}
