@@ -51,16 +51,16 @@ func (s *Service) Record(ctx context.Context, st app.Stores, in RecordInput) (ch
 			return tx, err
 		}
 	}
-	if payments := tx.PaymentIDs(); len(payments) > 0 {
-		if err := st.Ledger.SetTransaction(ctx, tx.Tenant, tx.ID, payments); err != nil {
-			return tx, err
-		}
-	}
 	if err := st.Checkout.AddRulings(ctx, rulings...); err != nil {
 		return tx, err
 	}
 	if tx, err = st.Checkout.Record(ctx, tx); err != nil {
 		return tx, err
+	}
+	if payments := tx.PaymentIDs(); len(payments) > 0 {
+		if err := st.Ledger.SetTransaction(ctx, tx.Tenant, tx.ID, payments); err != nil {
+			return tx, err
+		}
 	}
 	tx.Rulings = rulings
 	created, err := s.event(tx.Tenant, "transaction.created", tx.ID, tx.TraceID, now, map[string]any{
