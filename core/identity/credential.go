@@ -101,12 +101,29 @@ func (c Credential) Masked() string {
 	return maskMiddle(c.Value)
 }
 
-// MaskPhone hides all of an E.164 number but its first digit and the last two.
+// MaskPhone hides all of an E.164 number but its country code and the last two
+// digits.
 func MaskPhone(phone string) string {
-	if len(phone) < 6 {
+	shown := 1 + countryCode(strings.TrimPrefix(phone, "+"))
+	if len(phone) < shown+4 {
 		return strings.Repeat("*", len(phone))
 	}
-	return phone[:2] + strings.Repeat("*", len(phone)-4) + phone[len(phone)-2:]
+	return phone[:shown] + strings.Repeat("*", len(phone)-shown-2) + phone[len(phone)-2:]
+}
+
+// countryCode is how many of the digits are the country code, by ITU-T E.164:
+// 1 and 7 stand alone, these have two digits, all others three.
+func countryCode(digits string) int {
+	const pairs = " 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98 "
+	switch {
+	case len(digits) < 2:
+		return 0
+	case digits[0] == '1' || digits[0] == '7':
+		return 1
+	case strings.Contains(pairs, " "+digits[:2]+" "):
+		return 2
+	}
+	return 3
 }
 
 // maskMiddle shows two characters at either end, of values long enough to.

@@ -31,8 +31,10 @@ type Link struct {
 	Provider    string // who mints a provider_customer_id; empty where unknown
 	Card        *LinkedCard
 	State       LinkState
-	LinkedAt    time.Time
-	LastUsedAt  *time.Time
+	// Probationary is true until the phone is proven (rule 4); set when read.
+	Probationary bool
+	LinkedAt     time.Time
+	LastUsedAt   *time.Time
 }
 
 // LinkedCard is all that is kept of a card: never its number.

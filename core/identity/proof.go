@@ -75,7 +75,7 @@ type Ticket struct {
 // is for Enrollment.Redeem to say. Errors: ErrToken.
 func (p Proofs) Open(t tenancy.Tenant, token string) (Ticket, error) {
 	cut := strings.LastIndexByte(token, '.')
-	if cut < 0 {
+	if cut < 0 || strings.ContainsAny(token, "\r\n") { // which the decoder would pass over
 		return Ticket{}, ErrToken
 	}
 	payload := token[:cut]

@@ -86,6 +86,9 @@ func (s *Service) contextOf(ctx context.Context, st app.Stores, c identity.Custo
 	if err != nil {
 		return CustomerContext{}, err
 	}
+	for i := range links {
+		links[i].Probationary = identity.Probationary(links[i].Type, c.State)
+	}
 	out := CustomerContext{
 		Customer: c, Balance: b.At(now), Program: program(m, c, history, b.Currency), Badge: history.Badge(now),
 		Lifetime: history.Lifetime, Links: append([]identity.Link{c.PhoneLink()}, links...),

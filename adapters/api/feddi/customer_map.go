@@ -1,0 +1,148 @@
+package feddi
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/feddi/feddi/core/app/identities"
+	"github.com/feddi/feddi/core/identity"
+	"github.com/feddi/feddi/core/money"
+
+	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
+)
+
+// customerContext is what identifying somebody gives; nil where nobody was
+// found. It holds nothing that can be spent (rule 1).
+func customerContext(c *identities.CustomerContext) *partnerv1.CustomerContext {
+	if c == nil {
+		return nil
+	}
+	return &partnerv1.CustomerContext{
+		CustomerId: c.Customer.ID, State: string(c.Customer.State), Balance: balanceMessage(c.Balance), Program: programMessage(c.Program),
+		Badge: string(c.Badge), Probationary: c.Probationary, Name: optional(c.Customer.Name), LinkedCredentials: links(c.Links),
+		UnclaimedCashback: unclaimed(c.Unclaimed), MemberSince: timestamppb.New(c.Customer.CreatedAt),
+	}
+}
+
+// customerMessage is a customer as a terminal may see one: the phone masked.
+func customerMessage(c *identities.CustomerContext) *partnerv1.Customer {
+	who := c.Customer
+	return &partnerv1.Customer{
+		CustomerId: who.ID, State: string(who.State), Name: optional(who.Name), PhoneMasked: optional(identity.MaskPhone(who.Phone)),
+		Language: optional(who.Locale), Badge: string(c.Badge), MemberSince: timestamppb.New(who.CreatedAt), VerifiedAt: stamp(who.VerifiedAt),
+		Lifetime: lifetime(c.Lifetime), Program: programMessage(c.Program), LinkedCredentials: links(c.Links), MergedInto: optional(who.MergedInto),
+		CreatedAt: timestamppb.New(who.CreatedAt), UpdatedAt: timestamppb.New(who.UpdatedAt),
+	}
+}
+
+func lifetime(l identity.Lifetime) *partnerv1.LifetimeActivity {
+	return &partnerv1.LifetimeActivity{
+		TransactionsCount: l.Transactions, SpentMinor: l.SpentMinor, DiscountMinor: l.DiscountMinor, CashbackEarnedMinor: l.CashbackEarnedMinor,
+		Currency: l.Currency, FirstTransactionAt: stamp(l.FirstAt), LastTransactionAt: stamp(l.LastAt),
+	}
+}
+
+func programMessage(p identities.Program) *partnerv1.Program {
+	return &partnerv1.Program{
+		ProgramId: p.ID, Name: p.Name, MerchantId: p.MerchantID, Currency: p.Currency, CashbackBp: int32(p.CashbackBP),
+		ClaimGate: string(p.ClaimGate), ClaimGateMet: p.ClaimGateMet, Tier: optional(p.Tier), JoinedAt: timestamppb.New(p.JoinedAt),
+	}
+}
+
+func unclaimed(u *identities.Unclaimed) *partnerv1.UnclaimedCashback {
+	if u == nil {
+		return nil
+	}
+	return &partnerv1.UnclaimedCashback{
+		AmountMinor: u.AmountMinor, Currency: u.Currency, GrantsCount: int32(u.Grants), ExpiresAt: stamp(u.ExpiresAt), Needs: u.Needs,
+	}
+}
+
+func links(list []identity.Link) []*partnerv1.LinkedCredential {
+	out := make([]*partnerv1.LinkedCredential, 0, len(list))
+	for _, l := range list {
+		out = append(out, &partnerv1.LinkedCredential{
+			CredentialId: l.ID, CredentialType: string(l.Type), MaskedValue: l.MaskedValue, Probationary: l.Probationary, State: string(l.State),
+			Provider: optional(l.Provider), Card: linkedCard(l.Card), LinkedAt: timestamppb.New(l.LinkedAt), LastUsedAt: stamp(l.LastUsedAt),
+		})
+	}
+	return out
+}
+
+func linkedCard(c *identity.LinkedCard) *partnerv1.LinkedCard {
+	if c == nil {
+		return nil
+	}
+	return &partnerv1.LinkedCard{
+		Scheme: c.Scheme, FirstSix: optional(c.FirstSix), LastFour: c.LastFour,
+		ExpiryMonth: positive[int32](int64(c.ExpiryMonth)), ExpiryYear: positive[int32](int64(c.ExpiryYear)),
+	}
+}
+
+func activities(list []identity.Activity) []*partnerv1.CustomerActivity {
+	out := make([]*partnerv1.CustomerActivity, 0, len(list))
+	for _, a := range list {
+		_, unique, _ := strings.Cut(a.ReferenceID, "_")
+		row := &partnerv1.CustomerActivity{
+			ActivityId: "act_" + unique, Type: a.Type, Summary: summary(a), ReferenceId: optional(a.ReferenceID),
+			BranchId: optional(a.BranchID), OccurredAt: timestamppb.New(a.At),
+		}
+		if amount, class := moved(a); class != "" {
+			row.AmountMinor, row.MoneyClass, row.Currency = &amount, optional(string(class)), optional(a.Currency)
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// moved is what an activity moved in the wallet, negative where the customer
+// paid. A sale that took both classes shows the actual money; its summary tells
+// of both, for classes are never summed (rule 22).
+func moved(a identity.Activity) (int64, money.Class) {
+	switch {
+	case a.Type == "topup":
+		return a.AmountMinor, money.Actual
+	case a.Type == "grant":
+		return a.AmountMinor, money.Promo
+	case a.ActualMinor > 0:
+		return -a.ActualMinor, money.Actual
+	case a.PromoMinor > 0:
+		return -a.PromoMinor, money.Promo
+	}
+	return 0, ""
+}
+
+// summary is an activity in a line that a cashier can read.
+func summary(a identity.Activity) string {
+	amount := func(minor int64) string { return decimal(minor, money.Currency(a.Currency)) }
+	switch a.Type {
+	case "topup":
+		return "Topped up " + amount(a.AmountMinor)
+	case "grant":
+		return fmt.Sprintf("Got %s of promotional credit (%s)", amount(a.AmountMinor), strings.ToLower(strings.ReplaceAll(a.Detail, "_", " ")))
+	}
+	text := "Bought for " + amount(a.AmountMinor)
+	var parts []string
+	if a.ActualMinor > 0 {
+		parts = append(parts, amount(a.ActualMinor)+" from the wallet")
+	}
+	if a.PromoMinor > 0 {
+		parts = append(parts, amount(a.PromoMinor)+" from promotional credit")
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return text
+}
+
+// decimal writes minor units with the currency's digits, for people.
+func decimal(minor int64, c money.Currency) string {
+	digits := c.Exponent()
+	s := fmt.Sprintf("%0*d", digits+1, minor)
+	if digits == 0 {
+		return s
+	}
+	return s[:len(s)-digits] + "." + s[len(s)-digits:]
+}
