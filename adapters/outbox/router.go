@@ -54,11 +54,16 @@ type Router struct {
 
 // NewRouter returns a router over sub.
 func NewRouter(sub *Subscriber, consumers event.Consumers, log *slog.Logger) (*Router, error) {
-	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, watermill.NewSlogLogger(log))
+	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, quiet(log))
 	if err != nil {
 		return nil, fmt.Errorf("make the event router: %w", err)
 	}
 	return &Router{router: r, sub: sub, consumers: consumers, log: log}, nil
+}
+
+// quiet moves the library's news of its own workings to the debug level.
+func quiet(log *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
 // Consume adds a consumer under a name that never changes: its place in the

@@ -123,7 +123,7 @@ func (s *system) openSecrets(ctx context.Context) (err error) {
 
 func (s *system) startActuators(ctx context.Context) (err error) {
 	s.host, err = pluginhost.New(pluginhost.Config{
-		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock, Changed: s.actuatorChanged,
+		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock,
 	})
 	if err != nil {
 		return err
@@ -132,16 +132,7 @@ func (s *system) startActuators(ctx context.Context) (err error) {
 	return s.host.Start(ctx)
 }
 
-// actuatorChanged and planRejected tell the operator; a partner sees the state
-// in /capabilities and /health.
-func (s *system) actuatorChanged(c pluginhost.Change) {
-	level := slog.LevelInfo
-	if c.To == actuation.StateDegraded || c.To == actuation.StateFailed {
-		level = slog.LevelWarn
-	}
-	s.log.Log(context.Background(), level, "an actuator changed its state", "actuator", c.Name, "from", c.From, "to", c.To, "reason", c.Reason)
-}
-
+// planRejected tells the operator; the partner gets ACTUATOR_UNAVAILABLE.
 func (s *system) planRejected(r *actuation.Rejected) {
 	s.log.Error("an actuator's plan was refused; nothing was changed", "error", r)
 }
