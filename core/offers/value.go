@@ -110,7 +110,10 @@ func (e *evaluation) shares(m *fit, out []Share) []Share {
 	e.matched = append(e.matched[:0], e.lines[m.from:m.from+m.n]...)
 	e.weigh(o)
 	parts := e.parts
-	if sum := total(parts); sum != m.amount {
+	if total(parts) != m.amount {
+		for i := range parts { // nothing weighs more than the basket, so that the weights can be added
+			parts[i] = min(parts[i], e.left)
+		}
 		parts = money.Split(m.amount, parts)
 	}
 	for i, at := range e.matched {
