@@ -14,14 +14,17 @@ import (
 )
 
 // customerContext is what identifying somebody gives; nil where nobody was
-// found. It holds nothing that can be spent (rule 1).
+// found. It holds nothing that can be spent (rule 1). The name is left out:
+// every answer with a context is stored for its idempotency key, and stored
+// answers hold no name, so that an erasure touches identity tables only. The
+// cashier panel (GET /customers/lookup) shows it.
 func customerContext(c *identities.CustomerContext) *partnerv1.CustomerContext {
 	if c == nil {
 		return nil
 	}
 	return &partnerv1.CustomerContext{
 		CustomerId: c.Customer.ID, State: string(c.Customer.State), Balance: balanceMessage(c.Balance), Program: programMessage(c.Program),
-		Badge: string(c.Badge), Probationary: c.Probationary, Name: optional(c.Customer.Name), LinkedCredentials: links(c.Links),
+		Badge: string(c.Badge), Probationary: c.Probationary, LinkedCredentials: links(c.Links),
 		UnclaimedCashback: unclaimed(c.Unclaimed), MemberSince: timestamppb.New(c.Customer.CreatedAt),
 	}
 }
