@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
+	"github.com/feddi/feddi/adapters/receipt"
 )
 
 // apiVersions are the contract versions spoken, the current one first.
@@ -41,10 +42,16 @@ func (s *system) register(reg *pipeline.Registry) {
 		Directory: s.directory, Actuators: s.host, Probe: s.probe, Version: version, APIVersions: apiVersions,
 	})
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: u.auth, Sandbox: u.sandbox})
+	feddi.RegisterIdentity(reg, u.identities)
+	feddi.RegisterEnrollment(reg, u.enrollment)
+	feddi.RegisterCustomers(reg, u.customers)
+	feddi.RegisterQR(reg, u.customers)
+	feddi.RegisterCheckout(reg, u.checkout)
 	feddi.RegisterPayments(reg, u.payments)
 	feddi.RegisterTopup(reg, u.topup)
 	feddi.RegisterGrants(reg, u.grants)
 	feddi.RegisterOffers(reg, u.incentives)
+	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.webhooks)
 }
 
