@@ -14,6 +14,7 @@ import (
 	"github.com/feddi/feddi/adapters/celrules"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 )
 
 var noon = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
@@ -151,7 +152,7 @@ func TestEngineWithholdsStoppedRule(t *testing.T) {
 		Kind: offers.ItemDiscount, Title: "t", Currency: "USD", Value: offers.Value{Type: offers.ValueAmount, AmountMinor: 5, Per: offers.PerUnit},
 		Targets: offers.Targets{SKUs: []string{"LATTE"}}, Conditions: offers.Conditions{Rule: "basket.lines.all(l, l.sku == 'LATTE')"},
 	}}
-	catalogue := offers.NewCatalogue(1, []offers.Offer{o}, c)
+	catalogue := engine.New(1, []offers.Offer{o}, c)
 	if feed := catalogue.Evaluate(t.Context(), facts(500)); len(feed.Offers) != 1 {
 		t.Fatalf("the largest basket: %+v", feed.Withheld)
 	}
@@ -160,7 +161,7 @@ func TestEngineWithholdsStoppedRule(t *testing.T) {
 		t.Errorf("a basket beyond the contract: %+v", feed)
 	}
 	o.Conditions.Rule = "gone.variable"
-	feed = offers.NewCatalogue(1, []offers.Offer{o}, c).Evaluate(t.Context(), facts(1))
+	feed = engine.New(1, []offers.Offer{o}, c).Evaluate(t.Context(), facts(1))
 	if len(feed.Withheld) != 1 || feed.Withheld[0].Reason != offers.RuleFailed {
 		t.Errorf("a rule of another environment: %+v", feed)
 	}

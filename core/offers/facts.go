@@ -56,8 +56,8 @@ type Line struct {
 	Net int64 `json:"net_minor"`
 }
 
-// label is what a cashier calls the line.
-func (l *Line) label() string {
+// Label is what a cashier calls the line.
+func (l *Line) Label() string {
 	if l.Name != "" {
 		return l.Name
 	}
@@ -82,7 +82,8 @@ type OptOut struct {
 	Categories []string `json:"categories,omitempty"`
 }
 
-func (o *OptOut) empty() bool { return !o.All && len(o.Kinds) == 0 && len(o.Categories) == 0 }
+// Empty reports whether the customer excludes nothing.
+func (o *OptOut) Empty() bool { return !o.All && len(o.Kinds) == 0 && len(o.Categories) == 0 }
 
 // Use is how often an offer with limits is held or redeemed.
 type Use struct {
@@ -114,14 +115,14 @@ type Held struct {
 	Lines         []Share `json:"lines,omitempty"`
 }
 
-// sortByID puts uses and budgets into the order that look-ups need.
-func (f *Facts) sortByID() {
+// Sort puts uses and budgets into the order that look-ups need.
+func (f *Facts) Sort() {
 	slices.SortFunc(f.Uses, func(a, b Use) int { return strings.Compare(a.OfferID, b.OfferID) })
 	slices.SortFunc(f.Budgets, func(a, b Funds) int { return strings.Compare(a.BudgetID, b.BudgetID) })
 }
 
-// use finds the counters of an offer; one never taken has none.
-func (f *Facts) use(offerID string) Use {
+// UseOf finds the counters of an offer; one never taken has none.
+func (f *Facts) UseOf(offerID string) Use {
 	i, ok := slices.BinarySearchFunc(f.Uses, offerID, func(u Use, id string) int { return strings.Compare(u.OfferID, id) })
 	if !ok {
 		return Use{OfferID: offerID}
@@ -129,8 +130,8 @@ func (f *Facts) use(offerID string) Use {
 	return f.Uses[i]
 }
 
-// funds finds a budget. One that is unknown pays nothing.
-func (f *Facts) funds(budgetID string) Funds {
+// FundsOf finds a budget. One that is unknown pays nothing.
+func (f *Facts) FundsOf(budgetID string) Funds {
 	i, ok := slices.BinarySearchFunc(f.Budgets, budgetID, func(b Funds, id string) int { return strings.Compare(b.BudgetID, id) })
 	if !ok {
 		return Funds{BudgetID: budgetID}

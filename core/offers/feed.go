@@ -1,14 +1,11 @@
 package offers
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/feddi/feddi/core/decision"
 )
-
-// EngineVersion names what decides feeds; it changes when equal facts may give
-// another feed. A trace records it.
-const EngineVersion = "offers/1"
 
 // Reason is why an offer that was judged is not shown: the first condition
 // that failed.
@@ -46,6 +43,9 @@ type Feed struct {
 	Offers   []Shown    `json:"offers"`
 	Withheld []Withheld `json:"withheld"`
 }
+
+// Outputs encodes a feed as its trace stores it.
+func (f Feed) Outputs() (json.RawMessage, error) { return json.Marshal(f) }
 
 // Shown is an offer that fits, priced for this basket and customer.
 type Shown struct {

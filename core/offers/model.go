@@ -1,9 +1,6 @@
-// Package offers decides which offers fit a basket and a customer, what each
-// is worth there, and why; and it knows what a merchant lays down: offers with
-// immutable versions, limits, and the budgets that pay.
-//
-// The engine is a pure function: an immutable Catalogue, facts in, a Feed out.
-// Equal facts give equal feeds, byte for byte.
+// Package offers knows what a merchant lays down (offers with immutable
+// versions, limits, the budgets that pay), what a session holds of it, and the
+// shape of a feed. Package engine below it decides feeds.
 package offers
 
 import (
@@ -143,8 +140,8 @@ type Limits struct {
 	PerCustomerPerDay int64 `json:"per_customer_per_day,omitempty"`
 }
 
-// counted reports whether applications of the offer are counted at all.
-func (l Limits) counted() bool {
+// Counted reports whether applications of the offer are counted at all.
+func (l Limits) Counted() bool {
 	return l.PerCustomer|l.Total|l.PerDay|l.PerCustomerPerDay != 0
 }
 

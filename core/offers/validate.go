@@ -146,10 +146,19 @@ func (d Definition) validateConditions(f *faults) {
 			}
 		}
 	}
-	known("conditions.days_of_week", dayNames[:], c.Days)
-	known("conditions.channels", channelNames[:], c.Channels)
-	known("conditions.customer_states", stateNames[:], c.CustomerStates)
-	if needsCustomer(&Offer{Definition: d}) && slices.Contains(c.CustomerStates, Anonymous) {
+	known("conditions.days_of_week", DayNames[:], c.Days)
+	known("conditions.channels", ChannelNames[:], c.Channels)
+	known("conditions.customer_states", StateNames[:], c.CustomerStates)
+	if d.NeedsCustomer() && slices.Contains(c.CustomerStates, Anonymous) {
 		f.add("conditions.customer_states", "anonymous", "what else the offer asks for needs a known customer; take ANONYMOUS out")
 	}
+}
+
+// NeedsCustomer reports whether the offer can't be given to an anonymous
+// session: it asks who the customer is, counts per customer, or gives credit.
+func (d Definition) NeedsCustomer() bool {
+	states := d.Conditions.CustomerStates
+	return len(d.Targets.Segments)+len(d.Targets.Tiers) > 0 || d.Conditions.NewCustomersOnly ||
+		d.Limits.PerCustomer+d.Limits.PerCustomerPerDay > 0 || !d.Value.Type.Discounts() ||
+		len(states) > 0 && !slices.Contains(states, Anonymous)
 }

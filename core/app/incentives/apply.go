@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 )
 
 // TakeInput names an offer and the session that takes or holds it.
@@ -105,7 +106,7 @@ func (t *taking) apply(ctx context.Context) (TakeResult, error) {
 	if err != nil {
 		return TakeResult{}, err
 	}
-	shown, withheld := offers.Judge(ctx, def, t.s.Rules, &facts, offers.Ask{})
+	shown, withheld := engine.Judge(ctx, def, t.s.Rules, &facts, engine.Ask{})
 	if withheld != nil {
 		return TakeResult{}, refusal(withheld)
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
-	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -37,13 +37,13 @@ type catalogueEntry struct {
 // aged is a snapshot with when its version was last confirmed, and how many
 // changes of this server had been made by then.
 type aged struct {
-	*offers.Catalogue
+	*engine.Catalogue
 	checked time.Time
 	changes int64
 }
 
 // fresh gives the snapshot where it may be used at now without asking, or nil.
-func (e *catalogueEntry) fresh(now time.Time) *offers.Catalogue {
+func (e *catalogueEntry) fresh(now time.Time) *engine.Catalogue {
 	a := e.current.Load()
 	if a == nil || a.changes != e.changes.Load() {
 		return nil
@@ -76,7 +76,7 @@ func (c *catalogues) entry(tenantNo int32) *catalogueEntry {
 
 // catalogue is the tenant's active offers. This server's own changes are in it
 // at once, those of others within catalogueAge.
-func (s *Service) catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant, now time.Time) (*offers.Catalogue, error) {
+func (s *Service) catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant, now time.Time) (*engine.Catalogue, error) {
 	e := s.catalogues.entry(t.No)
 	if c := e.fresh(now); c != nil {
 		return c, nil
@@ -96,7 +96,7 @@ func (s *Service) catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant
 }
 
 // refresh loads what changed since a; everything where there is no a.
-func (s *Service) refresh(ctx context.Context, st app.Stores, t tenancy.Tenant, a *aged) (*offers.Catalogue, error) {
+func (s *Service) refresh(ctx context.Context, st app.Stores, t tenancy.Tenant, a *aged) (*engine.Catalogue, error) {
 	since := int64(0)
 	if a != nil {
 		since = a.Version()
@@ -110,7 +110,7 @@ func (s *Service) refresh(ctx context.Context, st app.Stores, t tenancy.Tenant, 
 		return nil, err
 	}
 	if a == nil {
-		return offers.NewCatalogue(version, changed, s.Rules), nil
+		return engine.New(version, changed, s.Rules), nil
 	}
 	return a.With(version, changed), nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -99,7 +100,7 @@ func (s *Service) decide(ctx context.Context, st app.Stores, session checkout.Se
 }
 
 // gather reads everything the feed is decided from.
-func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Session, customer offers.Customer, apps []offers.Application, catalogue *offers.Catalogue, now time.Time) (offers.Facts, error) {
+func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Session, customer offers.Customer, apps []offers.Application, catalogue *engine.Catalogue, now time.Time) (offers.Facts, error) {
 	basket, err := basketOf(ctx, st, session)
 	if err != nil {
 		return offers.Facts{}, err
@@ -116,15 +117,15 @@ func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Se
 }
 
 // traceID derives the trace's id from what the feed is a function of.
-func (s *Service) traceID(session checkout.Session, c offers.Customer, catalogue *offers.Catalogue) string {
-	return decision.TraceID("offers", offers.EngineVersion, s.Rules.Environment(),
+func (s *Service) traceID(session checkout.Session, c offers.Customer, catalogue *engine.Catalogue) string {
+	return decision.TraceID("offers", engine.Version, s.Rules.Environment(),
 		strconv.FormatInt(int64(session.Tenant.No), 10), session.ID, strconv.FormatInt(session.BasketRevision, 10),
 		c.ID, c.State, strconv.FormatBool(session.Probationary), strconv.FormatInt(catalogue.Version(), 10))
 }
 
-func (s *Service) trace(id string, session checkout.Session, facts offers.Facts, catalogue *offers.Catalogue, feed offers.Feed) (decision.Trace, error) {
-	inputs, err := json.Marshal(offers.Inputs{
-		Engine: offers.EngineVersion, Rules: s.Rules.Environment(), CatalogueVersion: catalogue.Version(),
+func (s *Service) trace(id string, session checkout.Session, facts offers.Facts, catalogue *engine.Catalogue, feed offers.Feed) (decision.Trace, error) {
+	inputs, err := json.Marshal(engine.Inputs{
+		Engine: engine.Version, Rules: s.Rules.Environment(), CatalogueVersion: catalogue.Version(),
 		Facts: facts, Offers: catalogue.Candidates(facts.Lines),
 	})
 	if err != nil {
@@ -136,7 +137,7 @@ func (s *Service) trace(id string, session checkout.Session, facts offers.Facts,
 	}
 	return decision.Trace{
 		ID: id, Tenant: session.Tenant, Kind: string(actuation.KindOffer), SessionID: session.ID, CustomerID: session.CustomerID,
-		Engine: offers.EngineVersion, Inputs: inputs, Outputs: outputs, At: facts.At,
+		Engine: engine.Version, Inputs: inputs, Outputs: outputs, At: facts.At,
 	}, nil
 }
 
@@ -225,7 +226,7 @@ func (s *Service) Replay(ctx context.Context, t tenancy.Tenant, traceID string) 
 		return err
 	}
 	return decision.Replay(ctx, tr, func(ctx context.Context, raw json.RawMessage) (json.RawMessage, error) {
-		var in offers.Inputs
+		var in engine.Inputs
 		if err := json.Unmarshal(raw, &in); err != nil {
 			return nil, err
 		}
@@ -233,7 +234,7 @@ func (s *Service) Replay(ctx context.Context, t tenancy.Tenant, traceID string) 
 		if err != nil {
 			return nil, err
 		}
-		return offers.Replay(ctx, in, versions, s.Rules)
+		return engine.Replay(ctx, in, versions, s.Rules)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -64,7 +65,7 @@ func (s *Service) Recheck(ctx context.Context, st app.Stores, session checkout.S
 // recheckOne gives the application as it is on the new basket, or nil where it
 // no longer fits or its budget can't pay what it would be worth.
 func (s *Service) recheckOne(ctx context.Context, w *work, a offers.Application, def offers.Offer, facts *offers.Facts) (*offers.Application, error) {
-	shown, _ := offers.Judge(ctx, def, s.Rules, facts, offers.Ask{Uncounted: true})
+	shown, _ := engine.Judge(ctx, def, s.Rules, facts, engine.Ask{Uncounted: true})
 	if shown == nil {
 		return nil, nil
 	}

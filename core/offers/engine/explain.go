@@ -1,16 +1,20 @@
-package offers
+package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/feddi/feddi/core/offers"
+)
 
 // feed writes the cards and lays the feed out.
-func (e *evaluation) feed() Feed {
-	out := Feed{Offers: make([]Shown, len(e.fits)), Withheld: make([]Withheld, len(e.misses))}
+func (e *evaluation) feed() offers.Feed {
+	out := offers.Feed{Offers: make([]offers.Shown, len(e.fits)), Withheld: make([]offers.Withheld, len(e.misses))}
 	first, lines := int32(len(e.cards.marks)), 0
 	for i := range e.fits {
 		e.explainFit(&e.fits[i])
 		lines += int(e.fits[i].n)
 	}
-	cut, shares := e.cards.cut(), make([]Share, 0, lines)
+	cut, shares := e.cards.cut(), make([]offers.Share, 0, lines)
 	for i := range e.fits {
 		o := &out.Offers[i]
 		shares = e.show(o, &e.fits[i], i+1, shares)
@@ -24,10 +28,10 @@ func (e *evaluation) feed() Feed {
 }
 
 // show fills in an offer that fits; its shares are appended to shares.
-func (e *evaluation) show(s *Shown, m *fit, rank int, shares []Share) []Share {
+func (e *evaluation) show(s *offers.Shown, m *fit, rank int, shares []offers.Share) []offers.Share {
 	o := e.c.offers[m.offer]
 	s.OfferID, s.Version, s.Kind, s.Title, s.Description = o.id, o.version, o.kind, o.title, o.description
-	s.Value = Worth{Type: o.vtype, AmountMinor: m.amount, PercentBP: o.percent, Points: m.points}
+	s.Value = offers.Worth{Type: o.vtype, AmountMinor: m.amount, PercentBP: o.percent, Points: m.points}
 	s.Redemption, s.Group, s.Rank = methodNames[o.methods&3], o.group, rank
 	if o.ends != noEnd {
 		at := time.UnixMicro(o.ends).UTC()
@@ -35,7 +39,7 @@ func (e *evaluation) show(s *Shown, m *fit, rank int, shares []Share) []Share {
 	}
 	if m.held != none {
 		h := &e.f.Held[m.held]
-		s.Version, s.AppliesTo = h.Version, append([]Share{}, h.Lines...)
+		s.Version, s.AppliesTo = h.Version, append([]offers.Share{}, h.Lines...)
 		return shares
 	}
 	from := len(shares)
@@ -79,15 +83,15 @@ func (e *evaluation) explainFit(m *fit) {
 func (e *evaluation) sayWorth(o *compiled, m *fit) {
 	c := &e.cards
 	switch o.vtype {
-	case ValuePoints:
+	case offers.ValuePoints:
 		c.say("Earns ")
 		c.number(m.points)
 		c.say(" points")
-	case ValueCashback:
+	case offers.ValueCashback:
 		c.say("Gives ")
 		c.money(m.amount, e.f.Currency)
 		c.say(" back as credit at close")
-	case ValueFreeItem:
+	case offers.ValueFreeItem:
 		c.say("Makes ")
 		c.number(min(o.freeQuantity, m.matchedQty))
 		c.say(" free, worth ")
@@ -117,9 +121,9 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 	case o.percent > 0:
 		c.percent(o.percent)
 		c.say(" of ")
-	case o.amount > 0 && o.per != PerBasket:
+	case o.amount > 0 && o.per != offers.PerBasket:
 		c.money(o.amount, e.f.Currency)
-		if o.per == PerUnit {
+		if o.per == offers.PerUnit {
 			c.say(" for each of ")
 		} else {
 			c.say(" per line on ")
@@ -130,7 +134,7 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 	l := &e.f.Lines[e.lines[m.from]]
 	c.number(l.Quantity)
 	c.say(" x ")
-	c.say(l.label())
+	c.say(l.Label())
 	if m.n > 1 {
 		c.say(" and ")
 		c.number(int64(m.n - 1))
@@ -142,7 +146,7 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 }
 
 // miss files a candidate as withheld and writes its card.
-func (e *evaluation) miss(offer int32, r Reason, have, need, worth int64) {
+func (e *evaluation) miss(offer int32, r offers.Reason, have, need, worth int64) {
 	o, c := e.c.offers[offer], &e.cards
 	k := c.open()
 	e.misses = append(e.misses, miss{offer: offer, card: int32(len(c.marks) - 1), reason: r, worth: worth})
@@ -157,76 +161,76 @@ func (e *evaluation) miss(offer int32, r Reason, have, need, worth int64) {
 }
 
 // conditionOf is the machine form of the condition behind a reason.
-func conditionOf(r Reason) string {
+func conditionOf(r offers.Reason) string {
 	switch r {
-	case OutOfWindow:
+	case offers.OutOfWindow:
 		return "window.starts_at <= now && now < window.ends_at"
-	case CurrencyMismatch:
+	case offers.CurrencyMismatch:
 		return "offer.currency == session.currency"
-	case NotIdentified:
+	case offers.NotIdentified:
 		return "customer.identified"
-	case CustomerStateMismatch:
+	case offers.CustomerStateMismatch:
 		return "customer.state in conditions.customer_states"
-	case NotNewCustomer:
+	case offers.NotNewCustomer:
 		return "customer.transactions == 0"
-	case SegmentMismatch:
+	case offers.SegmentMismatch:
 		return "customer.segments intersects targets.segments"
-	case TierMismatch:
+	case offers.TierMismatch:
 		return "customer.tier in targets.tiers"
-	case CustomerOptedOut:
+	case offers.CustomerOptedOut:
 		return "!customer.opted_out"
-	case NoMatchingLines:
+	case offers.NoMatchingLines:
 		return "some line matches targets"
-	case ChannelMismatch:
+	case offers.ChannelMismatch:
 		return "session.channel in conditions.channels"
-	case BranchMismatch:
+	case offers.BranchMismatch:
 		return "session.branch_id in conditions.branch_ids"
-	case OutsideDays:
+	case offers.OutsideDays:
 		return "local.day in conditions.days_of_week"
-	case OutsideTimeWindow:
+	case offers.OutsideTimeWindow:
 		return "local.time in conditions.time_window"
-	case MinBasketNotMet:
+	case offers.MinBasketNotMet:
 		return "basket.total_minor >= conditions.min_basket_minor"
-	case MinQuantityNotMet:
+	case offers.MinQuantityNotMet:
 		return "matching.quantity >= conditions.min_quantity"
-	case NoValue:
+	case offers.NoValue:
 		return "worth > 0"
-	case ExcludedByAppliedOffer:
+	case offers.ExcludedByAppliedOffer:
 		return "stacking allows it beside the applied offers"
-	case LimitReached:
+	case offers.LimitReached:
 		return "uses < limits"
-	case BudgetExhausted:
+	case offers.BudgetExhausted:
 		return "worth <= budget.available_minor"
-	case Outranked:
+	case offers.Outranked:
 		return "best of stacking.group"
 	}
 	return "conditions.rule"
 }
 
 // sayMiss says to a cashier why the offer is not given.
-func (e *evaluation) sayMiss(o *compiled, r Reason, have, need int64) {
+func (e *evaluation) sayMiss(o *compiled, r offers.Reason, have, need int64) {
 	c := &e.cards
 	switch r {
-	case OutOfWindow:
+	case offers.OutOfWindow:
 		if e.now < o.starts {
 			c.say("It has not started yet.")
 			return
 		}
 		c.say("It has ended.")
-	case CurrencyMismatch:
+	case offers.CurrencyMismatch:
 		c.say("It is in ")
 		c.say(o.currency)
 		c.say(", the session in ")
 		c.say(e.f.Currency)
 		c.say(".")
-	case MinBasketNotMet:
+	case offers.MinBasketNotMet:
 		c.money(need-have, e.f.Currency)
 		c.say(" short: it starts at ")
 		c.money(need, e.f.Currency)
 		c.say(", the basket is ")
 		c.money(have, e.f.Currency)
 		c.say(".")
-	case MinQuantityNotMet:
+	case offers.MinQuantityNotMet:
 		c.say("Add ")
 		c.number(need - have)
 		c.say(" more: it takes ")
@@ -234,13 +238,13 @@ func (e *evaluation) sayMiss(o *compiled, r Reason, have, need int64) {
 		c.say(", the basket has ")
 		c.number(have)
 		c.say(".")
-	case OutsideDays:
+	case offers.OutsideDays:
 		c.say("Not on ")
-		c.say(dayNames[e.f.Local.Weekday%7])
+		c.say(offers.DayNames[e.f.Local.Weekday%7])
 		c.say("; it runs on ")
-		c.lines(dayNames[:], uint16(o.days))
+		c.lines(offers.DayNames[:], uint16(o.days))
 		c.say(".")
-	case OutsideTimeWindow:
+	case offers.OutsideTimeWindow:
 		c.say("It is ")
 		c.clockTime(e.f.Local.Minute)
 		c.say("; it runs from ")
@@ -248,11 +252,11 @@ func (e *evaluation) sayMiss(o *compiled, r Reason, have, need int64) {
 		c.say(" to ")
 		c.clockTime(int(o.to))
 		c.say(".")
-	case ChannelMismatch:
+	case offers.ChannelMismatch:
 		c.say("Only for ")
-		c.lines(channelNames[:], o.channels)
+		c.lines(offers.ChannelNames[:], o.channels)
 		c.say(".")
-	case Outranked:
+	case offers.Outranked:
 		c.say("Only one offer of its group is given, and this one is better here: ")
 		c.say(e.c.offers[have].title)
 		c.say(".")
@@ -262,20 +266,20 @@ func (e *evaluation) sayMiss(o *compiled, r Reason, have, need int64) {
 }
 
 // sayCustomerMiss is sayMiss for reasons about the customer and about state.
-func (e *evaluation) sayCustomerMiss(o *compiled, r Reason, have, need int64) {
+func (e *evaluation) sayCustomerMiss(o *compiled, r offers.Reason, have, need int64) {
 	c := &e.cards
 	switch r {
-	case NotIdentified:
+	case offers.NotIdentified:
 		c.say("Identify the guest first: it is for known customers.")
-	case CustomerStateMismatch:
+	case offers.CustomerStateMismatch:
 		c.say("Only for customers who are ")
-		c.lines(stateNames[:], uint16(o.states))
+		c.lines(offers.StateNames[:], uint16(o.states))
 		c.say(".")
-	case NotNewCustomer:
+	case offers.NotNewCustomer:
 		c.say("Only for a first visit; this customer has been here before.")
-	case SegmentMismatch:
+	case offers.SegmentMismatch:
 		c.say("Not for this customer's segments.")
-	case TierMismatch:
+	case offers.TierMismatch:
 		c.say("Only for ")
 		for i, t := range o.more.tiers {
 			if i > 0 {
@@ -284,27 +288,27 @@ func (e *evaluation) sayCustomerMiss(o *compiled, r Reason, have, need int64) {
 			c.say(t)
 		}
 		c.say(" members.")
-	case CustomerOptedOut:
+	case offers.CustomerOptedOut:
 		c.say("The customer does not want such offers.")
-	case NoMatchingLines:
+	case offers.NoMatchingLines:
 		c.say("Nothing in the basket is part of it.")
-	case BranchMismatch:
+	case offers.BranchMismatch:
 		c.say("Not at this branch.")
-	case NoValue:
+	case offers.NoValue:
 		c.say("It would take nothing off this basket.")
-	case ExcludedByAppliedOffer:
+	case offers.ExcludedByAppliedOffer:
 		c.say("It can't be combined with what is applied already.")
-	case LimitReached:
+	case offers.LimitReached:
 		c.say("Taken ")
 		c.number(have)
 		c.say(" of ")
 		c.number(need)
 		c.say(" times already.")
-	case BudgetExhausted:
+	case offers.BudgetExhausted:
 		c.say("Its budget can't pay ")
 		c.money(need, e.f.Currency)
 		c.say(" any more.")
-	case RuleNotMet:
+	case offers.RuleNotMet:
 		c.say("The merchant's own rule for it does not hold here.")
 	default:
 		c.say("The merchant's own rule could not be judged, so it is not given.")
@@ -312,43 +316,43 @@ func (e *evaluation) sayCustomerMiss(o *compiled, r Reason, have, need int64) {
 }
 
 // missFacts writes the facts a miss rests on, as members of an object.
-func (e *evaluation) missFacts(o *compiled, r Reason, have, need int64) {
+func (e *evaluation) missFacts(o *compiled, r offers.Reason, have, need int64) {
 	c := &e.cards
 	switch r {
-	case MinBasketNotMet:
+	case offers.MinBasketNotMet:
 		c.fact("basket_total_minor", have)
 		c.fact("min_basket_minor", need)
-	case MinQuantityNotMet:
+	case offers.MinQuantityNotMet:
 		c.fact("matching_quantity", have)
 		c.fact("min_quantity", need)
-	case OutsideDays:
-		c.factText("day", dayNames[e.f.Local.Weekday%7])
-	case OutsideTimeWindow:
+	case offers.OutsideDays:
+		c.factText("day", offers.DayNames[e.f.Local.Weekday%7])
+	case offers.OutsideTimeWindow:
 		c.fact("minute_of_day", have)
 		c.fact("from_minute", int64(o.from))
 		c.fact("to_minute", int64(o.to))
-	case ChannelMismatch:
+	case offers.ChannelMismatch:
 		c.factText("channel", e.f.Channel)
-	case BranchMismatch:
+	case offers.BranchMismatch:
 		c.factText("branch_id", e.f.BranchID)
-	case CustomerStateMismatch, NotIdentified:
+	case offers.CustomerStateMismatch, offers.NotIdentified:
 		c.factText("customer_state", e.f.Customer.State)
-	case NotNewCustomer:
+	case offers.NotNewCustomer:
 		c.fact("transactions", have)
-	case TierMismatch:
+	case offers.TierMismatch:
 		c.factText("tier", e.f.Customer.Tier)
-	case LimitReached:
+	case offers.LimitReached:
 		c.fact("uses", have)
 		c.fact("limit", need)
-	case BudgetExhausted:
+	case offers.BudgetExhausted:
 		c.fact("available_minor", have)
 		c.fact("worth_minor", need)
-	case CurrencyMismatch:
+	case offers.CurrencyMismatch:
 		c.factText("offer_currency", o.currency)
 		c.factText("session_currency", e.f.Currency)
-	case Outranked:
+	case offers.Outranked:
 		c.factText("better_offer_id", e.c.offers[have].id)
-	case ExcludedByAppliedOffer:
+	case offers.ExcludedByAppliedOffer:
 		if int(have) < len(e.f.Held) {
 			c.factText("applied_offer_id", e.f.Held[have].OfferID)
 		}

@@ -1,18 +1,20 @@
-package offers
+package engine
 
 import (
 	"math"
 	"slices"
+
+	"github.com/feddi/feddi/core/offers"
 )
 
 // judge gives the first condition that fails, with the figures it was judged
 // by, or "". Cheap comparisons come first, the free rule last.
-func (e *evaluation) judge(o *compiled, m *fit) (reason Reason, have, need int64) {
+func (e *evaluation) judge(o *compiled, m *fit) (reason offers.Reason, have, need int64) {
 	if e.now < o.starts || e.now >= o.ends {
-		return OutOfWindow, 0, 0
+		return offers.OutOfWindow, 0, 0
 	}
 	if o.currency != e.f.Currency {
-		return CurrencyMismatch, 0, 0
+		return offers.CurrencyMismatch, 0, 0
 	}
 	if reason := e.judgeCustomer(o); reason != "" {
 		return reason, e.f.Customer.Transactions, 0
@@ -21,13 +23,13 @@ func (e *evaluation) judge(o *compiled, m *fit) (reason Reason, have, need int64
 		return reason, int64(e.f.Local.Minute), 0
 	}
 	if e.f.Total < o.minBasket {
-		return MinBasketNotMet, e.f.Total, o.minBasket
+		return offers.MinBasketNotMet, e.f.Total, o.minBasket
 	}
 	if m.matchedQty < o.minQuantity {
-		return MinQuantityNotMet, m.matchedQty, o.minQuantity
+		return offers.MinQuantityNotMet, m.matchedQty, o.minQuantity
 	}
 	if m.amount == 0 && m.points == 0 {
-		return NoValue, 0, 0
+		return offers.NoValue, 0, 0
 	}
 	if reason, have, need := e.judgeStacking(o); reason != "" {
 		return reason, have, need
@@ -40,30 +42,30 @@ func (e *evaluation) judge(o *compiled, m *fit) (reason Reason, have, need int64
 	return e.judgeRule(o), 0, 0
 }
 
-func (e *evaluation) judgeCustomer(o *compiled) Reason {
+func (e *evaluation) judgeCustomer(o *compiled) offers.Reason {
 	c := &e.f.Customer
 	if c.ID == "" {
 		if o.shape.is(known) {
-			return NotIdentified
+			return offers.NotIdentified
 		}
 		return ""
 	}
 	if o.states != math.MaxUint8 && o.states&e.state == 0 {
-		return CustomerStateMismatch
+		return offers.CustomerStateMismatch
 	}
 	if o.shape.is(newOnly) && c.Transactions > 0 {
-		return NotNewCustomer
+		return offers.NotNewCustomer
 	}
 	if o.more != nil {
 		if len(o.more.segments) > 0 && !slices.ContainsFunc(c.Segments, func(s string) bool { return has(o.more.segments, s) }) {
-			return SegmentMismatch
+			return offers.SegmentMismatch
 		}
 		if len(o.more.tiers) > 0 && !has(o.more.tiers, c.Tier) {
-			return TierMismatch
+			return offers.TierMismatch
 		}
 	}
-	if !c.OptOut.empty() && e.optedOut(o) {
-		return CustomerOptedOut
+	if !c.OptOut.Empty() && e.optedOut(o) {
+		return offers.CustomerOptedOut
 	}
 	return ""
 }
@@ -83,52 +85,52 @@ func (e *evaluation) optedOut(o *compiled) bool {
 	})
 }
 
-func (e *evaluation) judgePlace(o *compiled) Reason {
+func (e *evaluation) judgePlace(o *compiled) offers.Reason {
 	if o.channels != allChannels && o.channels&e.channel == 0 {
-		return ChannelMismatch
+		return offers.ChannelMismatch
 	}
 	if o.brand != "" && o.brand != e.f.BrandID || o.more != nil && len(o.more.branches) > 0 && !has(o.more.branches, e.f.BranchID) {
-		return BranchMismatch
+		return offers.BranchMismatch
 	}
 	return e.judgeHours(o)
 }
 
 // judgeHours judges day and time together: a window over midnight belongs to
 // the day it begins on.
-func (e *evaluation) judgeHours(o *compiled) Reason {
+func (e *evaluation) judgeHours(o *compiled) offers.Reason {
 	minute := int16(e.f.Local.Minute)
 	today := o.days&e.day != 0
 	switch {
 	case o.from == o.to: // all day
 		if !today {
-			return OutsideDays
+			return offers.OutsideDays
 		}
 	case o.from < o.to:
 		if !today {
-			return OutsideDays
+			return offers.OutsideDays
 		}
 		if minute < o.from || minute >= o.to {
-			return OutsideTimeWindow
+			return offers.OutsideTimeWindow
 		}
 	case minute >= o.from: // the evening of a window over midnight
 		if !today {
-			return OutsideDays
+			return offers.OutsideDays
 		}
 	case minute < o.to: // its small hours
 		if o.days&e.dayAfter == 0 {
-			return OutsideDays
+			return offers.OutsideDays
 		}
 	default:
 		if !today {
-			return OutsideDays
+			return offers.OutsideDays
 		}
-		return OutsideTimeWindow
+		return offers.OutsideTimeWindow
 	}
 	return ""
 }
 
 // judgeStacking judges an offer against what the session holds.
-func (e *evaluation) judgeStacking(o *compiled) (Reason, int64, int64) {
+func (e *evaluation) judgeStacking(o *compiled) (offers.Reason, int64, int64) {
 	others, same := 0, int64(0)
 	for i := range e.f.Held {
 		h := &e.f.Held[i]
@@ -138,44 +140,44 @@ func (e *evaluation) judgeStacking(o *compiled) (Reason, int64, int64) {
 		}
 		others++
 		if o.shape.is(exclusive) || h.Exclusive || o.group != "" && o.group == h.Group || o.shape.is(alone) || h.Alone {
-			return ExcludedByAppliedOffer, int64(i), 0
+			return offers.ExcludedByAppliedOffer, int64(i), 0
 		}
 	}
 	if e.f.MaxStacked > 0 && others+int(same) >= e.f.MaxStacked {
-		return ExcludedByAppliedOffer, int64(len(e.f.Held)), int64(e.f.MaxStacked)
+		return offers.ExcludedByAppliedOffer, int64(len(e.f.Held)), int64(e.f.MaxStacked)
 	}
 	perSession := int64(1)
 	if o.limits != nil {
 		perSession = o.limits.Session()
 	}
 	if same >= perSession {
-		return LimitReached, same, perSession
+		return offers.LimitReached, same, perSession
 	}
 	return "", 0, 0
 }
 
 // judgeCounted judges limits and budget.
-func (e *evaluation) judgeCounted(o *compiled, m *fit) (Reason, int64, int64) {
-	if l := o.limits; l != nil && l.counted() {
-		u := e.f.use(o.id)
+func (e *evaluation) judgeCounted(o *compiled, m *fit) (offers.Reason, int64, int64) {
+	if l := o.limits; l != nil && l.Counted() {
+		u := e.f.UseOf(o.id)
 		for _, c := range [...]struct{ have, need int64 }{
 			{u.Customer, l.PerCustomer}, {u.CustomerToday, l.PerCustomerPerDay}, {u.Today, l.PerDay}, {u.Total, l.Total},
 		} {
 			if c.need > 0 && c.have >= c.need {
-				return LimitReached, c.have, c.need
+				return offers.LimitReached, c.have, c.need
 			}
 		}
 	}
 	if o.budget != "" && m.amount > 0 {
-		if b := e.f.funds(o.budget); !b.Open || b.Available < m.amount {
-			return BudgetExhausted, b.Available, m.amount
+		if b := e.f.FundsOf(o.budget); !b.Open || b.Available < m.amount {
+			return offers.BudgetExhausted, b.Available, m.amount
 		}
 	}
 	return "", 0, 0
 }
 
 // judgeRule runs the free expression, on survivors only.
-func (e *evaluation) judgeRule(o *compiled) Reason {
+func (e *evaluation) judgeRule(o *compiled) offers.Reason {
 	if o.rule == nil {
 		return ""
 	}
@@ -185,9 +187,9 @@ func (e *evaluation) judgeRule(o *compiled) Reason {
 	met, err := o.rule.Met(e.ctx, e.input)
 	switch {
 	case err != nil:
-		return RuleFailed
+		return offers.RuleFailed
 	case !met:
-		return RuleNotMet
+		return offers.RuleNotMet
 	}
 	return ""
 }

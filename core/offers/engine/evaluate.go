@@ -1,17 +1,19 @@
-package offers
+package engine
 
 import (
 	"cmp"
 	"context"
 	"slices"
 	"sync"
+
+	"github.com/feddi/feddi/core/offers"
 )
 
 // Evaluate decides the feed of f. It is a pure function of the catalogue and
 // the facts; ctx only ends a free rule that runs too long. f is sorted by id
 // where it is not yet.
-func (c *Catalogue) Evaluate(ctx context.Context, f *Facts) Feed {
-	f.sortByID()
+func (c *Catalogue) Evaluate(ctx context.Context, f *offers.Facts) offers.Feed {
+	f.Sort()
 	e := c.begin(f)
 	defer e.end()
 	e.ctx = ctx
@@ -33,10 +35,10 @@ type Ask struct {
 // Judge decides one offer by name, whatever its status: shown as it would be
 // worth if it were applied after what is held, or the reason against it.
 // Exactly one of the two results is set.
-func Judge(ctx context.Context, o Offer, rules RuleCompiler, f *Facts, ask Ask) (*Shown, *Withheld) {
-	o.Status = Active
-	c := NewCatalogue(0, []Offer{o}, rules)
-	f.sortByID()
+func Judge(ctx context.Context, o offers.Offer, rules offers.RuleCompiler, f *offers.Facts, ask Ask) (*offers.Shown, *offers.Withheld) {
+	o.Status = offers.Active
+	c := New(0, []offers.Offer{o}, rules)
+	f.Sort()
 	e := c.begin(f)
 	defer e.end()
 	e.ctx, e.byName, e.uncounted = ctx, true, ask.Uncounted
@@ -58,7 +60,7 @@ func Judge(ctx context.Context, o Offer, rules RuleCompiler, f *Facts, ask Ask) 
 type evaluation struct {
 	ctx       context.Context
 	c         *Catalogue
-	f         *Facts
+	f         *offers.Facts
 	byName    bool // one offer is asked for: not shown as held, and a miss is told
 	uncounted bool
 
@@ -76,7 +78,7 @@ type evaluation struct {
 	state    uint8
 	matched  []int32 // lines of the candidate at hand
 	parts    []int64 // scratch: a value by matched line
-	input    RuleInput
+	input    offers.RuleInput
 
 	fits    []fit
 	kept    []fit // the fits in rank order
@@ -114,14 +116,14 @@ type fit struct {
 type miss struct {
 	offer  int32
 	card   int32
-	reason Reason
+	reason offers.Reason
 	worth  int64
 }
 
 var pool = sync.Pool{New: func() any { return new(evaluation) }}
 
 // begin prepares what all candidates share.
-func (c *Catalogue) begin(f *Facts) *evaluation {
+func (c *Catalogue) begin(f *offers.Facts) *evaluation {
 	e, ok := pool.Get().(*evaluation)
 	if !ok {
 		e = new(evaluation)
@@ -133,8 +135,8 @@ func (c *Catalogue) begin(f *Facts) *evaluation {
 	e.now = f.At.UnixMicro()
 	e.day = 1 << (f.Local.Weekday % 7)
 	e.dayAfter = 1 << ((f.Local.Weekday + 6) % 7)
-	e.channel = bitOf(channelNames[:], f.Channel)
-	e.state = uint8(bitOf(stateNames[:], f.Customer.State))
+	e.channel = bitOf(offers.ChannelNames[:], f.Channel)
+	e.state = uint8(bitOf(offers.StateNames[:], f.Customer.State))
 	e.left, e.quantity = f.Total, 0
 	for i := range f.Lines {
 		e.nets = append(e.nets, max(f.Lines[i].Net, 0))
@@ -148,7 +150,7 @@ func (c *Catalogue) begin(f *Facts) *evaluation {
 }
 
 // takeOff lowers the basket by what a held offer takes off already.
-func (e *evaluation) takeOff(h *Held) {
+func (e *evaluation) takeOff(h *offers.Held) {
 	e.left -= h.DiscountMinor
 	if h.DiscountMinor == 0 {
 		return
@@ -218,7 +220,7 @@ func (e *evaluation) consider(k *candidate) {
 	e.match(o, k.first)
 	if len(e.matched) == 0 && !o.shape.is(whole) {
 		if e.byName {
-			e.miss(k.offer, NoMatchingLines, 0, 0, 0)
+			e.miss(k.offer, offers.NoMatchingLines, 0, 0, 0)
 		}
 		return
 	}
@@ -286,7 +288,7 @@ func (e *evaluation) resolve() {
 	for _, r := range e.ranking {
 		m := &e.fits[r.at]
 		if best := e.groupBest(e.c.offers[m.offer].group); best != none && m.held == none {
-			e.miss(m.offer, Outranked, int64(e.kept[best].offer), 0, m.amount)
+			e.miss(m.offer, offers.Outranked, int64(e.kept[best].offer), 0, m.amount)
 			continue
 		}
 		e.kept = append(e.kept, *m)

@@ -1,4 +1,4 @@
-package offers_test
+package engine_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 )
 
 // benchCatalogue is what the targets are set on: 50 basket-wide offers, 10 per
@@ -68,7 +69,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("offers=%d", n), func(b *testing.B) {
 			before := heap()
-			c := offers.NewCatalogue(1, benchCatalogue(n), tiny{})
+			c := engine.New(1, benchCatalogue(n), tiny{})
 			size := heap() - before
 			baskets := make([]*offers.Facts, 200)
 			for i := range baskets {

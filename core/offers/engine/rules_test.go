@@ -1,4 +1,4 @@
-package offers_test
+package engine_test
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 )
 
 // latte is an offer of 50 off each LATTE, with an edit.
@@ -68,7 +68,7 @@ func TestCardsReadWell(t *testing.T) {
 		"It is in EUR, the session in USD.":                                func(d *offers.Definition) { d.Currency = "EUR" },
 		"Its budget can't pay 1.00 USD any more.":                          func(d *offers.Definition) { d.Funding.BudgetID = "bud_unknown" },
 	} {
-		feed := offers.NewCatalogue(1, []offers.Offer{latte("off_1", edit)}, tiny{}).Evaluate(t.Context(), counter())
+		feed := engine.New(1, []offers.Offer{latte("off_1", edit)}, tiny{}).Evaluate(t.Context(), counter())
 		got := ""
 		for _, o := range feed.Offers {
 			got = o.Card.Summary
@@ -89,7 +89,7 @@ func TestCardQuotesAnything(t *testing.T) {
 		f := counter()
 		f.Channel, f.Lines[0].Name = rapid.String().Draw(t, "channel"), rapid.String().Draw(t, "name")
 		o := latte("off_1", func(d *offers.Definition) { d.Conditions.Channels = []string{"kiosk"} })
-		feed := offers.NewCatalogue(1, []offers.Offer{o, latte("off_2", nil)}, tiny{}).Evaluate(t.Context(), f)
+		feed := engine.New(1, []offers.Offer{o, latte("off_2", nil)}, tiny{}).Evaluate(t.Context(), f)
 		if f.Channel == "kiosk" {
 			return
 		}
@@ -125,11 +125,11 @@ func TestStacking(t *testing.T) {
 			ApplicationID: "apl_1", OfferID: held.ID, Version: 1, Group: held.Stacking.Group, Alone: held.Stacking.Alone,
 			Exclusive: held.Stacking.Exclusive, DiscountMinor: 100, ValueMinor: 100, Lines: []offers.Share{{LineID: "1", DiscountMinor: 100}},
 		}}
-		shown, withheld := offers.Judge(t.Context(), asked, tiny{}, f, offers.Ask{})
+		shown, withheld := engine.Judge(t.Context(), asked, tiny{}, f, engine.Ask{})
 		if (shown != nil) != c.fits || withheld != nil && withheld.Reason != offers.ExcludedByAppliedOffer {
 			t.Errorf("%s: %+v, %+v", c.name, shown, withheld)
 		}
-		feed := offers.NewCatalogue(1, []offers.Offer{held, asked}, tiny{}).Evaluate(t.Context(), f)
+		feed := engine.New(1, []offers.Offer{held, asked}, tiny{}).Evaluate(t.Context(), f)
 		if !slices.ContainsFunc(feed.Offers, func(o offers.Shown) bool { return o.OfferID == held.ID && o.Value.AmountMinor == 100 }) {
 			t.Errorf("%s: the applied offer is not shown: %+v", c.name, feed)
 		}
@@ -145,7 +145,7 @@ func TestOneOfAGroup(t *testing.T) {
 		}
 	}
 	all := []offers.Offer{latte("off_1", in(50, 0)), latte("off_2", in(60, 0)), latte("off_3", in(10, 5)), latte("off_4", nil)}
-	feed := offers.NewCatalogue(1, all, tiny{}).Evaluate(t.Context(), counter())
+	feed := engine.New(1, all, tiny{}).Evaluate(t.Context(), counter())
 	if len(feed.Offers) != 2 || feed.Offers[0].OfferID != "off_3" || feed.Offers[1].OfferID != "off_4" {
 		t.Fatalf("shown: %+v", feed.Offers)
 	}
@@ -156,37 +156,6 @@ func TestOneOfAGroup(t *testing.T) {
 	}
 }
 
-// TestBudgetMoves holds that no row of moves overdraws a budget, and that what
-// is held always comes back.
-func TestBudgetMoves(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		b := offers.Budget{CapMinor: rapid.Int64Range(1, 1000).Draw(t, "cap"), LowThresholdBP: rapid.Int64Range(0, 10_000).Draw(t, "low"), StartsAt: noon}
-		wasLow := false
-		for range rapid.IntRange(1, 40).Draw(t, "moves") {
-			kind := pick(t, "type", "committed", "committed", "released", "spent", "returned")
-			m := offers.Move{Type: kind, AmountMinor: rapid.Int64Range(1, 300).Draw(t, "amount"), At: noon}
-			switch kind {
-			case "released", "spent":
-				m.AmountMinor = min(m.AmountMinor, b.CommittedMinor)
-			case "returned":
-				m.AmountMinor = min(m.AmountMinor, b.SpentMinor)
-			}
-			after, err := b.Move(m)
-			if fits := kind != "committed" || m.AmountMinor <= b.AvailableMinor(); fits != (err == nil) {
-				t.Fatalf("%+v on %+v: %v", m, b, err)
-			}
-			if err != nil && (!fault.Is(err, fault.CodeBudgetExhausted) || after != b) {
-				t.Fatalf("a refused move changed %+v to %+v: %v", b, after, err)
-			}
-			if after.AvailableMinor() < 0 || after.CommittedMinor < 0 || after.SpentMinor < 0 || wasLow && !after.LowTold {
-				t.Fatalf("%+v", after)
-			}
-			b, wasLow = after, wasLow || after.LowTold
-		}
-	})
-}
-
 // TestMoneyOfManyCurrencies holds that amounts are written in their currency's own digits.
 func TestMoneyOfManyCurrencies(t *testing.T) {
 	t.Parallel()
@@ -194,7 +163,7 @@ func TestMoneyOfManyCurrencies(t *testing.T) {
 		f := counter()
 		f.Currency = currency
 		o := latte("off_1", func(d *offers.Definition) { d.Currency = currency })
-		feed := offers.NewCatalogue(1, []offers.Offer{o}, tiny{}).Evaluate(t.Context(), f)
+		feed := engine.New(1, []offers.Offer{o}, tiny{}).Evaluate(t.Context(), f)
 		if !strings.HasPrefix(feed.Offers[0].Card.Summary, "Takes "+want+" off") {
 			t.Errorf("%s: %s", currency, feed.Offers[0].Card.Summary)
 		}
@@ -216,7 +185,7 @@ func TestHugeBasket(t *testing.T) {
 		{Type: offers.ValuePercent, PercentBP: 10_000, Per: offers.PerBasket},
 	} {
 		o := latte("off_1", func(d *offers.Definition) { d.Value = v })
-		shown, withheld := offers.Judge(t.Context(), o, tiny{}, f, offers.Ask{})
+		shown, withheld := engine.Judge(t.Context(), o, tiny{}, f, engine.Ask{})
 		if withheld != nil || shown.Value.AmountMinor != f.Total {
 			t.Fatalf("%+v: %+v, %+v", v, shown, withheld)
 		}
@@ -227,18 +196,5 @@ func TestHugeBasket(t *testing.T) {
 		if sum != f.Total {
 			t.Errorf("%+v: the shares add up to %d", v, sum)
 		}
-	}
-}
-
-// TestLocalTime holds that days and hours are the merchant's.
-func TestLocalTime(t *testing.T) {
-	t.Parallel()
-	auckland, err := time.LoadLocation("Pacific/Auckland")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Date(2026, 6, 14, 20, 30, 0, 0, time.UTC)
-	if got, want := offers.LocalTime(at, auckland), (offers.Local{Weekday: 1, Minute: 510, Day: "2026-06-15"}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package offers_test
+package engine_test
 
 import (
 	"context"

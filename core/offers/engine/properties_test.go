@@ -1,4 +1,4 @@
-package offers_test
+package engine_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 )
 
 // verdicts reduces a feed to what the plain scan can say.
@@ -31,7 +32,7 @@ func TestIndexEqualsScan(t *testing.T) {
 		all := drawOffers(t, 12)
 		f := drawFacts(t, all)
 		wantShown, wantWithheld := scan(all, f)
-		gotShown, gotWithheld := verdicts(offers.NewCatalogue(1, all, tiny{}).Evaluate(context.Background(), f))
+		gotShown, gotWithheld := verdicts(engine.New(1, all, tiny{}).Evaluate(context.Background(), f))
 		if !slices.Equal(gotShown, wantShown) {
 			t.Fatalf("shown\n got %v\nwant %v", gotShown, wantShown)
 		}
@@ -48,7 +49,7 @@ func TestChangedCatalogueEqualsFresh(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := drawOffers(t, 8), drawOffers(t, 8)
 		f := drawFacts(t, after)
-		stepped := offers.NewCatalogue(1, before, tiny{})
+		stepped := engine.New(1, before, tiny{})
 		for i := range after {
 			stepped = stepped.With(int64(2+i), after[i:i+1])
 		}
@@ -56,7 +57,7 @@ func TestChangedCatalogueEqualsFresh(t *testing.T) {
 		if len(before) > len(after) {
 			fresh = append(fresh, before[len(after):]...)
 		}
-		want := outputs(t, offers.NewCatalogue(9, fresh, tiny{}).Evaluate(context.Background(), f))
+		want := outputs(t, engine.New(9, fresh, tiny{}).Evaluate(context.Background(), f))
 		if got := outputs(t, stepped.Evaluate(context.Background(), f)); !bytes.Equal(got, want) {
 			t.Fatalf("got  %s\nwant %s", got, want)
 		}
@@ -71,20 +72,20 @@ func TestReplay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := drawOffers(t, 12)
 		f := drawFacts(t, all)
-		c := offers.NewCatalogue(7, all, tiny{})
+		c := engine.New(7, all, tiny{})
 		want := outputs(t, c.Evaluate(context.Background(), f))
-		stored, err := json.Marshal(offers.Inputs{
-			Engine: offers.EngineVersion, Rules: "tiny/1", CatalogueVersion: 7, Facts: *f, Offers: c.Candidates(f.Lines),
+		stored, err := json.Marshal(engine.Inputs{
+			Engine: engine.Version, Rules: "tiny/1", CatalogueVersion: 7, Facts: *f, Offers: c.Candidates(f.Lines),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		outputs(t, c.Evaluate(context.Background(), drawFacts(t, all)))
-		var in offers.Inputs
+		var in engine.Inputs
 		if err := json.Unmarshal(stored, &in); err != nil {
 			t.Fatal(err)
 		}
-		got, err := offers.Replay(context.Background(), in, all, tiny{})
+		got, err := engine.Replay(context.Background(), in, all, tiny{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,12 +99,12 @@ func TestReplay(t *testing.T) {
 // versions are gone, is not replayed as if it were fine.
 func TestReplayRefuses(t *testing.T) {
 	t.Parallel()
-	for name, in := range map[string]offers.Inputs{
+	for name, in := range map[string]engine.Inputs{
 		"another engine": {Engine: "offers/0", Rules: "tiny/1"},
-		"other rules":    {Engine: offers.EngineVersion, Rules: "tiny/0"},
-		"a version lost": {Engine: offers.EngineVersion, Rules: "tiny/1", Offers: []offers.Ref{{OfferID: "off_1", Version: 1}}},
+		"other rules":    {Engine: engine.Version, Rules: "tiny/0"},
+		"a version lost": {Engine: engine.Version, Rules: "tiny/1", Offers: []offers.Ref{{OfferID: "off_1", Version: 1}}},
 	} {
-		if _, err := offers.Replay(t.Context(), in, nil, tiny{}); err == nil {
+		if _, err := engine.Replay(t.Context(), in, nil, tiny{}); err == nil {
 			t.Errorf("%s: replayed", name)
 		}
 	}
@@ -115,7 +116,7 @@ func TestFeedInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := drawOffers(t, 12)
 		f := drawFacts(t, all)
-		feed := offers.NewCatalogue(1, all, tiny{}).Evaluate(context.Background(), f)
+		feed := engine.New(1, all, tiny{}).Evaluate(context.Background(), f)
 		for i, o := range feed.Offers {
 			if o.Rank != i+1 {
 				t.Fatalf("rank %d at place %d", o.Rank, i)
@@ -164,8 +165,8 @@ func TestJudgeAgreesWithFeed(t *testing.T) {
 		if len(all) == 0 || all[0].Status != offers.Active {
 			return
 		}
-		shown, withheld := offers.Judge(context.Background(), all[0], tiny{}, f, offers.Ask{})
-		feed := offers.NewCatalogue(1, all, tiny{}).Evaluate(context.Background(), f)
+		shown, withheld := engine.Judge(context.Background(), all[0], tiny{}, f, engine.Ask{})
+		feed := engine.New(1, all, tiny{}).Evaluate(context.Background(), f)
 		switch {
 		case shown != nil && (len(feed.Offers) != 1 || feed.Offers[0].Value != shown.Value):
 			t.Fatalf("judged %+v, feed %+v", shown, feed)

@@ -1,4 +1,4 @@
-package offers
+package engine
 
 import (
 	"encoding/json"

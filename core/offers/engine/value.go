@@ -1,4 +1,4 @@
-package offers
+package engine
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/money"
+	"github.com/feddi/feddi/core/offers"
 )
 
 // measure reckons what o is worth on the matched lines. Rates are rounded
@@ -21,7 +22,7 @@ func (e *evaluation) measure(o *compiled) fit {
 		}
 		m.matchedNet = min(m.matchedNet, e.left)
 	}
-	if o.vtype == ValuePoints {
+	if o.vtype == offers.ValuePoints {
 		m.points = o.points * e.times(o, &m)
 		return m
 	}
@@ -35,9 +36,9 @@ func (e *evaluation) measure(o *compiled) fit {
 // times is how often a figure counts on the matched lines.
 func (e *evaluation) times(o *compiled, m *fit) int64 {
 	switch o.per {
-	case PerUnit:
+	case offers.PerUnit:
 		return m.matchedQty
-	case PerLine:
+	case offers.PerLine:
 		return int64(len(e.matched))
 	}
 	return 1
@@ -45,13 +46,13 @@ func (e *evaluation) times(o *compiled, m *fit) int64 {
 
 func (e *evaluation) amount(o *compiled, m *fit) int64 {
 	switch {
-	case o.vtype == ValueFreeItem:
+	case o.vtype == offers.ValueFreeItem:
 		return e.cheapest(o)
-	case o.per == PerBasket && o.percent > 0:
+	case o.per == offers.PerBasket && o.percent > 0:
 		return money.BasisPoints(m.matchedNet, o.percent)
-	case o.per == PerBasket && o.vtype == ValueCashback:
+	case o.per == offers.PerBasket && o.vtype == offers.ValueCashback:
 		return o.amount
-	case o.per == PerBasket:
+	case o.per == offers.PerBasket:
 		return min(o.amount, m.matchedNet)
 	}
 	sum := int64(0)
@@ -65,11 +66,11 @@ func (e *evaluation) amount(o *compiled, m *fit) int64 {
 func (e *evaluation) onLine(o *compiled, at int32) int64 {
 	l, net := &e.f.Lines[at], e.nets[at]
 	switch {
-	case o.percent > 0 && o.per == PerUnit:
+	case o.percent > 0 && o.per == offers.PerUnit:
 		return min(times(money.BasisPoints(l.Unit, o.percent), l.Quantity), net)
 	case o.percent > 0:
 		return money.BasisPoints(net, o.percent)
-	case o.per == PerUnit:
+	case o.per == offers.PerUnit:
 		return min(times(o.amount, l.Quantity), net)
 	}
 	return min(o.amount, net)
@@ -102,7 +103,7 @@ func (e *evaluation) cheapest(o *compiled) int64 {
 
 // shares splits a fit's value over its lines, exactly, by largest remainder,
 // and appends them to out. An offer on the basket as a whole has none.
-func (e *evaluation) shares(m *fit, out []Share) []Share {
+func (e *evaluation) shares(m *fit, out []offers.Share) []offers.Share {
 	o := e.c.offers[m.offer]
 	if o.shape.is(whole) {
 		return out
@@ -117,23 +118,23 @@ func (e *evaluation) shares(m *fit, out []Share) []Share {
 		parts = money.Split(m.amount, parts)
 	}
 	for i, at := range e.matched {
-		out = append(out, Share{LineID: e.f.Lines[at].LineID, DiscountMinor: parts[i]})
+		out = append(out, offers.Share{LineID: e.f.Lines[at].LineID, DiscountMinor: parts[i]})
 	}
 	return out
 }
 
 // weigh puts each matched line's part of the value into e.parts.
 func (e *evaluation) weigh(o *compiled) {
-	if o.vtype == ValueFreeItem {
+	if o.vtype == offers.ValueFreeItem {
 		e.cheapest(o)
 		return
 	}
 	e.parts = e.parts[:0]
 	for _, at := range e.matched {
 		switch {
-		case o.vtype == ValuePoints:
+		case o.vtype == offers.ValuePoints:
 			e.parts = append(e.parts, 0)
-		case o.per == PerBasket:
+		case o.per == offers.PerBasket:
 			e.parts = append(e.parts, e.nets[at])
 		default:
 			e.parts = append(e.parts, e.onLine(o, at))

@@ -1,8 +1,13 @@
-package offers
+// Package engine decides which offers fit a basket and a customer, what each
+// is worth there, and why. It is a pure function: an immutable Catalogue, facts
+// in, a Feed out. Equal facts give equal feeds, byte for byte.
+package engine
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/feddi/feddi/core/offers"
 )
 
 // Catalogue is an immutable snapshot of a merchant's active offers, compiled
@@ -16,22 +21,22 @@ type Catalogue struct {
 	bySKU      map[string]span
 	byCategory map[string]span
 	unindexed  []int32
-	rules      RuleCompiler
+	rules      offers.RuleCompiler
 }
 
 // span is a part of the postings.
 type span struct{ start, n int32 }
 
-// NewCatalogue builds a snapshot of the active ones among offers. Rules that
+// New builds a snapshot of the active ones among offers. Rules that
 // do not compile make their offer withheld, never the catalogue fail.
-func NewCatalogue(version int64, all []Offer, rules RuleCompiler) *Catalogue {
+func New(version int64, all []offers.Offer, rules offers.RuleCompiler) *Catalogue {
 	empty := &Catalogue{rules: rules}
 	return empty.With(version, all)
 }
 
 // With returns the catalogue as it is after changed: active offers are added
 // or replaced, others taken out.
-func (c *Catalogue) With(version int64, changed []Offer) *Catalogue {
+func (c *Catalogue) With(version int64, changed []offers.Offer) *Catalogue {
 	gone := make(map[string]bool, len(changed))
 	for i := range changed {
 		gone[changed[i].ID] = true
@@ -45,7 +50,7 @@ func (c *Catalogue) With(version int64, changed []Offer) *Catalogue {
 	}
 	for i := range changed {
 		o := &changed[i]
-		if o.Status == Active {
+		if o.Status == offers.Active {
 			next.offers = append(next.offers, build.offer(o))
 		}
 	}
@@ -109,13 +114,13 @@ func (c *Catalogue) Unindexed() int { return len(c.unindexed) }
 
 // Needs names the state that an evaluation of lines reads: the candidates that
 // count their uses, and the budgets behind candidates. Each sorted, each once.
-func (c *Catalogue) Needs(lines []Line) (counted, budgets []string) {
-	e := c.begin(&Facts{Lines: lines})
+func (c *Catalogue) Needs(lines []offers.Line) (counted, budgets []string) {
+	e := c.begin(&offers.Facts{Lines: lines})
 	defer e.end()
 	e.collect()
 	for _, k := range e.candidates {
 		o := c.offers[k.offer]
-		if o.limits != nil && o.limits.counted() {
+		if o.limits != nil && o.limits.Counted() {
 			counted = append(counted, o.id)
 		}
 		if o.budget != "" {
@@ -129,15 +134,15 @@ func (c *Catalogue) Needs(lines []Line) (counted, budgets []string) {
 
 // Candidates names the offers that touch lines, and the basket-wide ones: a
 // catalogue of these alone gives the same feed. Sorted by id.
-func (c *Catalogue) Candidates(lines []Line) []Ref {
-	e := c.begin(&Facts{Lines: lines})
+func (c *Catalogue) Candidates(lines []offers.Line) []offers.Ref {
+	e := c.begin(&offers.Facts{Lines: lines})
 	defer e.end()
 	e.collect()
-	refs := make([]Ref, 0, len(e.candidates))
+	refs := make([]offers.Ref, 0, len(e.candidates))
 	for _, k := range e.candidates {
 		o := c.offers[k.offer]
-		refs = append(refs, Ref{OfferID: o.id, Version: o.version})
+		refs = append(refs, offers.Ref{OfferID: o.id, Version: o.version})
 	}
-	slices.SortFunc(refs, func(a, b Ref) int { return strings.Compare(a.OfferID, b.OfferID) })
+	slices.SortFunc(refs, func(a, b offers.Ref) int { return strings.Compare(a.OfferID, b.OfferID) })
 	return refs
 }

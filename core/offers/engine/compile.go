@@ -1,4 +1,4 @@
-package offers
+package engine
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/feddi/feddi/core/offers"
 )
 
 // compiled is an offer in the form the engine reads: typed fields first, so
@@ -23,13 +25,13 @@ type compiled struct {
 	channels               uint16
 	from, to               int16 // minutes; from == to means all day
 	shape                  shape
-	vtype                  ValueType
-	per                    Per
-	kind                   Kind
+	vtype                  offers.ValueType
+	per                    offers.Per
+	kind                   offers.Kind
 	currency, brand        string
 	group, budget          string
-	limits                 *Limits
-	rule                   Rule
+	limits                 *offers.Limits
+	rule                   offers.Rule
 	skus, categories       []string // the keys it is indexed under
 	more                   *more
 	title, description     string
@@ -57,15 +59,6 @@ type more struct {
 	segments, tiers, branches      []string
 	excludeSKUs, excludeCategories []string
 }
-
-// channelNames are the channels of a session, by their bit.
-var channelNames = [...]string{"in_store", "kiosk", "drive_through", "curbside", "delivery", "online", "phone"}
-
-// stateNames are the customer states, by their bit.
-var stateNames = [...]string{Anonymous, "PENDING_PROOF", "VERIFIED"}
-
-// dayNames are the weekdays, by their bit and as in time.Weekday.
-var dayNames = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
 // bitOf is the bit of a name, or 0 for an unknown one.
 func bitOf(names []string, name string) uint16 {
@@ -97,13 +90,13 @@ func maskOf(all, names []string) uint16 {
 // compiler builds compiled offers; strings and rules that many offers share
 // are kept once.
 type compiler struct {
-	rules   RuleCompiler
+	rules   offers.RuleCompiler
 	strings map[string]string
-	byText  map[string]Rule
+	byText  map[string]offers.Rule
 }
 
-func newCompiler(rules RuleCompiler) *compiler {
-	return &compiler{rules: rules, strings: map[string]string{}, byText: map[string]Rule{}}
+func newCompiler(rules offers.RuleCompiler) *compiler {
+	return &compiler{rules: rules, strings: map[string]string{}, byText: map[string]offers.Rule{}}
 }
 
 func (c *compiler) intern(s string) string {
@@ -116,17 +109,17 @@ func (c *compiler) intern(s string) string {
 
 // offer compiles one offer. It never fails: a rule that does not compile in
 // this environment is one that fails when it is run.
-func (c *compiler) offer(o *Offer) *compiled {
+func (c *compiler) offer(o *offers.Offer) *compiled {
 	v := &o.Value
 	k := &compiled{
-		id: o.ID, version: o.Version, kind: Kind(c.intern(string(o.Kind))), title: o.Title, description: o.Description,
+		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), title: o.Title, description: o.Description,
 		currency: c.intern(o.Currency), brand: c.intern(o.BrandID), group: c.intern(o.Stacking.Group), budget: c.intern(o.Funding.BudgetID),
-		vtype: ValueType(c.intern(string(v.Type))), per: Per(c.intern(string(v.Per))),
+		vtype: offers.ValueType(c.intern(string(v.Type))), per: offers.Per(c.intern(string(v.Per))),
 		amount: v.AmountMinor, percent: v.PercentBP, points: v.Points, cap: v.MaxDiscountMinor, freeQuantity: max(v.FreeQuantity, 1),
 		starts: micros(o.Window.StartsAt, math.MinInt64), ends: micros(o.Window.EndsAt, noEnd),
 		minBasket: o.Conditions.MinBasketMinor, minQuantity: o.Conditions.MinQuantity,
-		days: uint8(maskOf(dayNames[:], o.Conditions.Days)), states: uint8(maskOf(stateNames[:], o.Conditions.CustomerStates)),
-		channels: maskOf(channelNames[:], o.Conditions.Channels), priority: o.Stacking.Priority,
+		days: uint8(maskOf(offers.DayNames[:], o.Conditions.Days)), states: uint8(maskOf(offers.StateNames[:], o.Conditions.CustomerStates)),
+		channels: maskOf(offers.ChannelNames[:], o.Conditions.Channels), priority: o.Stacking.Priority,
 		methods: methodsOf(o.Redemption), shape: shapeOf(o),
 		skus: o.Targets.SKUs, categories: o.Targets.Categories,
 	}
@@ -136,7 +129,7 @@ func (c *compiler) offer(o *Offer) *compiled {
 	if w := o.Conditions.TimeWindow; w != nil {
 		k.from, k.to = int16(w.From), int16(w.To)
 	}
-	if o.Limits.counted() || o.Limits.PerSession > 1 {
+	if o.Limits.Counted() || o.Limits.PerSession > 1 {
 		limits := o.Limits
 		k.limits = &limits
 	}
@@ -149,7 +142,7 @@ func (c *compiler) offer(o *Offer) *compiled {
 }
 
 // compile returns the rule of an expression, one for all offers that use it.
-func (c *compiler) compile(expression string) Rule {
+func (c *compiler) compile(expression string) offers.Rule {
 	if r, ok := c.byText[expression]; ok {
 		return r
 	}
@@ -170,19 +163,19 @@ func micros(t *time.Time, absent int64) int64 {
 
 func methodsOf(names []string) uint8 {
 	var m uint8
-	if len(names) == 0 || slices.Contains(names, MethodApply) {
+	if len(names) == 0 || slices.Contains(names, offers.MethodApply) {
 		m = 1
 	}
-	if slices.Contains(names, MethodAuto) {
+	if slices.Contains(names, offers.MethodAuto) {
 		m |= 2
 	}
 	return m
 }
 
 // methodNames are the lists that methods bits stand for; shared, never changed.
-var methodNames = [4][]string{{}, {MethodApply}, {MethodAuto}, {MethodApply, MethodAuto}}
+var methodNames = [4][]string{{}, {offers.MethodApply}, {offers.MethodAuto}, {offers.MethodApply, offers.MethodAuto}}
 
-func shapeOf(o *Offer) shape {
+func shapeOf(o *offers.Offer) shape {
 	var s shape
 	t := &o.Targets
 	every := !t.BasketWide && len(t.SKUs) == 0 && len(t.Categories) == 0
@@ -194,24 +187,16 @@ func shapeOf(o *Offer) shape {
 	set(wide, t.BasketWide || every)
 	set(whole, t.BasketWide)
 	set(everyLine, t.BasketWide || every)
-	set(known, needsCustomer(o))
+	set(known, o.NeedsCustomer())
 	set(newOnly, o.Conditions.NewCustomersOnly)
 	set(alone, o.Stacking.Alone)
 	set(exclusive, o.Stacking.Exclusive)
 	set(plain, t.BasketWide && len(t.ExcludeSKUs)+len(t.ExcludeCategories) == 0 &&
-		o.Value.Per == PerBasket && o.Value.Type != ValueFreeItem)
+		o.Value.Per == offers.PerBasket && o.Value.Type != offers.ValueFreeItem)
 	return s
 }
 
-// needsCustomer reports whether an offer can't be given to an anonymous session.
-func needsCustomer(o *Offer) bool {
-	states := o.Conditions.CustomerStates
-	return len(o.Targets.Segments)+len(o.Targets.Tiers) > 0 || o.Conditions.NewCustomersOnly ||
-		o.Limits.PerCustomer+o.Limits.PerCustomerPerDay > 0 || !o.Value.Type.Discounts() ||
-		len(states) > 0 && !slices.Contains(states, Anonymous)
-}
-
-func moreOf(o *Offer) *more {
+func moreOf(o *offers.Offer) *more {
 	t := &o.Targets
 	if len(t.Segments)+len(t.Tiers)+len(o.Conditions.BranchIDs)+len(t.ExcludeSKUs)+len(t.ExcludeCategories) == 0 {
 		return nil
@@ -234,7 +219,7 @@ func has(sortedList []string, s string) bool {
 }
 
 // machineForm writes what an offer asks for and gives, for reasoning cards.
-func machineForm(o *Offer) string {
+func machineForm(o *offers.Offer) string {
 	var b strings.Builder
 	list := func(name string, items []string) {
 		if len(items) == 0 {
@@ -264,11 +249,11 @@ func machineForm(o *Offer) string {
 	return when + " => " + valueForm(&o.Value)
 }
 
-func valueForm(v *Value) string {
+func valueForm(v *offers.Value) string {
 	switch {
-	case v.Type == ValueFreeItem:
+	case v.Type == offers.ValueFreeItem:
 		return fmt.Sprintf("free_item %d cheapest", max(v.FreeQuantity, 1))
-	case v.Type == ValuePoints:
+	case v.Type == offers.ValuePoints:
 		return fmt.Sprintf("points %d per %s", v.Points, v.Per)
 	case v.PercentBP > 0:
 		return fmt.Sprintf("%s %d bp per %s", v.Type, v.PercentBP, v.Per)
