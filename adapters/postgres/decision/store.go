@@ -54,10 +54,8 @@ func (s *Store) save(ctx context.Context, tr decision.Trace, decisions []decisio
 	if err != nil || n == 0 {
 		return false, err
 	}
-	for _, d := range decisions {
-		if err := s.insertDecision(ctx, d); err != nil {
-			return false, err
-		}
+	if err := s.insertDecisions(ctx, tr.Tenant, decisions); err != nil {
+		return false, err
 	}
 	return true, s.insertCounterfactuals(ctx, tr.Tenant, cf)
 }
@@ -70,23 +68,42 @@ func object(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-const insertDecision = `
-insert into decisions (decision_id, tenant_no, trace_id, kind, session_id, customer_id, offer_id, grant_id, amount_minor, state,
+const insertDecisions = `
+insert into decisions (tenant_no, decision_id, trace_id, kind, session_id, customer_id, offer_id, grant_id, amount_minor, state,
   actuator, actuator_version, card, plan, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+select $1, d.id, d.trace, d.kind, nullif(d.session, ''), nullif(d.customer, ''), nullif(d.offer, ''), nullif(d.given, ''), d.amount, d.state,
+  d.actuator, d.version, d.card::json, nullif(d.plan, '')::json, d.at
+from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
+  $12::text[], $13::text[], $14::text[], $15::timestamptz[])
+  as d (id, trace, kind, session, customer, offer, given, amount, state, actuator, version, card, plan, at)`
 
-func (s *Store) insertDecision(ctx context.Context, d decision.Decision) error {
-	d.Card.Facts = object(d.Card.Facts)
-	card, err := json.Marshal(d.Card)
-	if err != nil {
-		return err
+// insertDecisions writes all of a trace's in one statement.
+func (s *Store) insertDecisions(ctx context.Context, t tenancy.Tenant, decisions []decision.Decision) error {
+	if len(decisions) == 0 {
+		return nil
 	}
-	var plan any
-	if len(d.Plan) > 0 {
-		plan = d.Plan
+	n := len(decisions)
+	var text [12][]string // the columns of text, in the order of the statement
+	for i := range text {
+		text[i] = make([]string, n)
 	}
-	_, err = s.q.Exec(ctx, insertDecision, d.ID, d.Tenant.No, d.TraceID, d.Kind, null(d.SessionID), null(d.CustomerID), null(d.OfferID),
-		null(d.GrantID), d.AmountMinor, d.State, d.Actuator, d.ActuatorVersion, json.RawMessage(card), plan, d.At)
+	amounts, times := make([]int64, n), make([]time.Time, n)
+	for i, d := range decisions {
+		d.Card.Facts = object(d.Card.Facts)
+		card, err := json.Marshal(d.Card)
+		if err != nil {
+			return err
+		}
+		row := [...]string{
+			d.ID, d.TraceID, d.Kind, d.SessionID, d.CustomerID, d.OfferID, d.GrantID, d.State, d.Actuator, d.ActuatorVersion, string(card), string(d.Plan),
+		}
+		for c := range row {
+			text[c][i] = row[c]
+		}
+		amounts[i], times[i] = d.AmountMinor, d.At
+	}
+	_, err := s.q.Exec(ctx, insertDecisions, t.No, text[0], text[1], text[2], text[3], text[4], text[5], text[6], amounts,
+		text[7], text[8], text[9], text[10], text[11], times)
 	return err
 }
 
