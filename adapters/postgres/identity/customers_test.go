@@ -322,6 +322,37 @@ func TestAnUnknownCredentialIsAnAnswer(t *testing.T) {
 	detail(t, wantCode(t, err, fault.CodeValidationFailed), "credential.value")
 }
 
+func TestGuessingShortCodesIsCapped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.verified(t, guest)
+	code := b.mint(t, c.ID, identity.ShortCode).Credential
+	try := func(terminal string, credential identity.Credential) error {
+		call := b.call("identify")
+		call.Actor.TerminalID = terminal
+		_, err := b.identities.Identify(t.Context(), call, identities.IdentifyInput{Credential: credential})
+		return err
+	}
+	for range 40 { // right ones do not count
+		must(t, try("trm_1", code))
+	}
+	_, errs := together(64, func(i int) (any, error) {
+		return nil, try("trm_1", identity.Credential{Type: identity.ShortCode, Value: fmt.Sprintf("!%04d", i)})
+	})
+	if got := codes(errs); got[""] != 10 || got[fault.CodeAttemptsExhausted] != 54 {
+		t.Errorf("64 guesses gave %v, want 10 answers", got)
+	}
+	if e := wantCode(t, try("trm_1", code), fault.CodeAttemptsExhausted); e.RetryAfter != 10*time.Minute {
+		t.Errorf("Retry-After %s", e.RetryAfter)
+	}
+	must(t, try("trm_2", code))                                                        // another till goes on
+	must(t, try("trm_1", identity.Credential{Type: identity.Phone, Value: guest}))     // and so do other credentials
+	must(t, try("trm_1", identity.Credential{Type: identity.QR, Value: "Q1-GUESSED"})) // a nonce cannot be guessed
+	b.clock.Advance(10 * time.Minute)
+	wantCode(t, try("trm_1", code), fault.CodeCredentialExpired)
+	must(t, try("trm_1", b.mint(t, c.ID, identity.ShortCode).Credential))
+}
+
 func TestRules9And13LookupAnswersForEveryState(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -2,6 +2,7 @@ package identities
 
 import (
 	"context"
+	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/identity"
@@ -15,9 +16,20 @@ type Identified struct{ Context *CustomerContext }
 
 // Identify resolves a credential outside a session. A code is not used up, and
 // the answer holds nothing that can be spent (rules 1, 2 and 7).
-// Errors: those of Resolve.
+// Errors: those of Resolve; ATTEMPTS_EXHAUSTED where short codes are guessed.
 func (s *Service) Identify(ctx context.Context, call *app.Call, in IdentifyInput) (Identified, error) {
 	now := s.Clock.Now()
+	if err := s.Guesses.Take(call, in.Credential, now); err != nil {
+		return Identified{}, err
+	}
+	out, err := s.identify(ctx, call, in, now)
+	if err != nil || out.Context != nil { // a code that expired or was used exists, too
+		s.Guesses.Return(call, in.Credential)
+	}
+	return out, err
+}
+
+func (s *Service) identify(ctx context.Context, call *app.Call, in IdentifyInput, now time.Time) (Identified, error) {
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Identified, error) {
 		r, err := s.Resolve(ctx, st, call.Tenant, in.Credential, now)
 		if err != nil || r.Customer == nil {

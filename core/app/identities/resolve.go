@@ -21,6 +21,8 @@ type Service struct {
 	IDs       *ids.Source
 	Directory tenancy.Directory
 	Phones    identity.Phones
+	// Guesses caps the guessing of short codes, wherever one is taken.
+	Guesses Guesses
 }
 
 // Resolve finds the customer that a credential leads to, whichever kind it is
