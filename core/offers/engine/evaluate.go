@@ -90,7 +90,7 @@ type evaluation struct {
 
 // cardBytes is what a card takes at most as a rule; the buffer grows where it
 // does not suffice.
-const cardBytes = 288
+const cardBytes = 208
 
 // none ends a chain of links.
 const none = int32(-1)
