@@ -20,7 +20,7 @@ func TestMapLeavesAloneWhatTheDomainDecides(t *testing.T) {
 	for _, err := range []error{
 		nil, pg.ErrNoRows, errors.New("x"), fault.New(fault.CodeNotFound, "x"), &pgconn.PgError{Code: "23505"}, &pgconn.PgError{Code: "42601"},
 	} {
-		if got := pg.Map(err); got != err {
+		if got := pg.Map(err); got != err { //nolint:errorlint // the very same value is the point
 			t.Errorf("Map(%v) = %v", err, got)
 		}
 	}
@@ -34,7 +34,7 @@ func TestMapKnowsAbsence(t *testing.T) {
 		if f.Code != fault.CodeSubsystemDegraded || f.RetryAfter == 0 {
 			t.Errorf("%s = %v", state, err)
 		}
-		if again := pg.Map(err); again != err {
+		if again := pg.Map(err); again != err { //nolint:errorlint // the very same value is the point
 			t.Errorf("%s: mapped twice: %v", state, again)
 		}
 	}

@@ -88,7 +88,7 @@ func reachable(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: probe}).Do(req)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func reachable(ctx context.Context, url string) error {
 
 // freePort is a TCP port that nobody has; the library insists on one.
 func freePort() (uint32, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -144,6 +144,7 @@ func keeper(script string, args ...string) (pipe *os.File, err error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }() // the keeper has its own
+	//nolint:noctx // the keeper outlives whoever started it: that is its purpose
 	cmd := exec.Command("/bin/sh", append([]string{"-c", "cat >/dev/null; " + script, "keeper"}, args...)...)
 	cmd.Dir, cmd.Stdin = "/", r
 	apart(cmd)
