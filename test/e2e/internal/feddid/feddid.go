@@ -83,7 +83,7 @@ func Launch(ctx context.Context, o Options) (*Server, error) {
 		listen, s.URL = o.Listen, "http://"+o.Listen
 	}
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, "dev", "--listen", listen, "--data-dir", o.DataDir)
-	s.cmd.Env = append(os.Environ(), "DATABASE_URL="+o.DSN, "FEDDI_RATE_LIMITS=off")
+	s.cmd.Env = append(os.Environ(), "DATABASE_URL="+o.DSN, "FEDDI_RATE_LIMITS=off", "FEDDI_LOG_LEVEL=WARN")
 	// A killed test run leaves nothing behind.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s.cmd.Stderr = &s.output
@@ -113,7 +113,7 @@ func (s *Server) watch(stdout io.Reader) {
 	close(s.done)
 }
 
-// Output is what the program has printed so far, the last 64 KiB of it.
+// Output is what the program has printed so far, the last MiB of it.
 func (s *Server) Output() string { return s.output.String() }
 
 // Done is closed once the process has ended.
@@ -206,7 +206,7 @@ type output struct {
 	text []byte
 }
 
-const kept = 64 << 10
+const kept = 1 << 20
 
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
