@@ -3,10 +3,6 @@ package ledger
 import (
 	"context"
 	"strings"
-	"time"
-
-	"github.com/feddi/feddi/adapters/postgres/pg"
-	"github.com/feddi/feddi/core/app/payments"
 )
 
 // PreparedStatement is one prepared statement of a connection.
@@ -46,18 +42,35 @@ func known(list []PreparedStatement, statement string) bool {
 	return false
 }
 
-// Explain gives the generic plans of both hot statements.
+// Explain gives the generic plans of both hot statements, as the journal's
+// connections make them.
 func (j *Journal) Explain(ctx context.Context) (string, error) {
+	c, err := j.db.Pool().Acquire(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer c.Release()
 	var b strings.Builder
-	var c columns
-	for statement, args := range map[string][]any{
-		readStatement: wantColumns(make([]payments.Want, 1), time.Now()), commitStatement: c.args(time.Now()),
-	} {
-		lines, err := pg.Many[string](ctx, j.q, "EXPLAIN "+statement, args...)
+	for name, statement := range map[string]string{"reading": readStatement, "committing": commitStatement} {
+		d, err := c.Conn().Prepare(ctx, name, statement)
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(strings.Join(lines, "\n"))
+		none := strings.TrimSuffix(strings.Repeat("NULL, ", len(d.ParamOIDs)), ", ")
+		rows, err := c.Query(ctx, "EXPLAIN EXECUTE "+name+"("+none+")")
+		if err != nil {
+			return "", err
+		}
+		for rows.Next() {
+			var line string
+			if err := rows.Scan(&line); err != nil {
+				return "", err
+			}
+			b.WriteString(line + "\n")
+		}
+		if rows.Err() != nil {
+			return "", rows.Err()
+		}
 	}
 	return b.String(), nil
 }
