@@ -57,7 +57,7 @@ func rows(r checkout.Receipt) []row {
 func head(r checkout.Receipt) []row {
 	out := []row{{left: r.Issuer.MerchantName, style: title}}
 	for _, s := range []string{r.Issuer.BranchName, r.Issuer.Address} {
-		if s != "" {
+		if s != "" && s != r.Issuer.MerchantName {
 			out = append(out, row{left: s, style: centre})
 		}
 	}

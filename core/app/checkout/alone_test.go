@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -200,4 +201,36 @@ func TestCloseAgainstExpire(t *testing.T) {
 	if all := s.list(); len(all) != 1 || all[0].Tenders[0].PaymentID != p.ID {
 		t.Errorf("transactions = %+v", all)
 	}
+}
+
+// TestARunOfPaymentsIsTakenTogether takes many payments in one go; one that
+// cannot be taken holds up no other, and the run comes back for it.
+func TestARunOfPaymentsIsTakenTogether(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	asked := 0
+	s.actuators.asked = func() { asked++ }
+	for i := range 20 {
+		guest := s.guest(fmt.Sprintf("+141555502%02d", i), identity.Verified)
+		s.topUp(guest, 2500)
+		s.pay("", s.code(guest), 1000)
+	}
+	run := append(s.events(core.EventPaymentSucceeded), s.events(core.EventTopupCompleted)...)
+	bad := event.Event{ID: "evt_bad", Tenant: s.tenant, Type: core.EventPaymentSucceeded, Data: []byte(`"bad"`)}
+	if err := s.transactions.FromPayments(t.Context(), append(run, bad)); err == nil {
+		t.Error("an event that cannot be read was taken for done")
+	}
+	s.must(s.transactions.FromPayments(t.Context(), run))
+	all := s.list()
+	if len(all) != 20 || asked != 1 {
+		t.Errorf("%d transactions, the cashback actuator was asked %d times", len(all), asked)
+	}
+	seen := map[string]bool{}
+	for _, tx := range all {
+		if seen[tx.ReceiptNumber] || tx.Ruling(actuation.KindCashback).AmountMinor != 50 {
+			t.Errorf("transaction = %+v", tx)
+		}
+		seen[tx.ReceiptNumber] = true
+	}
+	s.sound()
 }

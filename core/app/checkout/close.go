@@ -89,6 +89,7 @@ func (s *Service) known(ctx context.Context, call *app.Call, refusal error, now 
 // sale is a close that is ready to commit.
 type sale struct {
 	session  checkout.Session // as it was read
+	view     sessions.View    // as it will be, but for the session
 	tx       checkout.Transaction
 	rulings  []checkout.Ruling
 	credits  []incentives.Credit
@@ -114,7 +115,7 @@ func (s *Service) prepare(ctx context.Context, call *app.Call, in CloseInput, no
 		return sale{}, err
 	}
 	p := sale{session: c, settings: m.Settings}
-	if p.tx, p.credits, err = s.sold(ctx, st, c, in.Tenders, now); err != nil {
+	if p.tx, p.view, p.credits, err = s.sold(ctx, st, c, in.Tenders, now); err != nil {
 		return sale{}, err
 	}
 	if p.rulings, err = s.Transactions.Ask(ctx, st, p.tx, m.Settings); err != nil {
@@ -124,11 +125,12 @@ func (s *Service) prepare(ctx context.Context, call *app.Call, in CloseInput, no
 	return p, err
 }
 
-// sold is the transaction that closing c with tenders would write.
-func (s *Service) sold(ctx context.Context, st app.Stores, c checkout.Session, tenders []checkout.Tender, now time.Time) (checkout.Transaction, []incentives.Credit, error) {
+// sold is the transaction that closing c with tenders would write, and how the
+// session looks then.
+func (s *Service) sold(ctx context.Context, st app.Stores, c checkout.Session, tenders []checkout.Tender, now time.Time) (checkout.Transaction, sessions.View, []incentives.Credit, error) {
 	list, err := st.Ledger.PaymentsOfSession(ctx, c.Tenant, c.ID)
 	if err != nil {
-		return checkout.Transaction{}, nil, err
+		return checkout.Transaction{}, sessions.View{}, nil, err
 	}
 	var payments []checkout.Payment
 	for _, p := range list {
@@ -138,15 +140,15 @@ func (s *Service) sold(ctx context.Context, st app.Stores, c checkout.Session, t
 	}
 	paid, err := checkout.Settle(c.TotalMinor(), tenders, payments)
 	if err != nil {
-		return checkout.Transaction{}, nil, err
+		return checkout.Transaction{}, sessions.View{}, nil, err
 	}
 	v, err := sessions.Load(ctx, st, c)
 	if err != nil {
-		return checkout.Transaction{}, nil, err
+		return checkout.Transaction{}, sessions.View{}, nil, err
 	}
 	apps, err := incentives.Applied(ctx, st, c.Tenant, c.ID)
 	if err != nil {
-		return checkout.Transaction{}, nil, err
+		return checkout.Transaction{}, sessions.View{}, nil, err
 	}
 	for i := range v.Offers {
 		v.Offers[i].State = string(offers.Redeemed)
@@ -160,7 +162,7 @@ func (s *Service) sold(ctx context.Context, st app.Stores, c checkout.Session, t
 		SubtotalMinor: v.Basket.SubtotalMinor, BasketDiscountMinor: v.Basket.DiscountMinor, TaxMinor: v.Basket.TaxMinor,
 		DiscountMinor: c.DiscountMinor, TotalMinor: c.TotalMinor(), Lines: v.Basket.Lines, Offers: v.Offers, Tenders: paid,
 		TraceID: s.IDs.Make(ids.Trace), CreatedAt: now,
-	}, incentives.Credits(apps), nil
+	}, v, incentives.Credits(apps), nil
 }
 
 // commit writes a sale onto the session that it was planned for.
@@ -182,10 +184,8 @@ func (s *Service) commit(ctx context.Context, st app.Stores, c checkout.Session,
 	if err := s.tell(ctx, st, eventClosed, c, now, map[string]any{"tender_types": tx.TenderTypes()}); err != nil {
 		return Closed{}, err
 	}
-	out := Closed{}
-	if out.View, err = sessions.Load(ctx, st, c); err != nil {
-		return out, err
-	}
+	out := Closed{View: p.view}
+	out.View.Session = c
 	out.Sale, err = transactions.Look(ctx, st, tx)
 	return out, err
 }
