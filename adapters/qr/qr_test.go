@@ -185,7 +185,7 @@ func read(t *testing.T, framed [][]bool) string {
 		case 1: // numeric
 			for n := take(10); n > 0; n -= 3 {
 				digits := min(n, 3)
-				out.WriteString(fmt.Sprintf("%0*d", digits, take([]int{0, 4, 7, 10}[digits])))
+				fmt.Fprintf(&out, "%0*d", digits, take([]int{0, 4, 7, 10}[digits]))
 			}
 		case 2: // alphanumeric
 			for n := take(9); n > 0; n -= 2 {

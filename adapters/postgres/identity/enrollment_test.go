@@ -258,13 +258,13 @@ func TestAWrongCodeIsCountedThoughTheCallFails(t *testing.T) {
 	out := b.initiate(t, guest)
 	for _, left := range []string{"4", "3", "2", "1", "0"} {
 		_, err := b.tryCode(t.Context(), out.Enrollment.ID, wrong(out.Proof))
-		if got := detail(t, wantCode(t, err, fault.CodeVerificationFailed), "attempts_left"); got != left {
+		if got := detail(t, failure(t, err, fault.CodeVerificationFailed), "attempts_left"); got != left {
 			t.Errorf("attempts_left = %s, want %s", got, left)
 		}
 	}
 	b.clock.Advance(4 * time.Minute)
 	_, err := b.tryCode(t.Context(), out.Enrollment.ID, out.Proof.Code) // right, but too late
-	if e := wantCode(t, err, fault.CodeAttemptsExhausted); e.RetryAfter != 6*time.Minute {
+	if e := failure(t, err, fault.CodeAttemptsExhausted); e.RetryAfter != 6*time.Minute {
 		t.Errorf("Retry-After %s, want what is left of the code's life", e.RetryAfter)
 	}
 	_, err = b.enrollment.Resend(t.Context(), b.call("resendVerification"), enrollment.ResendInput{EnrollmentID: out.Enrollment.ID})
@@ -396,14 +396,14 @@ func TestRule33ResendIsLimitedInRateAndNumber(t *testing.T) {
 			}
 			b.clock.Advance(10 * time.Second)
 			_, err = resend()
-			if e := wantCode(t, err, fault.CodeRateLimited); e.RetryAfter != 20*time.Second {
+			if e := failure(t, err, fault.CodeRateLimited); e.RetryAfter != 20*time.Second {
 				t.Errorf("Retry-After %s, want 20s", e.RetryAfter)
 			}
 			b.clock.Advance(20 * time.Second)
 		}
 		b.clock.Advance(30 * time.Second)
 		_, err := resend()
-		if e := wantCode(t, err, fault.CodeAttemptsExhausted); e.RetryAfter <= 0 {
+		if e := failure(t, err, fault.CodeAttemptsExhausted); e.RetryAfter <= 0 {
 			t.Errorf("Retry-After %s", e.RetryAfter)
 		}
 		if n := len(b.outbox.Latest(b.tenant)); n != 6 {
@@ -454,7 +454,7 @@ func TestADayOfEnrolmentsIsCapped(t *testing.T) {
 		b.clock.Advance(identity.ProofTTL)
 	}
 	_, err := b.enrollment.Initiate(t.Context(), b.call("initiateEnrollment"), enrollment.InitiateInput{Phone: guest})
-	e := wantCode(t, err, fault.CodeAttemptsExhausted)
+	e := failure(t, err, fault.CodeAttemptsExhausted)
 	b.clock.Advance(e.RetryAfter)
 	b.verify(t, b.initiate(t, guest))
 }
@@ -527,7 +527,7 @@ func TestAPhoneThatCannotBeOneIsNamed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.enrollment.Initiate(t.Context(), b.call("initiateEnrollment"), enrollment.InitiateInput{Phone: "12"})
-	if e := wantCode(t, err, fault.CodeValidationFailed); strings.Contains(e.Message, "12 ") {
+	if e := failure(t, err, fault.CodeValidationFailed); strings.Contains(e.Message, "12 ") {
 		t.Errorf("the message repeats the number: %s", e.Message)
 	} else {
 		detail(t, e, "phone")
@@ -617,6 +617,23 @@ func TestRule34ARedriveIsIdempotentAndRecorded(t *testing.T) {
 	for _, id := range []string{b.issue(t, stranger.ID, 5).ID, "grt_unknown"} {
 		_, err = b.enrollment.Redrive(t.Context(), b.call("redriveClaims"), enrollment.RedriveInput{CustomerID: c.ID, GrantIDs: []string{id}})
 		wantCode(t, err, fault.CodeNotFound)
+	}
+}
+
+func TestRule34WhatHasLapsedIsNeitherReleasedNorWaiting(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	out := b.initiate(t, guest)
+	b.issue(t, out.Customer.ID, 10)
+	_, err := b.db.Q().Exec(t.Context(), `UPDATE grants SET expires_at = $2 WHERE tenant_no = $1`, b.tenant.No, start.Add(time.Minute))
+	must(t, err)
+	b.clock.Advance(time.Minute)
+	if redriven := b.redrive(t, out.Customer.ID); len(redriven.Released)+len(redriven.Locked) != 0 {
+		t.Errorf("redriven %+v", redriven)
+	}
+	done := b.verify(t, out)
+	if len(done.Released) != 0 || done.Balance.PromoAvailableMinor != 0 || done.Balance.PromoLockedMinor != 0 {
+		t.Errorf("verified: released %+v, balance %+v", done.Released, done.Balance)
 	}
 }
 

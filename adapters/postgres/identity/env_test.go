@@ -264,11 +264,17 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func wantCode(t testing.TB, err error, code fault.Code) *fault.Error {
+func wantCode(t testing.TB, err error, code fault.Code) {
 	t.Helper()
 	if !fault.Is(err, code) {
 		t.Fatalf("err = %v, want %s", err, code)
 	}
+}
+
+// failure is err as a fault, which has to have code.
+func failure(t testing.TB, err error, code fault.Code) *fault.Error {
+	t.Helper()
+	wantCode(t, err, code)
 	return fault.As(err)
 }
 

@@ -201,7 +201,8 @@ func (s *Service) bind(ctx context.Context, st app.Stores, e identity.Enrollment
 // anonymous. A session that has ended or has become somebody else's stays as it
 // is: the proof of the phone does not depend on what the till did meanwhile.
 func (s *Service) identify(ctx context.Context, st app.Stores, session *checkout.Session, e identity.Enrollment, now time.Time) error {
-	if session == nil || session.CustomerID != "" || session.Live(now) != nil {
+	open := session != nil && session.Live(now) == nil
+	if !open || session.CustomerID != "" {
 		return nil
 	}
 	next, err := session.Attach(checkout.Identity{CustomerID: e.CustomerID, CredentialType: string(identity.Phone)}, false, now)

@@ -80,7 +80,7 @@ func byCode(ctx context.Context, st app.Stores, t tenancy.Tenant, c identity.Cre
 	r := identity.Resolution{Via: c.Type}
 	hash := identity.HashCode(t, c)
 	code, err := st.Identity.Code(ctx, t, hash)
-	if err != nil || code == nil || code.Type != c.Type {
+	if err != nil || code == nil {
 		return r, err
 	}
 	if err := code.Live(now); err != nil {
@@ -105,7 +105,7 @@ func byLink(ctx context.Context, st app.Stores, t tenancy.Tenant, c identity.Cre
 		return r, nil
 	}
 	customer := matches[0].Customer
-	if customer.Usable() != nil {
+	if customer.Status != identity.Active {
 		return r, nil
 	}
 	r.Customer, r.LinkID = &customer, matches[0].LinkID
