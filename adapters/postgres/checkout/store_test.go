@@ -473,8 +473,8 @@ func TestAPendingRulingIsLeasedAndDecidedOnce(t *testing.T) {
 	}
 	// Each lease is twice as long, up to the longest.
 	at := now
-	for _, lease := range []time.Duration{10, 20, 40, 60, 60} {
-		at = at.Add(lease * time.Second)
+	for _, lease := range []int{10, 20, 40, 60, 60} {
+		at = at.Add(time.Duration(lease) * time.Second)
 		if early := claim(at.Add(-time.Microsecond)); len(early) != 0 {
 			t.Fatalf("claimed before its lease of %d s ended", lease)
 		}

@@ -185,13 +185,14 @@ func (s *shop) callWith(operation, key string) *app.Call {
 			Scope:       idempotency.Scope{PartnerID: s.tenant.PartnerID, Mode: tenancy.Sandbox, Operation: operation, Key: key},
 			PayloadHash: sha256.Sum256([]byte(operation)),
 			Encode: func(result any, declined *fault.Error) (idempotency.Outcome, error) {
-				if declined != nil {
-					return idempotency.Outcome{Status: 402, Body: []byte(declined.Code)}, nil
-				}
+				out := idempotency.Outcome{Status: 200, Body: []byte("{}")}
 				if c, ok := result.(uses.Closed); ok {
-					return idempotency.Outcome{Status: 200, Body: []byte(c.Sale.Transaction.ID)}, nil
+					out.Body = []byte(c.Sale.Transaction.ID)
 				}
-				return idempotency.Outcome{Status: 200, Body: []byte("{}")}, nil
+				if declined != nil {
+					out = idempotency.Outcome{Status: 402, Body: []byte(declined.Code)}
+				}
+				return out, nil
 			},
 		},
 	}
@@ -290,13 +291,11 @@ func (s *shop) must(err error) {
 	}
 }
 
-func wantCode(t *testing.T, err error, code fault.Code) *fault.Error {
+func wantCode(t *testing.T, err error, code fault.Code) {
 	t.Helper()
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Code != code {
+	if !fault.Is(err, code) {
 		t.Fatalf("err = %v, want %s", err, code)
 	}
-	return f
 }
 
 // actuators are the three first-party actuators behind their real wire form.

@@ -51,9 +51,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"a credential that is not enabled", uses.OpenInput{Currency: "USD", Credential: &unknown}, fault.CodeUnsupportedCredentialType, ""},
 	} {
 		_, err := s.Open(t.Context(), s.call("openCheckoutSession"), c.in)
-		f := wantCode(t, err, c.code)
-		if c.field != "" && f.Details[0].Field != c.field {
-			t.Errorf("%s: field %s", c.name, f.Details[0].Field)
+		wantCode(t, err, c.code)
+		if c.field != "" && fault.As(err).Details[0].Field != c.field {
+			t.Errorf("%s: field %s", c.name, fault.As(err).Details[0].Field)
 		}
 	}
 	if n := s.count("select count(*) from checkout_sessions"); n != 0 {
