@@ -28,11 +28,16 @@ func clawBack(id string) grants.ClawBackInput {
 
 func (b *bench) issue(t testing.TB, customer string, amount int64, expires *time.Time) core.Grant {
 	t.Helper()
+	return b.issueInput(t, customer, amount, expires, tenancy.GateOnVerification)
+}
+
+func (b *bench) issueInput(t testing.TB, customer string, amount int64, expires *time.Time, gate tenancy.ClaimGate) core.Grant {
+	t.Helper()
 	var g core.Grant
 	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) (err error) {
 		g, err = grants.Issue(ctx, st, grants.IssueInput{
 			Tenant: b.tenant, CustomerID: customer, Source: core.SourceGoodwill, AmountMinor: amount, Currency: "USD",
-			ExpiresAt: expires, Gate: tenancy.GateOnVerification, Now: b.clock.Now(),
+			ExpiresAt: expires, Gate: gate, Now: b.clock.Now(),
 		})
 		return err
 	}))

@@ -135,27 +135,6 @@ func Unlock(c *ledger.Change, lots []ledger.Grant, gate tenancy.ClaimGate, verif
 	return nil
 }
 
-// Purchased notes the customer's first purchase, in the caller's transaction,
-// and releases what waited for it. Whatever the tender: a sale paid in cash
-// opens the gate too. Returns the lots it released.
-func Purchased(ctx context.Context, st app.Stores, t tenancy.Tenant, gate tenancy.ClaimGate, customerID string, now time.Time) ([]ledger.Grant, error) {
-	book, err := st.Ledger.Book(ctx, t, customerID)
-	if err != nil {
-		return nil, err
-	}
-	c := ledger.Begin(book.Wallet)
-	if c.Wallet.FirstPurchaseAt == nil {
-		c.Wallet.FirstPurchaseAt = &now
-	}
-	if err := Unlock(c, book.Lots, gate, book.Verified, now); err != nil {
-		return nil, err
-	}
-	if book.Wallet.FirstPurchaseAt != nil && len(c.Grants) == 0 {
-		return nil, nil
-	}
-	return c.Grants, write(ctx, st, c, now)
-}
-
 // write applies a change of lots and tells about each.
 func write(ctx context.Context, st app.Stores, c *ledger.Change, now time.Time) error {
 	if _, err := st.Ledger.Apply(ctx, c); err != nil {
