@@ -4856,7 +4856,7 @@ type CreateBudgetRequest struct {
 	StartsAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=starts_at,json=startsAt,proto3,oneof" json:"starts_at,omitempty"`
 	// Until just before when it pays; absent means without end.
 	EndsAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ends_at,json=endsAt,proto3,oneof" json:"ends_at,omitempty"`
-	// The share of the cap, in basis points, below which budget.low is told; default 1000.
+	// The share of the cap, in basis points, below which budget.low is told; default 2000.
 	LowThresholdBp *int32 `protobuf:"varint,8,opt,name=low_threshold_bp,json=lowThresholdBp,proto3,oneof" json:"low_threshold_bp,omitempty"`
 	// The party that bears the cost; default merchant.
 	FundedBy      *string `protobuf:"bytes,9,opt,name=funded_by,json=fundedBy,proto3,oneof" json:"funded_by,omitempty"`
