@@ -279,7 +279,7 @@ func (w *Walker) offers(ctx context.Context) error {
 			Note{"", "why: " + text(o, "reasoning.summary")})
 	}
 	for _, o := range list(d, "withheld") {
-		notes = append(notes, Note{"-", text(o, "reason")}, Note{"", "why: " + text(o, "reasoning.summary")})
+		notes = append(notes, Note{"-", text(o, "title") + ": " + text(o, "reason")}, Note{"", "why: " + text(o, "reasoning.summary")})
 	}
 	notes = append(notes, Note{"", "trace " + text(w.latest.Meta, "decision_trace_id")})
 	if w.guest.offer == "" {
@@ -330,7 +330,7 @@ func (w *Walker) payShort(ctx context.Context) error {
 		if w.guest.tier == 0 && text(o, "type") == "topup_tier" {
 			w.guest.tier = minor(o, "topup_minor")
 		}
-		notes = append(notes, Note{"", fmt.Sprintf("%d. %-11s %s", i+1, text(o, "type"), text(o, "summary"))})
+		notes = append(notes, Note{"", fmt.Sprintf("%d. %-12s %s", i+1, text(o, "type"), text(o, "summary"))})
 	}
 	notes = append(notes, Note{"", "trace " + text(w.latest.Meta, "decision_trace_id")})
 	w.tell("Pay: the money is short", "/payments", notes...)
