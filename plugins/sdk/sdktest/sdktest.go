@@ -20,8 +20,22 @@ import (
 
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/plugins/sdk"
+	"github.com/feddi/feddi/plugins/sdk/conformance"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
 )
+
+// suite is what Exercise was given beside the actuator.
+type suite struct {
+	snapshots []sdk.Snapshot
+	commands  []sdk.Command
+}
+
+// tested gives the suite a test to report to.
+type tested struct{ *testing.T }
+
+func (t tested) Run(name string, check func(conformance.T)) bool {
+	return t.T.Run(name, func(t *testing.T) { check(tested{t}) })
+}
 
 // Option adds to what the suite feeds the actuator.
 type Option func(*suite)
@@ -49,7 +63,7 @@ func Exercise(t *testing.T, factory func() sdk.Actuator, options ...Option) {
 		sdk.Serve(factory())
 		os.Exit(0)
 	}
-	s := &suite{factory: factory}
+	s := &suite{}
 	for _, o := range options {
 		o(s)
 	}
@@ -64,7 +78,11 @@ func Exercise(t *testing.T, factory func() sdk.Actuator, options ...Option) {
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			s.run(t, m.dial(t))
+			exam := &conformance.Suite{
+				Client: m.dial(t), Snapshots: s.snapshots, Commands: s.commands,
+				Fresh: func(conformance.T) actuatorv1.ActuatorClient { return direct{sdk.NewServer(factory())} },
+			}
+			exam.Run(tested{t})
 		})
 	}
 }

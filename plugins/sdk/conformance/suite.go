@@ -1,4 +1,4 @@
-package sdktest
+package conformance
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -24,24 +23,31 @@ import (
 // patience is how long a call may take before the suite says that it hangs.
 const patience = 20 * time.Second
 
-// suite is what Exercise was given.
-type suite struct {
-	factory   func() sdk.Actuator
-	snapshots []sdk.Snapshot
-	commands  []sdk.Command
+// Suite is what an actuator is examined with.
+type Suite struct {
+	// Client reaches the actuator.
+	Client actuatorv1.ActuatorClient
+	// Fresh makes another one of the same actuator that remembers nothing of
+	// what the first was asked; nil where there is no way to make one.
+	Fresh func(T) actuatorv1.ActuatorClient
+	// Snapshots are asked beside those that the suite makes; ids are unique.
+	Snapshots []sdk.Snapshot
+	// Commands are executed, each twice; needed where command kinds are declared.
+	Commands []sdk.Command
 }
 
-// bundle is one run of the suite over one transport.
+// bundle is one run of the suite.
 type bundle struct {
-	*suite
+	*Suite
 
-	client   actuatorv1.ActuatorClient
 	manifest actuation.Manifest
 }
 
-func (s *suite) run(t *testing.T, client actuatorv1.ActuatorClient) {
+// Run examines the actuator. It stops after the first check where the actuator
+// does not even describe itself.
+func (s *Suite) Run(t T) {
 	t.Helper()
-	b := &bundle{suite: s, client: client}
+	b := &bundle{Suite: s}
 	if !t.Run("describes itself", b.describes) {
 		return
 	}
@@ -56,13 +62,13 @@ func (s *suite) run(t *testing.T, client actuatorv1.ActuatorClient) {
 	t.Run("executes commands once", b.executesOnce)
 }
 
-func (b *bundle) describes(t *testing.T) {
+func (b *bundle) describes(t T) {
 	req := &actuatorv1.DescribeRequest{HostVersion: "sdktest", ProtocolVersion: handshake.Version}
-	first, err := b.client.Describe(t.Context(), req)
+	first, err := b.Client.Describe(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.client.Describe(t.Context(), req)
+	second, err := b.Client.Describe(t.Context(), req)
 	if err != nil || !proto.Equal(first, second) {
 		t.Fatalf("asked twice, it described itself differently (%v):\n%v\n%v", err, first, second)
 	}
@@ -75,18 +81,18 @@ func (b *bundle) describes(t *testing.T) {
 // batch is every snapshot that the suite knows, at the instant at for its own.
 func (b *bundle) batch(at time.Time) []actuation.Snapshot {
 	out := corpus(b.manifest.DecisionKinds, at)
-	for _, s := range b.snapshots {
+	for _, s := range b.Snapshots {
 		out = append(out, fromAuthor(s))
 	}
 	return out
 }
 
 // ask plans a batch and returns the answers in the order of their ids.
-func (b *bundle) ask(t *testing.T, req *actuatorv1.PlanBatchRequest) []*actuatorv1.Plan {
+func (b *bundle) ask(t T, req *actuatorv1.PlanBatchRequest) []*actuatorv1.Plan {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	res, err := b.client.PlanBatch(ctx, req)
+	res, err := b.Client.PlanBatch(ctx, req)
 	if err != nil {
 		t.Fatalf("PlanBatch: %v", err)
 	}
@@ -96,7 +102,7 @@ func (b *bundle) ask(t *testing.T, req *actuatorv1.PlanBatchRequest) []*actuator
 }
 
 // prove asks for plans and has the core prove each.
-func (b *bundle) prove(t *testing.T, batch []actuation.Snapshot, hint string) (decided int) {
+func (b *bundle) prove(t T, batch []actuation.Snapshot, hint string) (decided int) {
 	t.Helper()
 	res := &actuatorv1.PlanBatchResponse{Plans: b.ask(t, wire.PlanBatchRequest(batch))}
 	plans := map[string]actuation.Plan{}
@@ -128,7 +134,7 @@ func show(v any) string {
 	return string(raw)
 }
 
-func (b *bundle) plansHold(t *testing.T) {
+func (b *bundle) plansHold(t T) {
 	batch := b.batch(today)
 	if b.prove(t, batch, "") == 0 {
 		t.Errorf("none of %d snapshots was decided; if it needs settings or facts of its own, give some with sdktest.Snapshots", len(batch))
@@ -140,13 +146,13 @@ func (b *bundle) plansHold(t *testing.T) {
 
 // readsNoClock moves the present far away: an actuator that asks the system
 // for the time then grants what has expired or expires in the past.
-func (b *bundle) readsNoClock(t *testing.T) {
+func (b *bundle) readsNoClock(t T) {
 	for _, at := range []time.Time{today.AddDate(-25, 0, 0), today.AddDate(60, 0, 0)} {
 		b.prove(t, corpus(b.manifest.DecisionKinds, at), "\nthe snapshot's time is "+at.Format(time.RFC3339)+": does the actuator read a clock instead of Snapshot.At?")
 	}
 }
 
-func (b *bundle) deterministic(t *testing.T) {
+func (b *bundle) deterministic(t T) {
 	batch := b.batch(today)
 	want := b.ask(t, wire.PlanBatchRequest(batch))
 	mustEqual(t, "asked again", want, b.ask(t, wire.PlanBatchRequest(batch)))
@@ -161,11 +167,13 @@ func (b *bundle) deterministic(t *testing.T) {
 	slices.SortStableFunc(single, func(x, y *actuatorv1.Plan) int { return strings.Compare(x.GetSnapshotId(), y.GetSnapshotId()) })
 	mustEqual(t, "asked one by one", want, single)
 
-	fresh := &bundle{suite: b.suite, client: direct{sdk.NewServer(b.factory())}, manifest: b.manifest}
-	mustEqual(t, "asked of a fresh one in this process", want, fresh.ask(t, wire.PlanBatchRequest(batch)))
+	if b.Fresh != nil {
+		fresh := &bundle{Suite: &Suite{Client: b.Fresh(t)}, manifest: b.manifest}
+		mustEqual(t, "asked of a fresh one", want, fresh.ask(t, wire.PlanBatchRequest(batch)))
+	}
 }
 
-func mustEqual(t *testing.T, how string, want, got []*actuatorv1.Plan) {
+func mustEqual(t T, how string, want, got []*actuatorv1.Plan) {
 	t.Helper()
 	if len(want) != len(got) {
 		t.Fatalf("%s, it gave %d plans instead of %d", how, len(got), len(want))
@@ -177,7 +185,7 @@ func mustEqual(t *testing.T, how string, want, got []*actuatorv1.Plan) {
 	}
 }
 
-func (b *bundle) tolerant(t *testing.T) {
+func (b *bundle) tolerant(t T) {
 	batch := b.batch(today)
 	want := b.ask(t, wire.PlanBatchRequest(batch))
 	req := wire.PlanBatchRequest(batch)
@@ -196,7 +204,7 @@ func (b *bundle) tolerant(t *testing.T) {
 }
 
 // withMember adds a member that nobody knows to a JSON object.
-func withMember(t *testing.T, raw []byte) []byte {
+func withMember(t T, raw []byte) []byte {
 	t.Helper()
 	members := map[string]json.RawMessage{}
 	if len(raw) > 0 {
@@ -211,7 +219,7 @@ func withMember(t *testing.T, raw []byte) []byte {
 
 // survives sends what no host sends; each is answered, one way or the other,
 // and sound snapshots are answered as before.
-func (b *bundle) survives(t *testing.T) {
+func (b *bundle) survives(t T) {
 	sound := corpus(b.manifest.DecisionKinds, today)[:1]
 	want := b.ask(t, wire.PlanBatchRequest(sound))
 	for name, spoil := range map[string]func(*actuatorv1.Snapshot){
@@ -230,7 +238,7 @@ func (b *bundle) survives(t *testing.T) {
 			s.Lots = slices.Repeat([]*actuatorv1.Lot{{GrantId: "g", RemainingMinor: 1}}, 10_000)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(t T) {
 			req := wire.PlanBatchRequest(sound)
 			spoil(req.GetSnapshots()[0])
 			if got := b.ask(t, req); len(got) != 1 || got[0].GetSnapshotId() != sound[0].ID {
@@ -241,7 +249,7 @@ func (b *bundle) survives(t *testing.T) {
 	}
 }
 
-func (b *bundle) typedErrors(t *testing.T) {
+func (b *bundle) typedErrors(t T) {
 	batch := corpus(b.manifest.DecisionKinds, today)[:1]
 	foreign := batch[0]
 	foreign.ID, foreign.Kind = "zz", "not_a_kind"
@@ -252,41 +260,41 @@ func (b *bundle) typedErrors(t *testing.T) {
 	if plans[0].Failure != nil && plans[0].Failure.Code == sdk.CodeUnsupportedKind {
 		t.Errorf("the other snapshot suffered: %v", plans[0].Failure)
 	}
-	_, err := b.client.Execute(t.Context(), &actuatorv1.ExecuteRequest{Kind: "not_a_kind", IdempotencyKey: "1"})
+	_, err := b.Client.Execute(t.Context(), &actuatorv1.ExecuteRequest{Kind: "not_a_kind", IdempotencyKey: "1"})
 	if f := wire.Failure(err); f == nil || f.Code != sdk.CodeUnsupportedKind || f.Retryable || status.Code(err) != codes.Unimplemented {
 		t.Errorf("an undeclared command kind must be answered with error %s, got %v", sdk.CodeUnsupportedKind, err)
 	}
 }
 
-func (b *bundle) deadlines(t *testing.T) {
+func (b *bundle) deadlines(t T) {
 	batch := corpus(b.manifest.DecisionKinds, today)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.client.PlanBatch(gone, wire.PlanBatchRequest(batch)); status.Code(err) != codes.Canceled {
+	if _, err := b.Client.PlanBatch(gone, wire.PlanBatchRequest(batch)); status.Code(err) != codes.Canceled {
 		t.Errorf("a cancelled call answered %v", err)
 	}
 	past, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	if _, err := b.client.PlanBatch(past, wire.PlanBatchRequest(batch)); status.Code(err) != codes.DeadlineExceeded {
+	if _, err := b.Client.PlanBatch(past, wire.PlanBatchRequest(batch)); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("a call past its deadline answered %v", err)
 	}
 	within, cancel := context.WithTimeout(t.Context(), b.manifest.TimeLimit)
 	defer cancel()
-	if _, err := b.client.PlanBatch(within, wire.PlanBatchRequest(batch[:min(64, len(batch))])); err != nil {
+	if _, err := b.Client.PlanBatch(within, wire.PlanBatchRequest(batch[:min(64, len(batch))])); err != nil {
 		t.Errorf("64 snapshots within its own time limit of %v: %v", b.manifest.TimeLimit, err)
 	}
 	b.stopsInTheMiddle(t, batch)
 }
 
 // stopsInTheMiddle ends a call while a large batch is being planned.
-func (b *bundle) stopsInTheMiddle(t *testing.T, batch []actuation.Snapshot) {
+func (b *bundle) stopsInTheMiddle(t T, batch []actuation.Snapshot) {
 	t.Helper()
 	req := wire.PlanBatchRequest(slices.Repeat(batch, 50))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := b.client.PlanBatch(ctx, req)
+		_, err := b.Client.PlanBatch(ctx, req)
 		done <- err
 	}()
 	select {
@@ -299,7 +307,7 @@ func (b *bundle) stopsInTheMiddle(t *testing.T, batch []actuation.Snapshot) {
 	}
 }
 
-func (b *bundle) concurrent(t *testing.T) {
+func (b *bundle) concurrent(t T) {
 	req := wire.PlanBatchRequest(b.batch(today))
 	want := b.ask(t, req)
 	answers := make([][]*actuatorv1.Plan, 8)
@@ -307,7 +315,7 @@ func (b *bundle) concurrent(t *testing.T) {
 	for i := range answers {
 		wg.Go(func() {
 			for range 5 {
-				res, err := b.client.PlanBatch(t.Context(), req)
+				res, err := b.Client.PlanBatch(t.Context(), req)
 				if err != nil {
 					t.Error(err)
 					return
@@ -324,21 +332,21 @@ func (b *bundle) concurrent(t *testing.T) {
 	}
 }
 
-func (b *bundle) executesOnce(t *testing.T) {
-	if len(b.manifest.CommandKinds) > 0 && len(b.commands) == 0 {
+func (b *bundle) executesOnce(t T) {
+	if len(b.manifest.CommandKinds) > 0 && len(b.Commands) == 0 {
 		t.Fatal("it declares command kinds: give commands with sdktest.Commands")
 	}
-	for _, c := range b.commands {
+	for _, c := range b.Commands {
 		req := wire.ExecuteRequest(actuation.Command{
 			IdempotencyKey: c.IdempotencyKey, Kind: c.Kind, PartnerID: c.PartnerID, MerchantID: c.MerchantID, CommittedAt: c.CommittedAt,
 			Attempt: 1, Payload: c.Payload, Settings: c.Settings,
 		})
-		first, err := b.client.Execute(t.Context(), req)
+		first, err := b.Client.Execute(t.Context(), req)
 		if err != nil {
 			t.Fatalf("command %s: %v", c.IdempotencyKey, err)
 		}
 		req.Attempt = 2
-		second, err := b.client.Execute(t.Context(), req)
+		second, err := b.Client.Execute(t.Context(), req)
 		if err != nil || !proto.Equal(first, second) {
 			t.Errorf("command %s, repeated, answered %v (%v) instead of %v", c.IdempotencyKey, second, err, first)
 		}
