@@ -73,20 +73,21 @@ func (s *Service) merge(ctx context.Context, st app.Stores, before checkout.Sess
 			return before, err
 		}
 	}
-	if c != before {
-		if c, err = st.Checkout.Save(ctx, c); err != nil {
-			return before, err
-		}
+	if err := identities.Bind(ctx, st, c.Tenant, r, c.ID, now); err != nil {
+		return before, err
 	}
-	return c, s.bind(ctx, st, c, r, now)
+	if c == before { // the same customer once more
+		return c, nil
+	}
+	if c, err = st.Checkout.Save(ctx, c); err != nil {
+		return before, err
+	}
+	return c, s.tellIdentity(ctx, st, c, now)
 }
 
-// bind ties a code to the session and tells who was identified.
-func (s *Service) bind(ctx context.Context, st app.Stores, c checkout.Session, r identity.Resolution, now time.Time) error {
-	if err := identities.Bind(ctx, st, c.Tenant, r, c.ID, now); err != nil {
-		return err
-	}
-	return s.tell(ctx, st, eventIdentified, c, now, map[string]any{"credential_type": string(r.Via), "probationary": c.Probationary})
+// tellIdentity tells who a session belongs to from now on.
+func (s *Service) tellIdentity(ctx context.Context, st app.Stores, c checkout.Session, now time.Time) error {
+	return s.tell(ctx, st, eventIdentified, c, now, map[string]any{"credential_type": c.CredentialType, "probationary": c.Probationary})
 }
 
 // identified is the answer to a credential.

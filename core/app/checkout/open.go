@@ -123,7 +123,10 @@ func (s *Service) write(ctx context.Context, st app.Stores, c checkout.Session, 
 		return err
 	}
 	if r.Customer != nil {
-		if err := s.bind(ctx, st, c, r, now); err != nil {
+		if err := identities.Bind(ctx, st, c.Tenant, r, c.ID, now); err != nil {
+			return err
+		}
+		if err := s.tellIdentity(ctx, st, c, now); err != nil {
 			return err
 		}
 	}

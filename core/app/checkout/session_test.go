@@ -183,6 +183,9 @@ func TestAnotherCustomer(t *testing.T) {
 	if out, err := identify(held.ID, ann); err != nil || out.View.Session.DiscountMinor != 100 {
 		t.Errorf("the same customer again: %+v, %v", out.View.Session, err)
 	}
+	if n := len(s.events("checkout.session.identified")); n != 3 { // two opened for Ann, one became Bob's
+		t.Errorf("%d identifications were told", n)
+	}
 	paid := s.open(ann, coffee())
 	s.topUp(guest, 2000)
 	s.pay(paid.ID, s.code(guest), 100)
