@@ -1,6 +1,9 @@
 package actuation
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -30,6 +33,7 @@ var (
 
 	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 	versionPattern = regexp.MustCompile(`^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]{1,40})?(\+[0-9A-Za-z.-]{1,40})?$`)
+	hostPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9]\d{0,4})?$`)
 	wordPattern    = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
 )
 
@@ -73,12 +77,38 @@ func (m Manifest) Validate() error {
 		return manifestFault("command_kinds", "lower-case words such as sms.send, each once")
 	case !text(m.Description, 0, 200):
 		return manifestFault("description", "at most 200 characters of readable text")
+	case !hostsFit(m.Hosts):
+		return manifestFault("hosts", "at most 32 host names, each once, with or without a port")
+	}
+	if _, err := ParseSchema(m.SettingsSchema); err != nil {
+		return manifestFault("settings_schema", "a JSON Schema of the supported keywords: %v", err)
 	}
 	return nil
 }
 
-func manifestFault(member, want string) error {
-	return fault.Field(fault.CodeValidationFailed, "manifest."+member, "manifest", "the actuator's %s must be %s; correct what it describes of itself", member, want)
+// Same reports whether two declarations are the same, whatever the order of
+// members in their schemas.
+func (m Manifest) Same(o Manifest) bool { return bytes.Equal(m.canonical(), o.canonical()) }
+
+func (m Manifest) canonical() []byte {
+	var schema any
+	_ = json.Unmarshal(m.SettingsSchema, &schema) // nothing, where there is none
+	m.SettingsSchema, _ = json.Marshal(schema)    // maps are written in order
+	raw, _ := json.Marshal(m)
+	return raw
+}
+
+func hostsFit(list []string) bool {
+	for _, h := range list {
+		if !hostPattern.MatchString(h) {
+			return false
+		}
+	}
+	return len(list) <= 32 && distinct(list, list)
+}
+
+func manifestFault(member, want string, args ...any) error {
+	return fault.Field(fault.CodeValidationFailed, "manifest."+member, "manifest", "the actuator's %s must be %s; correct what it describes of itself", member, fmt.Sprintf(want, args...))
 }
 
 // distinct reports whether every element of list is of known, once.

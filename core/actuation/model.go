@@ -64,17 +64,24 @@ const (
 const RefusalInsufficientFunds = "insufficient_funds"
 
 // Manifest is what an actuator declares of itself.
+//
+// Its JSON form is what is recorded when a merchant installs it.
 type Manifest struct {
-	Name          string // lower-case, unique on the host
-	Version       string // semantic version
-	DecisionKinds []Kind
-	EffectKinds   []EffectKind
-	TimeLimit     time.Duration // per PlanBatch or Execute call; 1 ms to 10 s
-	Policy        Policy
+	Name          string        `json:"name"`    // lower-case, unique on the host
+	Version       string        `json:"version"` // semantic version
+	DecisionKinds []Kind        `json:"decision_kinds"`
+	EffectKinds   []EffectKind  `json:"effect_kinds,omitempty"`
+	TimeLimit     time.Duration `json:"time_limit_ns"` // per PlanBatch or Execute call; 1 ms to 10 s
+	Policy        Policy        `json:"policy"`
 	// CommandKinds are the outside effects that it executes, for example
 	// "sms.send"; empty where it only plans.
-	CommandKinds []string
-	Description  string // one line for operators
+	CommandKinds []string `json:"command_kinds,omitempty"`
+	Description  string   `json:"description,omitempty"` // one line for operators
+	// SettingsSchema says what the merchant may set (see Schema); empty where
+	// there is nothing to set.
+	SettingsSchema json.RawMessage `json:"settings_schema,omitempty"`
+	// Hosts are what Execute needs to reach, as name or name:port.
+	Hosts []string `json:"hosts,omitempty"`
 }
 
 // Snapshot is the facts of one decision. It holds ids, never phone, name or

@@ -73,6 +73,15 @@ type Manifest struct {
 	Policy        Policy
 	CommandKinds  []string // what Execute carries out; empty for most
 	Description   string   // one line for operators, at most 200 characters
+	// SettingsSchema says what the merchant may set, as a JSON Schema of the
+	// keywords type, properties, required, additionalProperties, items, enum,
+	// minimum, maximum, minLength, maxLength, pattern, title, description and
+	// default. Settings are held to it before they are stored. Empty means that
+	// there is nothing to set.
+	SettingsSchema json.RawMessage
+	// Hosts are what Execute needs to reach (name, or name:port). A process has
+	// no network unless it declares hosts and the operator allows them.
+	Hosts []string
 }
 
 // Snapshot is the facts of one decision. It holds ids, never a phone, a name or

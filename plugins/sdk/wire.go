@@ -14,6 +14,7 @@ func wireManifest(m Manifest) *actuatorv1.Manifest {
 	return &actuatorv1.Manifest{
 		Name: m.Name, Version: m.Version, DecisionKinds: words(m.DecisionKinds), EffectKinds: words(m.EffectKinds),
 		TimeLimit: durationpb.New(m.TimeLimit), Policy: string(m.Policy), CommandKinds: m.CommandKinds, Description: m.Description,
+		SettingsSchemaJson: m.SettingsSchema, Hosts: m.Hosts,
 	}
 }
 

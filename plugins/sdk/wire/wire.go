@@ -90,6 +90,7 @@ func Manifest(in *actuatorv1.Manifest) actuation.Manifest {
 	m := actuation.Manifest{
 		Name: in.GetName(), Version: in.GetVersion(), TimeLimit: in.GetTimeLimit().AsDuration(),
 		Policy: actuation.Policy(in.GetPolicy()), CommandKinds: in.GetCommandKinds(), Description: in.GetDescription(),
+		SettingsSchema: in.GetSettingsSchemaJson(), Hosts: in.GetHosts(),
 	}
 	for _, k := range in.GetDecisionKinds() {
 		m.DecisionKinds = append(m.DecisionKinds, actuation.Kind(k))

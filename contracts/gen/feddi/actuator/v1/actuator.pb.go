@@ -172,7 +172,15 @@ type Manifest struct {
 	// there are none.
 	CommandKinds []string `protobuf:"bytes,7,rep,name=command_kinds,json=commandKinds,proto3" json:"command_kinds,omitempty"`
 	// One line for operators; at most 200 characters.
-	Description   string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	Description string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	// What the merchant may set, as a JSON Schema of the keywords type,
+	// properties, required, additionalProperties, items, enum, minimum, maximum,
+	// minLength, maxLength, pattern, title, description and default. Empty means
+	// that there is nothing to set. Settings are checked before they are stored.
+	SettingsSchemaJson []byte `protobuf:"bytes,9,opt,name=settings_schema_json,json=settingsSchemaJson,proto3" json:"settings_schema_json,omitempty"`
+	// Hosts (name, or name:port) that Execute needs to reach. Without any, and
+	// without the operator's consent at install, the process has no network.
+	Hosts         []string `protobuf:"bytes,10,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +269,20 @@ func (x *Manifest) GetDescription() string {
 		return x.Description
 	}
 	return ""
+}
+
+func (x *Manifest) GetSettingsSchemaJson() []byte {
+	if x != nil {
+		return x.SettingsSchemaJson
+	}
+	return nil
+}
+
+func (x *Manifest) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // PlanBatchRequest holds decisions to plan. They may belong to many merchants
@@ -1326,7 +1348,7 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\x12)\n" +
 	"\x10protocol_version\x18\x02 \x01(\x05R\x0fprotocolVersion\"K\n" +
 	"\x10DescribeResponse\x127\n" +
-	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\"\x9b\x02\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\"\xe3\x02\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12%\n" +
@@ -1336,7 +1358,10 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"time_limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\ttimeLimit\x12\x16\n" +
 	"\x06policy\x18\x06 \x01(\tR\x06policy\x12#\n" +
 	"\rcommand_kinds\x18\a \x03(\tR\fcommandKinds\x12 \n" +
-	"\vdescription\x18\b \x01(\tR\vdescription\"M\n" +
+	"\vdescription\x18\b \x01(\tR\vdescription\x120\n" +
+	"\x14settings_schema_json\x18\t \x01(\fR\x12settingsSchemaJson\x12\x14\n" +
+	"\x05hosts\x18\n" +
+	" \x03(\tR\x05hosts\"M\n" +
 	"\x10PlanBatchRequest\x129\n" +
 	"\tsnapshots\x18\x01 \x03(\v2\x1b.feddi.actuator.v1.SnapshotR\tsnapshots\"B\n" +
 	"\x11PlanBatchResponse\x12-\n" +
