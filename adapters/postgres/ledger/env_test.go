@@ -164,13 +164,13 @@ func (b *bench) callWith(operation, key string) *app.Call {
 			Scope:       idempotency.Scope{PartnerID: b.tenant.PartnerID, Mode: tenancy.Sandbox, Operation: operation, Key: key},
 			PayloadHash: sha256.Sum256([]byte(operation)),
 			Encode: func(result any, declined *fault.Error) (idempotency.Outcome, error) {
+				o := idempotency.Outcome{Status: 200, Body: []byte("{}")}
 				if declined != nil {
-					return idempotency.Outcome{Status: 402, Body: []byte(declined.Code)}, nil
+					o = idempotency.Outcome{Status: 402, Body: []byte(declined.Code)}
+				} else if r, ok := result.(payments.Result); ok {
+					o = idempotency.Outcome{Status: 201, Body: []byte(r.Payment.ID)}
 				}
-				if r, ok := result.(payments.Result); ok {
-					return idempotency.Outcome{Status: 201, Body: []byte(r.Payment.ID)}, nil
-				}
-				return idempotency.Outcome{Status: 200, Body: []byte("{}")}, nil
+				return o, nil
 			},
 		},
 	}
@@ -221,7 +221,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func wantCode(t testing.TB, err error, code fault.Code) *fault.Error {
+func wantCode(t testing.TB, err error, code fault.Code) {
+	t.Helper()
+	_ = faultOf(t, err, code)
+}
+
+// faultOf is err as a fault of code; the test fails where it is none.
+func faultOf(t testing.TB, err error, code fault.Code) *fault.Error {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Code != code {

@@ -18,7 +18,7 @@ func TestGoldenPathFigures(t *testing.T) {
 	code := b.code(t, guest)
 
 	_, err := b.pay(t, code, 1175)
-	short := wantCode(t, err, fault.CodeInsufficientFunds)
+	short := faultOf(t, err, fault.CodeInsufficientFunds)
 	if r := short.Recovery; r.ShortfallMinor != 1175 || r.ActualMinor != 0 || r.PromoAvailableMinor != 0 || short.TraceID == "" {
 		t.Fatalf("recovery %+v, trace %q", r, short.TraceID)
 	}
@@ -120,7 +120,7 @@ func TestWrongCodesExhaust(t *testing.T) {
 		wantCode(t, try("wrong"), fault.CodeVerificationFailed)
 	}
 	wantCode(t, try("wrong"), fault.CodeAttemptsExhausted)
-	if f := wantCode(t, try(open.SandboxCode), fault.CodeAttemptsExhausted); f.RetryAfter == 0 {
+	if f := faultOf(t, try(open.SandboxCode), fault.CodeAttemptsExhausted); f.RetryAfter == 0 {
 		t.Fatal("no Retry-After")
 	}
 	if got := b.balance(t, guest); got.ActualMinor != 2500 {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -22,14 +23,14 @@ type Journal struct {
 
 var _ payments.Journal = (*Journal)(nil)
 
-// planner settings of the journal's connections. Its statements look rows up by
+// settings of the journal's connections. Its statements look rows up by
 // key, a hundred at most, whatever the size of the tables. A plan that was made
 // while a table was small must not be one that reads the table whole, for it is
 // kept; and a plain index scan without a condition reads it whole as well.
 // Bitmap scans exist with a condition only, so they are all that is left to
 // choose from (2 to 3 us per payment more than index scans would take). The
 // plan is generic, because planning costs more than running it.
-var planner = [][2]string{
+var settings = [][2]string{
 	{"plan_cache_mode", "force_generic_plan"},
 	{"enable_seqscan", "off"},
 	{"enable_hashjoin", "off"},
@@ -39,6 +40,9 @@ var planner = [][2]string{
 	{"enable_indexscan", "off"},
 	{"enable_indexonlyscan", "off"},
 	{"jit", "off"},
+	// Whoever holds a wallet for longer must not hold up the batch: the statement
+	// fails and is split until that payment stands alone.
+	{"lock_timeout", "250ms"},
 }
 
 // DefaultConns are the connections of a journal: one per worker of the
@@ -58,10 +62,10 @@ func OpenJournal(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) 
 	return &Journal{db: own, q: own.Q()}, nil
 }
 
-// withSettings adds the planner settings to a DSN of either form.
+// withSettings adds the settings to a DSN of either form.
 func withSettings(dsn string) string {
 	if !strings.Contains(dsn, "://") {
-		for _, s := range planner {
+		for _, s := range settings {
 			dsn += " " + s[0] + "=" + s[1]
 		}
 		return dsn
@@ -71,7 +75,7 @@ func withSettings(dsn string) string {
 		return dsn // Connect says what is wrong with it
 	}
 	values := u.Query()
-	for _, s := range planner {
+	for _, s := range settings {
 		values.Set(s[0], s[1])
 	}
 	u.RawQuery = values.Encode()
@@ -91,8 +95,8 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time
 		}
 	}
 	_, err := j.q.Exec(ctx, commitStatement, c.args(now)...)
-	if err != nil && pg.Retryable(err) {
-		return fmt.Errorf("%w: %v", payments.ErrStale, err) // not wrapped: it is no failure yet
+	if err != nil && (pg.Retryable(err) || errors.Is(err, pg.ErrLockTimeout)) {
+		return fmt.Errorf("%w: %s", payments.ErrStale, err.Error()) // not wrapped: it is no failure yet
 	}
 	return err
 }

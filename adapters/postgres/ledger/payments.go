@@ -122,7 +122,7 @@ func (s *Store) FailPayment(ctx context.Context, t tenancy.Tenant, id, code stri
 func (s *Store) PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]ledger.Payment, error) {
 	return pg.ManyFunc(ctx, s.q, scanPayment(t), `SELECT `+paymentColumns+` FROM payments
 		WHERE tenant_no = $1 AND session_id = $2 AND status NOT IN ('requires_capture', 'failed')
-		ORDER BY payment_id`, t.No, sessionID)
+		ORDER BY captured_at, payment_id`, t.No, sessionID)
 }
 
 // SetTransaction implements ledger.Payments.

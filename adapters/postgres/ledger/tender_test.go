@@ -62,19 +62,20 @@ func TestPaymentIsATenderOfItsSession(t *testing.T) {
 		t.Errorf("decisions %+v", decisions)
 	}
 	_, err = b.tender(t, s.ID, b.code(t, guest), 601)
-	if f := wantCode(t, err, fault.CodeAmountOutOfRange); f.Details[0].Field != "amount_minor" {
+	if f := faultOf(t, err, fault.CodeAmountOutOfRange); f.Details[0].Field != "amount_minor" {
 		t.Errorf("details %+v", f.Details)
 	}
 	other := b.customer(t, identity.Verified)
 	b.topUp(t, other, 2500)
 	_, err = b.tender(t, s.ID, b.code(t, other), 100)
 	wantCode(t, err, fault.CodeStateConflict)
+	b.clock.Advance(time.Millisecond)
 	_, err = b.tender(t, s.ID, b.code(t, guest), 600)
 	must(t, err)
 	list, err := b.uow.Read().Ledger.PaymentsOfSession(t.Context(), b.tenant, s.ID)
 	must(t, err)
 	if len(list) != 2 || list[0].ID != paid.Payment.ID || list[0].TerminalID != "trm_1" {
-		t.Errorf("payments %+v", list)
+		t.Errorf("%d payments, the first %s", len(list), list[0].ID)
 	}
 	b.clock.Advance(time.Hour)
 	_, err = b.tender(t, s.ID, b.code(t, guest), 1)
