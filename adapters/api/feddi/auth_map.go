@@ -1,6 +1,7 @@
 package feddi
 
 import (
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/feddi/feddi/core/app/sandbox"
@@ -12,11 +13,11 @@ import (
 // apiKey is the metadata of a key; the key itself is never part of it.
 func apiKey(k tenancy.APIKey) *partnerv1.ApiKey {
 	out := &partnerv1.ApiKey{
-		KeyId: k.ID, Name: optional(k.Name), Prefix: k.Prefix, Scope: string(k.Scope), Status: string(k.Status),
+		KeyId: k.ID, Name: shape.Optional(k.Name), Prefix: k.Prefix, Scope: string(k.Scope), Status: string(k.Status),
 		Mode: string(k.Mode), Operator: k.Operator, IntegrationId: k.PartnerID,
-		BrandId: optional(k.BrandID), BranchId: optional(k.BranchID),
-		CreatedAt: timestamppb.New(k.CreatedAt), LastUsedAt: stamp(k.LastUsedAt), RevokedAt: stamp(k.RevokedAt),
-		ReplacedByKeyId: optional(k.ReplacedBy),
+		BrandId: shape.Optional(k.BrandID), BranchId: shape.Optional(k.BranchID),
+		CreatedAt: timestamppb.New(k.CreatedAt), LastUsedAt: shape.Stamp(k.LastUsedAt), RevokedAt: shape.Stamp(k.RevokedAt),
+		ReplacedByKeyId: shape.Optional(k.ReplacedBy),
 	}
 	if len(k.Merchants) == 1 {
 		out.MerchantId = &k.Merchants[0]
@@ -25,7 +26,7 @@ func apiKey(k tenancy.APIKey) *partnerv1.ApiKey {
 }
 
 func tokenScope(merchant, brand, branch, terminal string) *partnerv1.TerminalTokenScope {
-	return &partnerv1.TerminalTokenScope{MerchantId: merchant, BrandId: optional(brand), BranchId: branch, TerminalId: terminal}
+	return &partnerv1.TerminalTokenScope{MerchantId: merchant, BrandId: shape.Optional(brand), BranchId: branch, TerminalId: terminal}
 }
 
 func sandboxSeed(s sandbox.Seeded) *partnerv1.SandboxSeed {

@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
@@ -35,19 +36,19 @@ func (a checkoutAPI) open(ctx context.Context, call *app.Call, req *partnerv1.Op
 		in.Credential = &credential
 	}
 	if b := req.GetBasket(); b != nil {
-		d := draft(b.GetLines(), b.GetDiscountMinor(), b.GetTaxMinor())
+		d := shape.Draft(b.GetLines(), b.GetDiscountMinor(), b.GetTaxMinor())
 		in.Basket = &d
 	}
 	return pipeline.Run(ctx, call, a.uses.Open, in, func(_ *app.Call, out checkoutuses.Identified) *partnerv1.OpenCheckoutSessionResponse {
 		return &partnerv1.OpenCheckoutSessionResponse{
-			Session: sessionMessage(out.View), Status: optional(out.Status), CustomerContext: customerContext(out.Customer),
+			Session: shape.Session(out.View), Status: shape.Optional(out.Status), CustomerContext: shape.CustomerContext(out.Customer),
 		}
 	})
 }
 
 func (a checkoutAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetCheckoutSessionRequest) (*partnerv1.GetCheckoutSessionResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetId(), func(_ *app.Call, out checkoutuses.Identified) *partnerv1.GetCheckoutSessionResponse {
-		return &partnerv1.GetCheckoutSessionResponse{Session: sessionMessage(out.View), CustomerContext: customerContext(out.Customer)}
+		return &partnerv1.GetCheckoutSessionResponse{Session: shape.Session(out.View), CustomerContext: shape.CustomerContext(out.Customer)}
 	})
 }
 
@@ -55,7 +56,7 @@ func (a checkoutAPI) identify(ctx context.Context, call *app.Call, req *partnerv
 	in := checkoutuses.IdentifyInput{SessionID: req.GetId(), Credential: credentialOf(req.GetCredential())}
 	return pipeline.Run(ctx, call, a.uses.Identify, in, func(_ *app.Call, out checkoutuses.Identified) *partnerv1.IdentifyCheckoutSessionResponse {
 		return &partnerv1.IdentifyCheckoutSessionResponse{
-			Session: sessionMessage(out.View), Status: out.Status, CustomerContext: customerContext(out.Customer),
+			Session: shape.Session(out.View), Status: out.Status, CustomerContext: shape.CustomerContext(out.Customer),
 		}
 	})
 }
@@ -63,11 +64,11 @@ func (a checkoutAPI) identify(ctx context.Context, call *app.Call, req *partnerv
 func (a checkoutAPI) revise(ctx context.Context, call *app.Call, req *partnerv1.ReviseBasketRequest) (*partnerv1.ReviseBasketResponse, error) {
 	in := checkoutuses.ReviseInput{
 		SessionID: req.GetId(), Expected: int64(req.GetExpectedRevision()),
-		Draft: draft(req.GetLines(), req.GetDiscountMinor(), req.GetTaxMinor()),
+		Draft: shape.Draft(req.GetLines(), req.GetDiscountMinor(), req.GetTaxMinor()),
 	}
 	return pipeline.Run(ctx, call, a.uses.ReviseBasket, in, func(_ *app.Call, out checkoutuses.Revised) *partnerv1.ReviseBasketResponse {
-		session := sessionMessage(out.View)
-		return &partnerv1.ReviseBasketResponse{Basket: session.GetBasket(), Session: session, ReleasedOffers: appliedOffers(out.Released)}
+		session := shape.Session(out.View)
+		return &partnerv1.ReviseBasketResponse{Basket: session.GetBasket(), Session: session, ReleasedOffers: shape.AppliedOffers(out.Released)}
 	})
 }
 
@@ -76,7 +77,7 @@ func (a checkoutAPI) basket(ctx context.Context, call *app.Call, req *partnerv1.
 	return pipeline.Run(ctx, call, a.uses.GetBasket, in, func(_ *app.Call, b *checkout.Basket) *partnerv1.GetBasketResponse {
 		res := &partnerv1.GetBasketResponse{}
 		if b != nil {
-			res.Basket = basketMessage(*b)
+			res.Basket = shape.Basket(*b)
 		}
 		return res
 	})
@@ -93,14 +94,14 @@ func (a checkoutAPI) close(ctx context.Context, call *app.Call, req *partnerv1.C
 	return pipeline.Run(ctx, call, a.uses.Close, in, func(_ *app.Call, out checkoutuses.Closed) *partnerv1.CloseCheckoutSessionResponse {
 		tx := out.Sale.Transaction
 		res := &partnerv1.CloseCheckoutSessionResponse{
-			Meta: pipeline.Trace(tx.TraceID), Session: sessionMessage(out.View), Transaction: transactionMessage(out.Sale),
+			Meta: pipeline.Trace(tx.TraceID), Session: shape.Session(out.View), Transaction: shape.Transaction(out.Sale),
 		}
 		for _, r := range tx.Rulings {
 			var grant *partnerv1.Grant
 			if r.Kind == actuation.KindCashback && out.Sale.Cashback != nil {
-				grant = grantMessage(*out.Sale.Cashback)
+				grant = shape.Grant(*out.Sale.Cashback)
 			}
-			res.Decisions = append(res.Decisions, rulingMessage(r, tx, grant))
+			res.Decisions = append(res.Decisions, shape.Ruling(r, tx, grant))
 		}
 		return res
 	})
@@ -110,7 +111,7 @@ func (a checkoutAPI) abandon(ctx context.Context, call *app.Call, req *partnerv1
 	in := checkoutuses.AbandonInput{SessionID: req.GetId(), Reason: req.GetReason(), Note: req.GetNote()}
 	return pipeline.Run(ctx, call, a.uses.Abandon, in, func(_ *app.Call, out checkoutuses.Abandoned) *partnerv1.AbandonCheckoutSessionResponse {
 		return &partnerv1.AbandonCheckoutSessionResponse{
-			Session: sessionMessage(out.View), Reason: out.Reason, ReleasedOffers: appliedOffers(out.Released),
+			Session: shape.Session(out.View), Reason: out.Reason, ReleasedOffers: shape.AppliedOffers(out.Released),
 		}
 	})
 }

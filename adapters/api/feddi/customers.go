@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/customers"
@@ -26,8 +27,8 @@ func (a customersAPI) lookup(ctx context.Context, call *app.Call, req *partnerv1
 	return pipeline.Run(ctx, call, a.uses.Lookup, in, func(_ *app.Call, p customers.Panel) *partnerv1.LookupCustomerResponse {
 		res := &partnerv1.LookupCustomerResponse{Status: string(p.Status), RegistrationAllowed: p.RegistrationAllowed}
 		if p.Context != nil {
-			res.Customer, res.Balance = customerMessage(p.Context), balanceMessage(p.Context.Balance)
-			res.UnclaimedCashback, res.RecentActivity = unclaimed(p.Context.Unclaimed), activities(p.Activity)
+			res.Customer, res.Balance = shape.Customer(p.Context), shape.Balance(p.Context.Balance)
+			res.UnclaimedCashback, res.RecentActivity = shape.Unclaimed(p.Context.Unclaimed), shape.Activities(p.Activity)
 		}
 		return res
 	})

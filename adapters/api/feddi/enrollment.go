@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/enrollment"
@@ -62,9 +63,9 @@ func (a enrollmentAPI) verify(ctx context.Context, call *app.Call, req *partnerv
 	}
 	return pipeline.Run(ctx, call, a.uses.Verify, in, func(_ *app.Call, out enrollment.VerifiedEnrollment) *partnerv1.VerifyEnrollmentResponse {
 		return &partnerv1.VerifyEnrollmentResponse{
-			CustomerId: out.Customer.ID, State: string(out.Customer.State), ReleasedGrants: grantMessages(out.Released),
-			EnrollmentId: out.Enrollment.ID, Balance: balanceMessage(out.Balance), ProviderCustomerId: optional(out.ProviderCustomerID),
-			VerifiedAt: stamp(out.Customer.VerifiedAt),
+			CustomerId: out.Customer.ID, State: string(out.Customer.State), ReleasedGrants: shape.Grants(out.Released),
+			EnrollmentId: out.Enrollment.ID, Balance: shape.Balance(out.Balance), ProviderCustomerId: shape.Optional(out.ProviderCustomerID),
+			VerifiedAt: shape.Stamp(out.Customer.VerifiedAt),
 		}
 	})
 }
@@ -76,7 +77,7 @@ func (a enrollmentAPI) resend(ctx context.Context, call *app.Call, req *partnerv
 		return &partnerv1.ResendVerificationResponse{
 			EnrollmentId: e.ID, CustomerId: e.CustomerID, State: string(e.State), AttemptsLeft: int32(e.AttemptsLeft),
 			ExpiresAt: timestamppb.New(e.ExpiresAt), Sandbox: shownProof(call, out.Proof), ResendsLeft: int32(e.ResendsLeft),
-			NextResendAt: stamp(e.NextResendAt()),
+			NextResendAt: shape.Stamp(e.NextResendAt()),
 		}
 	})
 }
@@ -85,12 +86,12 @@ func (a enrollmentAPI) redrive(ctx context.Context, call *app.Call, req *partner
 	in := enrollment.RedriveInput{CustomerID: req.GetCustomerId(), GrantIDs: req.GetGrantIds()}
 	return pipeline.Run(ctx, call, a.uses.Redrive, in, func(_ *app.Call, out enrollment.Redriven) *partnerv1.RedriveClaimsResponse {
 		res := &partnerv1.RedriveClaimsResponse{
-			ClaimId: out.Claim.ID, CustomerId: out.Customer.ID, State: "completed", ReleasedGrants: grantMessages(out.Released),
+			ClaimId: out.Claim.ID, CustomerId: out.Customer.ID, State: "completed", ReleasedGrants: shape.Grants(out.Released),
 			CreatedAt: timestamppb.New(out.Claim.CreatedAt),
 		}
 		for _, l := range out.Locked {
 			res.LockedGrants = append(res.LockedGrants, &partnerv1.LockedGrant{
-				Grant: grantMessage(l.Grant), Reason: string(l.Reason), Reasoning: lockedReasoning(out, l.Reason),
+				Grant: shape.Grant(l.Grant), Reason: string(l.Reason), Reasoning: lockedReasoning(out, l.Reason),
 			})
 		}
 		return res
@@ -107,5 +108,5 @@ func lockedReasoning(out enrollment.Redriven, reason identity.LockReason) *partn
 	facts, _ := json.Marshal(map[string]string{ // strings always marshal
 		"state": string(out.Customer.State), "status": string(out.Customer.Status), "claim_gate": string(out.Gate),
 	})
-	return reasoning(summary, "verified_and_claim_gate_met", facts)
+	return shape.Reasoning(summary, "verified_and_claim_gate_met", facts)
 }

@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
@@ -28,15 +29,15 @@ func (a grantsAPI) list(ctx context.Context, call *app.Call, req *partnerv1.List
 		Cursor: req.GetCursor(), Limit: int(req.GetLimit()),
 	}
 	return pipeline.Run(ctx, call, a.uses.List, in, func(_ *app.Call, p grants.Page) *partnerv1.ListCustomerGrantsResponse {
-		return &partnerv1.ListCustomerGrantsResponse{Meta: pipeline.Cursor(p.Next), Grants: grantMessages(p.Grants)}
+		return &partnerv1.ListCustomerGrantsResponse{Meta: pipeline.Cursor(p.Next), Grants: shape.Grants(p.Grants)}
 	})
 }
 
 func (a grantsAPI) clawBack(ctx context.Context, call *app.Call, req *partnerv1.ClawbackGrantRequest) (*partnerv1.ClawbackGrantResponse, error) {
 	in := grants.ClawBackInput{GrantID: req.GetId(), Reason: req.GetReason()}
 	return pipeline.Run(ctx, call, a.uses.ClawBack, in, func(_ *app.Call, c grants.ClawedBack) *partnerv1.ClawbackGrantResponse {
-		return flat(grantMessage(c.Grant), &partnerv1.ClawbackGrantResponse{
-			ClawedBackMinor: c.ReturnedMinor, Balance: balanceMessage(c.Balance), EntryId: c.EntryID,
+		return shape.Flat(shape.Grant(c.Grant), &partnerv1.ClawbackGrantResponse{
+			ClawedBackMinor: c.ReturnedMinor, Balance: shape.Balance(c.Balance), EntryId: c.EntryID,
 		})
 	})
 }

@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/identities"
@@ -22,7 +23,7 @@ func RegisterIdentity(reg *pipeline.Registry, uses *identities.Service) {
 func (a identityAPI) identify(ctx context.Context, call *app.Call, req *partnerv1.IdentifyRequest) (*partnerv1.IdentifyResponse, error) {
 	in := identities.IdentifyInput{Credential: credentialOf(req.GetCredential())}
 	return pipeline.Run(ctx, call, a.uses.Identify, in, func(_ *app.Call, found identities.Identified) *partnerv1.IdentifyResponse {
-		return &partnerv1.IdentifyResponse{Status: identifiedStatus(found.Context), CustomerContext: customerContext(found.Context)}
+		return &partnerv1.IdentifyResponse{Status: identifiedStatus(found.Context), CustomerContext: shape.CustomerContext(found.Context)}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/payments"
@@ -42,7 +43,7 @@ func (a paymentsAPI) authorize(ctx context.Context, call *app.Call, req *partner
 
 func (a paymentsAPI) get(ctx context.Context, call *app.Call, req *partnerv1.PaymentGetRequest) (*partnerv1.PaymentGetResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetId(), func(_ *app.Call, r payments.Result) *partnerv1.PaymentGetResponse {
-		res := flat(authorized(r), &partnerv1.PaymentGetResponse{})
+		res := shape.Flat(authorized(r), &partnerv1.PaymentGetResponse{})
 		res.Meta = nil // the trace belongs to the debit, not to the read
 		return res
 	})
@@ -51,7 +52,7 @@ func (a paymentsAPI) get(ctx context.Context, call *app.Call, req *partnerv1.Pay
 func (a paymentsAPI) capture(ctx context.Context, call *app.Call, req *partnerv1.PaymentCaptureRequest) (*partnerv1.PaymentCaptureResponse, error) {
 	in := payments.CaptureInput{PaymentID: req.GetId(), Code: req.GetCode()}
 	return pipeline.Run(ctx, call, a.uses.Capture, in, func(_ *app.Call, r payments.Result) *partnerv1.PaymentCaptureResponse {
-		return flat(authorized(r), &partnerv1.PaymentCaptureResponse{})
+		return shape.Flat(authorized(r), &partnerv1.PaymentCaptureResponse{})
 	})
 }
 

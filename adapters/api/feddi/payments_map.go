@@ -3,6 +3,7 @@ package feddi
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/ledger"
@@ -17,9 +18,9 @@ func authorized(r payments.Result) *partnerv1.PaymentAuthorizeResponse {
 	res := &partnerv1.PaymentAuthorizeResponse{
 		PaymentId: p.ID, Status: string(p.Status), AmountMinor: p.AmountMinor,
 		DebitedPromoMinor: p.Debit.PromoMinor(), DebitedActualMinor: p.Debit.ActualMinor, RefundedMinor: p.RefundedMinor,
-		Currency: p.Currency, SessionId: optional(p.SessionID), CustomerId: p.CustomerID, TransactionId: optional(p.TransactionID),
-		CredentialType: p.CredentialType, PromoSources: promoSources(p.Debit.Sources), Balance: balanceMessage(r.Balance),
-		FailureCode: optional(p.FailureCode), CreatedAt: timestamppb.New(p.CreatedAt), CapturedAt: stamp(p.CapturedAt),
+		Currency: p.Currency, SessionId: shape.Optional(p.SessionID), CustomerId: p.CustomerID, TransactionId: shape.Optional(p.TransactionID),
+		CredentialType: p.CredentialType, PromoSources: promoSources(p.Debit.Sources), Balance: shape.Balance(r.Balance),
+		FailureCode: shape.Optional(p.FailureCode), CreatedAt: timestamppb.New(p.CreatedAt), CapturedAt: shape.Stamp(p.CapturedAt),
 	}
 	if p.Status == ledger.PaymentRequiresCapture && p.Code != nil {
 		left := int32(p.Code.AttemptsLeft())

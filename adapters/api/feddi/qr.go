@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/customers"
@@ -27,7 +28,7 @@ func (a qrAPI) mint(ctx context.Context, call *app.Call, req *partnerv1.QrMintRe
 	return pipeline.Run(ctx, call, a.uses.Mint, in, func(_ *app.Call, m customers.Minted) *partnerv1.QrMintResponse {
 		return &partnerv1.QrMintResponse{
 			Credential: &partnerv1.Credential{CredentialType: string(m.Credential.Type), Value: m.Credential.Value},
-			ExpiresAt:  timestamppb.New(m.ExpiresAt), Svg: optional(m.SVG),
+			ExpiresAt:  timestamppb.New(m.ExpiresAt), Svg: shape.Optional(m.SVG),
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/topup"
@@ -35,20 +36,20 @@ func RegisterTopup(reg *pipeline.Registry, uses *topup.Service) {
 func (a topupAPI) prepare(ctx context.Context, call *app.Call, req *partnerv1.PrepareTopupRequest) (*partnerv1.PrepareTopupResponse, error) {
 	in := topup.PrepareInput{CustomerID: req.GetCustomerId(), SessionID: req.GetSessionId(), AmountMinor: req.GetAmountMinor(), Currency: req.GetCurrency()}
 	return pipeline.Run(ctx, call, a.uses.Prepare, in, func(_ *app.Call, o topup.Outcome) *partnerv1.PrepareTopupResponse {
-		return flat(topupMessage(o), &partnerv1.PrepareTopupResponse{})
+		return shape.Flat(topupMessage(o), &partnerv1.PrepareTopupResponse{})
 	})
 }
 
 func (a topupAPI) confirm(ctx context.Context, call *app.Call, req *partnerv1.ConfirmTopupRequest) (*partnerv1.ConfirmTopupResponse, error) {
 	in := topup.ConfirmInput{TopupID: req.GetTopupId(), Reference: req.GetProviderSettlementReference()}
 	return pipeline.Run(ctx, call, a.uses.Confirm, in, func(_ *app.Call, o topup.Outcome) *partnerv1.ConfirmTopupResponse {
-		return flat(topupMessage(o), &partnerv1.ConfirmTopupResponse{Balance: balanceMessage(o.Balance)})
+		return shape.Flat(topupMessage(o), &partnerv1.ConfirmTopupResponse{Balance: shape.Balance(o.Balance)})
 	})
 }
 
 func (a topupAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetTopupRequest) (*partnerv1.GetTopupResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetTopupId(), func(_ *app.Call, o topup.Outcome) *partnerv1.GetTopupResponse {
-		return flat(topupMessage(o), &partnerv1.GetTopupResponse{})
+		return shape.Flat(topupMessage(o), &partnerv1.GetTopupResponse{})
 	})
 }
 
@@ -58,7 +59,7 @@ func (a topupAPI) recordSKU(ctx context.Context, call *app.Call, req *partnerv1.
 		in.Quantity = req.GetQuantity()
 	}
 	return pipeline.Run(ctx, call, a.uses.RecordSKU, in, func(_ *app.Call, o topup.Outcome) *partnerv1.RecordSkuTopupResponse {
-		return flat(topupMessage(o), &partnerv1.RecordSkuTopupResponse{Balance: balanceMessage(o.Balance), Quantity: o.Topup.Quantity})
+		return shape.Flat(topupMessage(o), &partnerv1.RecordSkuTopupResponse{Balance: shape.Balance(o.Balance), Quantity: o.Topup.Quantity})
 	})
 }
 
@@ -93,7 +94,7 @@ func (a topupAPI) configureBonus(ctx context.Context, call *app.Call, req *partn
 	}
 	return pipeline.Run(ctx, call, a.uses.ConfigureBonus, in, func(call *app.Call, t ledger.Tiers) *partnerv1.ConfigureReloadBonusResponse {
 		return &partnerv1.ConfigureReloadBonusResponse{
-			MerchantId: call.Tenant.MerchantID, Currency: t.Currency, Tiers: tierMessages(t.Steps), Revision: t.Revision, UpdatedAt: stamp(t.UpdatedAt),
+			MerchantId: call.Tenant.MerchantID, Currency: t.Currency, Tiers: tierMessages(t.Steps), Revision: t.Revision, UpdatedAt: shape.Stamp(t.UpdatedAt),
 		}
 	})
 }
@@ -101,14 +102,14 @@ func (a topupAPI) configureBonus(ctx context.Context, call *app.Call, req *partn
 func (a topupAPI) bonus(ctx context.Context, call *app.Call, req *partnerv1.GetReloadBonusConfigRequest) (*partnerv1.GetReloadBonusConfigResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Bonus, req.GetCurrency(), func(call *app.Call, t ledger.Tiers) *partnerv1.GetReloadBonusConfigResponse {
 		return &partnerv1.GetReloadBonusConfigResponse{
-			MerchantId: call.Tenant.MerchantID, Currency: t.Currency, Tiers: tierMessages(t.Steps), Revision: t.Revision, UpdatedAt: stamp(t.UpdatedAt),
+			MerchantId: call.Tenant.MerchantID, Currency: t.Currency, Tiers: tierMessages(t.Steps), Revision: t.Revision, UpdatedAt: shape.Stamp(t.UpdatedAt),
 		}
 	})
 }
 
 func (a topupAPI) balance(ctx context.Context, call *app.Call, req *partnerv1.GetWalletBalanceRequest) (*partnerv1.GetWalletBalanceResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Balance, req.GetCustomerId(), func(_ *app.Call, b ledger.Balance) *partnerv1.GetWalletBalanceResponse {
-		return flat(balanceMessage(b), &partnerv1.GetWalletBalanceResponse{})
+		return shape.Flat(shape.Balance(b), &partnerv1.GetWalletBalanceResponse{})
 	})
 }
 
@@ -116,19 +117,19 @@ func (a topupAPI) balance(ctx context.Context, call *app.Call, req *partnerv1.Ge
 func topupMessage(o topup.Outcome) *partnerv1.Topup {
 	t := o.Topup
 	res := &partnerv1.Topup{
-		TopupId: t.ID, State: string(t.State), CustomerId: t.CustomerID, SessionId: optional(t.SessionID), AmountMinor: t.AmountMinor,
-		Currency: t.Currency, BonusMinor: t.BonusMinor, Source: string(t.Source), SkuId: optional(t.SKUID), Provider: optional(t.Provider),
-		ProviderSettlementReference: optional(t.Reference), ExpiresAt: stamp(t.ExpiresAt), CreatedAt: timestamppb.New(t.CreatedAt),
-		CompletedAt: stamp(t.CompletedAt), ReversedAt: stamp(t.ReversedAt),
+		TopupId: t.ID, State: string(t.State), CustomerId: t.CustomerID, SessionId: shape.Optional(t.SessionID), AmountMinor: t.AmountMinor,
+		Currency: t.Currency, BonusMinor: t.BonusMinor, Source: string(t.Source), SkuId: shape.Optional(t.SKUID), Provider: shape.Optional(t.Provider),
+		ProviderSettlementReference: shape.Optional(t.Reference), ExpiresAt: shape.Stamp(t.ExpiresAt), CreatedAt: timestamppb.New(t.CreatedAt),
+		CompletedAt: shape.Stamp(t.CompletedAt), ReversedAt: shape.Stamp(t.ReversedAt),
 	}
 	if t.State == ledger.TopupCompleted || t.State == ledger.TopupReversed {
 		res.CreditedActualMinor = t.AmountMinor
 	}
 	if o.Bonus != nil {
-		res.BonusGrant = grantMessage(*o.Bonus)
+		res.BonusGrant = shape.Grant(*o.Bonus)
 	}
 	if len(t.Artifact) > 0 {
-		res.ProviderArtifact, _ = structOf(t.Artifact) // an object, or the provider broke its word and the member shows as null
+		res.ProviderArtifact, _ = shape.Struct(t.Artifact) // an object, or the provider broke its word and the member shows as null
 	}
 	return res
 }

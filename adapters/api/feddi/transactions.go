@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -36,13 +37,13 @@ func (a transactionsAPI) list(ctx context.Context, call *app.Call, req *partnerv
 	in := transactions.ListInput{
 		IntegrationID: req.GetIntegrationId(), IncludeUnidentified: req.GetIncludeUnidentified(), Status: req.GetStatus(),
 		BranchID: req.GetBranchId(), TerminalID: req.GetTerminalId(), CustomerID: req.GetCustomerId(), SessionID: req.GetSessionId(),
-		CreatedFrom: moment(req.GetCreatedAfter()), CreatedBefore: moment(req.GetCreatedBefore()),
+		CreatedFrom: shape.Moment(req.GetCreatedAfter()), CreatedBefore: shape.Moment(req.GetCreatedBefore()),
 		Limit: int(req.GetLimit()), Cursor: req.GetCursor(),
 	}
 	return pipeline.Run(ctx, call, a.Transactions.List, in, func(_ *app.Call, p transactions.Page) *partnerv1.ListTransactionsResponse {
 		res := &partnerv1.ListTransactionsResponse{Meta: pipeline.Cursor(p.Next)}
 		for _, tx := range p.Transactions {
-			res.Transactions = append(res.Transactions, transactionSummary(tx))
+			res.Transactions = append(res.Transactions, shape.TransactionSummary(tx))
 		}
 		return res
 	})
@@ -51,14 +52,14 @@ func (a transactionsAPI) list(ctx context.Context, call *app.Call, req *partnerv
 func (a transactionsAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetTransactionRequest) (*partnerv1.GetTransactionResponse, error) {
 	in := transactions.GetInput{IntegrationID: req.GetIntegrationId(), TransactionID: req.GetTransactionId()}
 	return pipeline.Run(ctx, call, a.Transactions.Get, in, func(_ *app.Call, v transactions.View) *partnerv1.GetTransactionResponse {
-		return flat(transactionMessage(v), &partnerv1.GetTransactionResponse{})
+		return shape.Flat(shape.Transaction(v), &partnerv1.GetTransactionResponse{})
 	})
 }
 
 func (a transactionsAPI) receipt(ctx context.Context, call *app.Call, req *partnerv1.GetReceiptRequest) (*partnerv1.GetReceiptResponse, error) {
 	in := transactions.ReceiptInput{TransactionID: req.GetTransactionId()}
 	return pipeline.Run(ctx, call, a.Transactions.Receipt, in, func(_ *app.Call, v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
-		return receiptMessage(v)
+		return shape.Receipt(v)
 	})
 }
 
@@ -73,7 +74,7 @@ func (a transactionsAPI) pdf(ctx context.Context, call *app.Call, res *partnerv1
 // printed is a receipt as it is printed: what was answered, with times in the
 // merchant's zone.
 func (a transactionsAPI) printed(ctx context.Context, call *app.Call, res *partnerv1.GetReceiptResponse) checkout.Receipt {
-	r := receiptOf(res)
+	r := shape.ReceiptOf(res)
 	r.Zone = a.Transactions.Zone(ctx, call.Tenant)
 	return r
 }

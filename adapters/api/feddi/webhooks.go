@@ -4,8 +4,7 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/webhooks"
@@ -34,13 +33,13 @@ func RegisterWebhooks(reg *pipeline.Registry, uses *webhooks.Service) {
 func (a webhooksAPI) create(ctx context.Context, call *app.Call, req *partnerv1.CreateSubscriptionRequest) (*partnerv1.CreateSubscriptionResponse, error) {
 	in := webhooks.CreateInput{URL: req.GetUrl(), EventTypes: req.GetEventTypes(), Ordered: req.GetOrdered(), Description: req.GetDescription()}
 	return pipeline.Run(ctx, call, a.uses.Create, in, func(call *app.Call, s webhook.Subscription) *partnerv1.CreateSubscriptionResponse {
-		return flat(subscription(call, s), &partnerv1.CreateSubscriptionResponse{Secret: s.Secret})
+		return shape.Flat(subscription(call, s), &partnerv1.CreateSubscriptionResponse{Secret: s.Secret})
 	})
 }
 
 func (a webhooksAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetSubscriptionRequest) (*partnerv1.GetSubscriptionResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetSubscriptionId(), func(call *app.Call, s webhook.Subscription) *partnerv1.GetSubscriptionResponse {
-		return flat(subscription(call, s), &partnerv1.GetSubscriptionResponse{})
+		return shape.Flat(subscription(call, s), &partnerv1.GetSubscriptionResponse{})
 	})
 }
 
@@ -64,7 +63,7 @@ func (a webhooksAPI) list(ctx context.Context, call *app.Call, req *partnerv1.Li
 func (a webhooksAPI) deliveries(ctx context.Context, call *app.Call, req *partnerv1.ListDeliveriesRequest) (*partnerv1.ListDeliveriesResponse, error) {
 	in := webhooks.DeliveriesInput{
 		SubscriptionID: req.GetSubscriptionId(), EventID: req.GetEventId(), EventType: req.GetEventType(), State: req.GetState(),
-		CreatedFrom: moment(req.GetCreatedAfter()), CreatedBefore: moment(req.GetCreatedBefore()),
+		CreatedFrom: shape.Moment(req.GetCreatedAfter()), CreatedBefore: shape.Moment(req.GetCreatedBefore()),
 		Limit: int(req.GetLimit()), Cursor: req.GetCursor(),
 	}
 	return pipeline.Run(ctx, call, a.uses.Deliveries, in, func(_ *app.Call, p webhooks.Page[webhook.Delivery]) *partnerv1.ListDeliveriesResponse {
@@ -111,34 +110,9 @@ func (a webhooksAPI) poll(ctx context.Context, call *app.Call, req *partnerv1.Po
 	return res, nil
 }
 
-// moment is a timestamp of a request; nil where it was not given.
-func moment(t *timestamppb.Timestamp) *time.Time {
-	if t == nil {
-		return nil
-	}
-	at := t.AsTime()
-	return &at
-}
-
-// stamp is a timestamp of an answer; nil where there is none.
-func stamp(t *time.Time) *timestamppb.Timestamp {
-	if t == nil {
-		return nil
-	}
-	return timestamppb.New(*t)
-}
-
-// optional is nil for an empty text, so that it shows as null.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 // eventType is one row of the event catalogue.
 func eventType(t event.Type, version string) (*partnerv1.EventType, error) {
-	schema, err := structOf(t.Schema())
+	schema, err := shape.Struct(t.Schema())
 	if err != nil {
 		return nil, err
 	}

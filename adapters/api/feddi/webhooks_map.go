@@ -1,10 +1,8 @@
 package feddi
 
 import (
-	"encoding/json"
-	"fmt"
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/feddi/feddi/core/app"
@@ -17,11 +15,11 @@ import (
 func subscription(call *app.Call, s webhook.Subscription) *partnerv1.Subscription {
 	return &partnerv1.Subscription{
 		SubscriptionId: s.ID, Url: s.URL, EventTypes: s.EventTypes, Status: string(s.Status), Ordered: s.Ordered,
-		Description: optional(s.Description), MerchantId: s.Tenant.MerchantID, ApiVersion: call.APIVersion,
+		Description: shape.Optional(s.Description), MerchantId: s.Tenant.MerchantID, ApiVersion: call.APIVersion,
 		Health: &partnerv1.SubscriptionHealth{
 			State: s.Health.State(), ConsecutiveFailures: int32(s.Health.ConsecutiveFailures),
 			PendingCount: s.Health.Pending, ParkedCount: s.Health.Parked,
-			LastSuccessAt: stamp(s.Health.LastSuccessAt), LastFailureAt: stamp(s.Health.LastFailureAt),
+			LastSuccessAt: shape.Stamp(s.Health.LastSuccessAt), LastFailureAt: shape.Stamp(s.Health.LastFailureAt),
 		},
 		CreatedAt: timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
 	}
@@ -30,8 +28,8 @@ func subscription(call *app.Call, s webhook.Subscription) *partnerv1.Subscriptio
 func delivery(d webhook.Delivery) *partnerv1.Delivery {
 	row := &partnerv1.Delivery{
 		DeliveryId: d.ID, SubscriptionId: d.SubscriptionID, EventId: d.EventID, EventType: d.EventType, State: d.State.String(),
-		AttemptsCount: int32(d.AttemptCount), NextAttemptAt: stamp(d.DueAt),
-		CreatedAt: timestamppb.New(d.CreatedAt), DeliveredAt: stamp(d.DeliveredAt),
+		AttemptsCount: int32(d.AttemptCount), NextAttemptAt: shape.Stamp(d.DueAt),
+		CreatedAt: timestamppb.New(d.CreatedAt), DeliveredAt: shape.Stamp(d.DeliveredAt),
 	}
 	for _, a := range d.Attempts {
 		row.Attempts = append(row.Attempts, attempt(a))
@@ -41,7 +39,7 @@ func delivery(d webhook.Delivery) *partnerv1.Delivery {
 
 func attempt(a webhook.Attempt) *partnerv1.DeliveryAttempt {
 	row := &partnerv1.DeliveryAttempt{
-		Attempt: int32(a.Number), Error: optional(a.Error), ResponseExcerpt: optional(a.Excerpt),
+		Attempt: int32(a.Number), Error: shape.Optional(a.Error), ResponseExcerpt: shape.Optional(a.Excerpt),
 		DurationMs: int32(a.Duration.Milliseconds()), AttemptedAt: timestamppb.New(a.At),
 	}
 	if a.StatusCode != 0 {
@@ -53,24 +51,12 @@ func attempt(a webhook.Attempt) *partnerv1.DeliveryAttempt {
 
 // envelope is an event as polling shows it: the same members as a delivery's body.
 func envelope(e event.Event, version string) (*partnerv1.EventEnvelope, error) {
-	data, err := structOf(e.Data)
+	data, err := shape.Struct(e.Data)
 	if err != nil {
 		return nil, err
 	}
 	return &partnerv1.EventEnvelope{
 		Type: e.Type, Id: e.ID, Timestamp: timestamppb.New(e.At), ApiVersion: version,
-		Data: data, Subject: e.Subject, MerchantId: optional(e.Tenant.MerchantID),
+		Data: data, Subject: e.Subject, MerchantId: shape.Optional(e.Tenant.MerchantID),
 	}, nil
-}
-
-// structOf reads a JSON object that the core made.
-func structOf(raw json.RawMessage) (*structpb.Struct, error) {
-	if len(raw) == 0 {
-		return &structpb.Struct{Fields: map[string]*structpb.Value{}}, nil
-	}
-	s := &structpb.Struct{}
-	if err := s.UnmarshalJSON(raw); err != nil {
-		return nil, fmt.Errorf("stored JSON is not an object: %w", err)
-	}
-	return s, nil
 }

@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,27 +11,27 @@ import (
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 )
 
-// transactionMessage is a transaction whole.
-func transactionMessage(v transactions.View) *partnerv1.Transaction {
+// Transaction is a transaction whole.
+func Transaction(v transactions.View) *partnerv1.Transaction {
 	tx := v.Transaction
 	return &partnerv1.Transaction{
 		TransactionId: tx.ID, ReceiptNumber: tx.ReceiptNumber, Status: string(tx.Status()), Origin: tx.Origin,
-		Channel: optional(tx.Channel), SessionId: optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID,
-		BrandId: optional(tx.BrandID), BranchId: optional(tx.BranchID), TerminalId: optional(tx.TerminalID), CashierId: optional(tx.CashierID),
+		Channel: Optional(tx.Channel), SessionId: Optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID,
+		BrandId: Optional(tx.BrandID), BranchId: Optional(tx.BranchID), TerminalId: Optional(tx.TerminalID), CashierId: Optional(tx.CashierID),
 		Customer: buyer(tx.Buyer), Currency: tx.Currency, SubtotalMinor: tx.SubtotalMinor, BasketDiscountMinor: tx.BasketDiscountMinor,
 		TaxMinor: tx.TaxMinor, DiscountMinor: tx.DiscountMinor, TotalMinor: tx.TotalMinor, Lines: basketLines(tx.Lines),
-		AppliedOffers: appliedOffers(tx.Offers), Tenders: paidTenders(tx.Tenders), MoneyMovement: moneyMovements(tx.Movements()),
-		Cashback: transactionCashback(v), Attribution: attributionMessage(tx), DecisionTraceId: optional(tx.TraceID),
+		AppliedOffers: AppliedOffers(tx.Offers), Tenders: paidTenders(tx.Tenders), MoneyMovement: moneyMovements(tx.Movements()),
+		Cashback: transactionCashback(v), Attribution: attributionMessage(tx), DecisionTraceId: Optional(tx.TraceID),
 		CreatedAt: timestamppb.New(tx.CreatedAt),
 	}
 }
 
-// transactionSummary is a transaction as lists show it.
-func transactionSummary(tx checkout.Transaction) *partnerv1.TransactionSummary {
+// TransactionSummary is a transaction as lists show it.
+func TransactionSummary(tx checkout.Transaction) *partnerv1.TransactionSummary {
 	out := &partnerv1.TransactionSummary{
 		TransactionId: tx.ID, ReceiptNumber: tx.ReceiptNumber, Status: string(tx.Status()), Origin: tx.Origin,
-		SessionId: optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID, BrandId: optional(tx.BrandID), BranchId: optional(tx.BranchID),
-		TerminalId: optional(tx.TerminalID), Customer: buyer(tx.Buyer), Currency: tx.Currency, DiscountMinor: tx.DiscountMinor,
+		SessionId: Optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID, BrandId: Optional(tx.BrandID), BranchId: Optional(tx.BranchID),
+		TerminalId: Optional(tx.TerminalID), Customer: buyer(tx.Buyer), Currency: tx.Currency, DiscountMinor: tx.DiscountMinor,
 		TotalMinor: tx.TotalMinor, TenderTypes: tx.TenderTypes(), CreatedAt: timestamppb.New(tx.CreatedAt),
 	}
 	if r := tx.Ruling(actuation.KindCashback); r != nil && r.State == checkout.Committed {
@@ -45,7 +45,7 @@ func buyer(b checkout.Buyer) *partnerv1.TransactionCustomer {
 		return nil
 	}
 	return &partnerv1.TransactionCustomer{
-		CustomerId: b.CustomerID, State: b.State, CredentialType: optional(b.CredentialType), Probationary: b.Probationary,
+		CustomerId: b.CustomerID, State: b.State, CredentialType: Optional(b.CredentialType), Probationary: b.Probationary,
 	}
 }
 
@@ -53,9 +53,9 @@ func paidTenders(tenders []checkout.Paid) []*partnerv1.TransactionTender {
 	out := make([]*partnerv1.TransactionTender, 0, len(tenders))
 	for _, t := range tenders {
 		out = append(out, &partnerv1.TransactionTender{
-			Type: t.Type, AmountMinor: t.AmountMinor, PaymentId: optional(t.PaymentID), Reference: optional(t.Reference),
+			Type: t.Type, AmountMinor: t.AmountMinor, PaymentId: Optional(t.PaymentID), Reference: Optional(t.Reference),
 			DebitedPromoMinor: t.DebitedPromoMinor, DebitedActualMinor: t.DebitedActualMinor,
-			CardScheme: optional(t.CardScheme), CardLastFour: optional(t.CardLastFour),
+			CardScheme: Optional(t.CardScheme), CardLastFour: Optional(t.CardLastFour),
 		})
 	}
 	return out
@@ -79,7 +79,7 @@ func transactionCashback(v transactions.View) *partnerv1.TransactionCashback {
 		return nil
 	}
 	out := &partnerv1.TransactionCashback{
-		AmountMinor: r.AmountMinor, GrantId: v.Cashback.ID, State: string(v.Cashback.State), ExpiresAt: stamp(v.Cashback.ExpiresAt),
+		AmountMinor: r.AmountMinor, GrantId: v.Cashback.ID, State: string(v.Cashback.State), ExpiresAt: Stamp(v.Cashback.ExpiresAt),
 	}
 	if money.BasisPoints(v.Transaction.TotalMinor, r.PercentBP) == r.AmountMinor {
 		rate := int32(r.PercentBP)
@@ -94,7 +94,7 @@ func attributionMessage(tx checkout.Transaction) *partnerv1.Attribution {
 		return nil
 	}
 	out := &partnerv1.Attribution{
-		AttributionId: r.AttributionID, TransactionId: tx.ID, Source: "system", CreatedAt: stamp(r.DecidedAt),
+		AttributionId: r.AttributionID, TransactionId: tx.ID, Source: "system", CreatedAt: Stamp(r.DecidedAt),
 	}
 	for _, o := range r.Offers {
 		out.Offers = append(out.Offers, &partnerv1.AttributedOffer{
@@ -104,18 +104,18 @@ func attributionMessage(tx checkout.Transaction) *partnerv1.Attribution {
 	return out
 }
 
-// receiptMessage is the receipt of record as JSON has it.
-func receiptMessage(v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
+// Receipt is the receipt of record as JSON has it.
+func Receipt(v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
 	r := v.Receipt
 	out := &partnerv1.GetReceiptResponse{
 		TransactionId: r.TransactionID, ReceiptNumber: r.Number, Status: string(r.Status), Currency: r.Currency,
 		Issuer: &partnerv1.ReceiptParty{
-			MerchantId: r.Issuer.MerchantID, MerchantName: r.Issuer.MerchantName, BranchName: optional(r.Issuer.BranchName),
-			Address: optional(r.Issuer.Address), TaxId: optional(r.Issuer.TaxID),
+			MerchantId: r.Issuer.MerchantID, MerchantName: r.Issuer.MerchantName, BranchName: Optional(r.Issuer.BranchName),
+			Address: Optional(r.Issuer.Address), TaxId: Optional(r.Issuer.TaxID),
 		},
 		SubtotalMinor: r.SubtotalMinor, DiscountMinor: r.DiscountMinor, TaxMinor: r.TaxMinor, TotalMinor: r.TotalMinor,
-		Tenders: paidTenders(r.Tenders), Cashback: transactionCashback(v.View), SessionId: optional(r.SessionID),
-		TerminalId: optional(r.TerminalID), CashierId: optional(r.CashierID), CustomerId: optional(r.CustomerID),
+		Tenders: paidTenders(r.Tenders), Cashback: transactionCashback(v.View), SessionId: Optional(r.SessionID),
+		TerminalId: Optional(r.TerminalID), CashierId: Optional(r.CashierID), CustomerId: Optional(r.CustomerID),
 		Locale: r.Locale, IssuedAt: timestamppb.New(r.IssuedAt),
 	}
 	for _, l := range r.Lines {
@@ -125,14 +125,14 @@ func receiptMessage(v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
 		})
 	}
 	for _, d := range r.Discounts {
-		out.Discounts = append(out.Discounts, &partnerv1.ReceiptDiscount{Title: d.Title, AmountMinor: d.AmountMinor, OfferId: optional(d.OfferID)})
+		out.Discounts = append(out.Discounts, &partnerv1.ReceiptDiscount{Title: d.Title, AmountMinor: d.AmountMinor, OfferId: Optional(d.OfferID)})
 	}
 	return out
 }
 
-// receiptOf is the receipt that receiptMessage wrote, so that every
+// ReceiptOf is the receipt that receiptMessage wrote, so that every
 // representation prints what JSON says.
-func receiptOf(res *partnerv1.GetReceiptResponse) checkout.Receipt {
+func ReceiptOf(res *partnerv1.GetReceiptResponse) checkout.Receipt {
 	issuer := res.GetIssuer()
 	r := checkout.Receipt{
 		TransactionID: res.GetTransactionId(), Number: res.GetReceiptNumber(), Status: checkout.Status(res.GetStatus()), Currency: res.GetCurrency(),

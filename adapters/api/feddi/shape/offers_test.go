@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"encoding/json"
@@ -39,7 +39,7 @@ func whole() offers.Definition {
 }
 
 // TestDefinitionRoundTrip holds that what is read back, sent again, is the
-// same definition, and that both are valid by the contract.
+// same Definition, and that both are valid by the contract.
 func TestDefinitionRoundTrip(t *testing.T) {
 	t.Parallel()
 	bare := offers.Definition{
@@ -49,11 +49,11 @@ func TestDefinitionRoundTrip(t *testing.T) {
 		if err := d.Validate(); err != nil {
 			t.Fatal(name, err)
 		}
-		message := definition(offers.Offer{ID: "off_1", Version: 1, Status: offers.Active, Definition: d}, time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
+		message := Definition(offers.Offer{ID: "off_1", Version: 1, Status: offers.Active, Definition: d}, time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
 		if message.GetStatus() != "active" {
 			t.Errorf("%s is %s", name, message.GetStatus())
 		}
-		req := flat(message, &partnerv1.CreateOfferRequest{
+		req := Flat(message, &partnerv1.CreateOfferRequest{
 			Meta: &partnerv1.RequestMeta{ApiVersion: "2026-06-01"}, Context: &partnerv1.RequestContext{MerchantId: "mer_1"},
 		})
 		if d.Currency == "" {
@@ -63,7 +63,7 @@ func TestDefinitionRoundTrip(t *testing.T) {
 		if err := protovalidate.Validate(req); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(d, definitionOf(req)); diff != "" {
+		if diff := cmp.Diff(d, DefinitionOf(req)); diff != "" {
 			t.Errorf("%s (-laid down +read back):\n%s", name, diff)
 		}
 	}
@@ -73,7 +73,7 @@ func TestDefinitionRoundTrip(t *testing.T) {
 func TestFeedMessage(t *testing.T) {
 	t.Parallel()
 	card := decision.Card{Summary: "s", Rule: "r", Facts: json.RawMessage(`{"n":1}`)}
-	o := shown(&offers.Shown{
+	o := Shown(&offers.Shown{
 		OfferID: "off_1", Version: 2, Kind: offers.ItemDiscount, Title: "t", Value: offers.Worth{Type: offers.ValueAmount, AmountMinor: 100},
 		AppliesTo: []offers.Share{{LineID: "1", DiscountMinor: 100}}, Redemption: []string{"apply"}, Rank: 1, Card: card,
 	}, "apl_1")
@@ -81,7 +81,7 @@ func TestFeedMessage(t *testing.T) {
 		o.GetReasoning().GetFacts().GetFields()["n"].GetNumberValue() != 1 || o.ExpiresAt != nil || o.Value.PercentBp != nil {
 		t.Errorf("%v", o)
 	}
-	w := withheld(&offers.Withheld{OfferID: "off_2", Reason: offers.MinBasketNotMet, Card: card})
+	w := Withheld(&offers.Withheld{OfferID: "off_2", Reason: offers.MinBasketNotMet, Card: card})
 	if w.GetReason() != "MIN_BASKET_NOT_MET" || w.GetReasoning().GetSummary() != "s" {
 		t.Errorf("%v", w)
 	}
@@ -93,13 +93,13 @@ func TestRulingMessage(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	tx := checkout.Transaction{Currency: "USD", SessionID: "cs_1"}
-	pending := rulingMessage(checkout.Ruling{DecisionID: "dec_1", Kind: "cashback", State: checkout.Pending, CreatedAt: at}, tx, nil)
+	pending := Ruling(checkout.Ruling{DecisionID: "dec_1", Kind: "cashback", State: checkout.Pending, CreatedAt: at}, tx, nil)
 	if pending.GetReasoning().GetRule() != "actuator.pending" || pending.Actuator != nil || pending.CustomerId != nil || !pending.GetCreatedAt().AsTime().Equal(at) {
 		t.Errorf("%v", pending)
 	}
 	decided := checkout.Ruling{State: checkout.Committed, Actuator: "attribution", ActuatorVersion: "1.0.0", Offers: []checkout.AttributedOffer{{OfferID: "off_0"}, {OfferID: "off_1", AttributedMinor: 5}}}
 	decided.Plan.Reasoning.Facts = json.RawMessage(`[1]`)
-	d := rulingMessage(decided, tx, &partnerv1.Grant{GrantId: "grt_1", CreatedAt: timestamppb.New(at)})
+	d := Ruling(decided, tx, &partnerv1.Grant{GrantId: "grt_1", CreatedAt: timestamppb.New(at)})
 	if d.GetActuator().GetName() != "attribution" || d.GetOfferId() != "off_1" || d.GetReasoning().GetFacts() == nil || d.GetGrant().GetGrantId() != "grt_1" {
 		t.Errorf("%v", d)
 	}

@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -8,29 +8,30 @@ import (
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 )
 
-// grantMessage is a lot of promotional credit.
-func grantMessage(g ledger.Grant) *partnerv1.Grant {
+// Grant is a lot of promotional credit.
+func Grant(g ledger.Grant) *partnerv1.Grant {
 	return &partnerv1.Grant{
 		GrantId: g.ID, CustomerId: g.CustomerID, Source: string(g.Source), State: string(g.State),
 		AmountMinor: g.AmountMinor, RemainingMinor: g.RemainingMinor, Currency: g.Currency,
-		ExpiresAt: stamp(g.ExpiresAt), CreatedAt: timestamppb.New(g.CreatedAt), ReleasedAt: stamp(g.ReleasedAt),
-		BudgetId: optional(g.BudgetID), OriginId: optional(g.OriginID),
+		ExpiresAt: Stamp(g.ExpiresAt), CreatedAt: timestamppb.New(g.CreatedAt), ReleasedAt: Stamp(g.ReleasedAt),
+		BudgetId: Optional(g.BudgetID), OriginId: Optional(g.OriginID),
 	}
 }
 
-func grantMessages(list []ledger.Grant) []*partnerv1.Grant {
+// Grants are lots of promotional credit.
+func Grants(list []ledger.Grant) []*partnerv1.Grant {
 	out := make([]*partnerv1.Grant, 0, len(list))
 	for _, g := range list {
-		out = append(out, grantMessage(g))
+		out = append(out, Grant(g))
 	}
 	return out
 }
 
-// balanceMessage is a wallet. Take the balance at an instant (Balance.At)
+// Balance is a wallet. Take the balance at an instant (Balance.At)
 // first: what has lapsed is not shown.
-func balanceMessage(b ledger.Balance) *partnerv1.Balance {
+func Balance(b ledger.Balance) *partnerv1.Balance {
 	return &partnerv1.Balance{
 		ActualMinor: b.ActualMinor, PromoAvailableMinor: b.PromoAvailableMinor, PromoLockedMinor: b.PromoLockedMinor,
-		PendingTopupsMinor: b.PendingTopupsMinor, Currency: b.Currency, PromoGrants: grantMessages(b.Grants),
+		PendingTopupsMinor: b.PendingTopupsMinor, Currency: b.Currency, PromoGrants: Grants(b.Grants),
 	}
 }

@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -9,19 +9,19 @@ import (
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 )
 
-// sessionMessage is a session with what belongs to it.
-func sessionMessage(v sessions.View) *partnerv1.Session {
+// Session is a session with what belongs to it.
+func Session(v sessions.View) *partnerv1.Session {
 	s := v.Session
 	out := &partnerv1.Session{
 		SessionId: s.ID, State: string(s.State), Currency: s.Currency, Origin: s.Origin, Channel: s.Channel,
 		Identity: sessionIdentity(v), BasketRevision: int32(s.BasketRevision), TotalMinor: s.TotalMinor(), DiscountMinor: s.DiscountMinor,
-		PaidMinor: s.PaidMinor, DueMinor: s.DueMinor(), AppliedOffers: appliedOffers(v.Offers), MerchantId: s.Tenant.MerchantID,
-		BrandId: optional(s.BrandID), BranchId: optional(s.BranchID), TerminalId: optional(s.TerminalID), CashierId: optional(s.CashierID),
-		OpenedAt: timestamppb.New(s.OpenedAt), ExpiresAt: timestamppb.New(s.ExpiresAt), EndedAt: stamp(s.EndedAt),
-		TransactionId: optional(s.TransactionID),
+		PaidMinor: s.PaidMinor, DueMinor: s.DueMinor(), AppliedOffers: AppliedOffers(v.Offers), MerchantId: s.Tenant.MerchantID,
+		BrandId: Optional(s.BrandID), BranchId: Optional(s.BranchID), TerminalId: Optional(s.TerminalID), CashierId: Optional(s.CashierID),
+		OpenedAt: timestamppb.New(s.OpenedAt), ExpiresAt: timestamppb.New(s.ExpiresAt), EndedAt: Stamp(s.EndedAt),
+		TransactionId: Optional(s.TransactionID),
 	}
 	if v.Basket != nil {
-		out.Basket = basketMessage(*v.Basket)
+		out.Basket = Basket(*v.Basket)
 	}
 	return out
 }
@@ -35,7 +35,8 @@ func sessionIdentity(v sessions.View) *partnerv1.SessionIdentity {
 	}
 }
 
-func basketMessage(b checkout.Basket) *partnerv1.Basket {
+// Basket is one revision of a basket.
+func Basket(b checkout.Basket) *partnerv1.Basket {
 	return &partnerv1.Basket{
 		Revision: int32(b.Revision), TotalMinor: b.TotalMinor, SubtotalMinor: b.SubtotalMinor, DiscountMinor: b.DiscountMinor,
 		TaxMinor: b.TaxMinor, Currency: b.Currency, Lines: basketLines(b.Lines), CreatedAt: timestamppb.New(b.CreatedAt),
@@ -46,15 +47,15 @@ func basketLines(lines []checkout.Line) []*partnerv1.BasketLine {
 	out := make([]*partnerv1.BasketLine, 0, len(lines))
 	for _, l := range lines {
 		out = append(out, &partnerv1.BasketLine{
-			LineId: l.LineID, Sku: l.SKU, Name: optional(l.Name), Category: optional(l.Category), Quantity: int32(l.Quantity),
+			LineId: l.LineID, Sku: l.SKU, Name: Optional(l.Name), Category: Optional(l.Category), Quantity: int32(l.Quantity),
 			UnitPriceMinor: l.UnitPriceMinor, DiscountMinor: l.DiscountMinor, TaxMinor: l.TaxMinor,
 		})
 	}
 	return out
 }
 
-// draft is a basket as the till sent it.
-func draft(lines []*partnerv1.BasketLine, discountMinor, taxMinor int64) checkout.Draft {
+// Draft is a basket as the till sent it.
+func Draft(lines []*partnerv1.BasketLine, discountMinor, taxMinor int64) checkout.Draft {
 	d := checkout.Draft{Lines: make([]checkout.Line, 0, len(lines)), DiscountMinor: discountMinor, TaxMinor: taxMinor}
 	for _, l := range lines {
 		d.Lines = append(d.Lines, checkout.Line{
@@ -65,12 +66,13 @@ func draft(lines []*partnerv1.BasketLine, discountMinor, taxMinor int64) checkou
 	return d
 }
 
-func appliedOffers(offers []checkout.AppliedOffer) []*partnerv1.AppliedOffer {
+// AppliedOffers are the offers that a session holds.
+func AppliedOffers(offers []checkout.AppliedOffer) []*partnerv1.AppliedOffer {
 	out := make([]*partnerv1.AppliedOffer, 0, len(offers))
 	for _, o := range offers {
 		row := &partnerv1.AppliedOffer{
 			ApplicationId: o.ApplicationID, OfferId: o.OfferID, OfferVersion: int32(o.OfferVersion), Kind: o.Kind, Title: o.Title,
-			State: o.State, DiscountMinor: o.DiscountMinor, DecisionTraceId: optional(o.TraceID), AppliedAt: timestamppb.New(o.AppliedAt),
+			State: o.State, DiscountMinor: o.DiscountMinor, DecisionTraceId: Optional(o.TraceID), AppliedAt: timestamppb.New(o.AppliedAt),
 		}
 		for _, share := range o.Lines {
 			row.AppliesTo = append(row.AppliesTo, &partnerv1.AppliedOfferTarget{LineId: share.LineID})

@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"fmt"
@@ -22,19 +22,20 @@ func positive[N int32 | int64](n int64) *N {
 	return &v
 }
 
-// shown is one row of a feed; applicationID is empty while it is not applied.
-func shown(o *offers.Shown, applicationID string) *partnerv1.Offer {
+// Shown is one row of a feed; applicationID is empty while it is not applied.
+func Shown(o *offers.Shown, applicationID string) *partnerv1.Offer {
 	return &partnerv1.Offer{
-		OfferId: o.OfferID, Version: int32(o.Version), Kind: string(o.Kind), Title: o.Title, Description: optional(o.Description),
+		OfferId: o.OfferID, Version: int32(o.Version), Kind: string(o.Kind), Title: o.Title, Description: Optional(o.Description),
 		Value: &partnerv1.OfferValue{
 			Type: string(o.Value.Type), AmountMinor: o.Value.AmountMinor, PercentBp: positive[int32](o.Value.PercentBP), Points: positive[int64](o.Value.Points),
 		},
-		AppliesTo: offerLines(o.AppliesTo), RedemptionMethods: o.Redemption, ExpiresAt: stamp(o.ExpiresAt), Reasoning: cardMessage(o.Card),
-		Rank: int32(o.Rank), ApplicationId: optional(applicationID), StackingGroup: optional(o.Group),
+		AppliesTo: offerLines(o.AppliesTo), RedemptionMethods: o.Redemption, ExpiresAt: Stamp(o.ExpiresAt), Reasoning: cardMessage(o.Card),
+		Rank: int32(o.Rank), ApplicationId: Optional(applicationID), StackingGroup: Optional(o.Group),
 	}
 }
 
-func withheld(w *offers.Withheld) *partnerv1.WithheldOffer {
+// Withheld is an offer that was judged and not shown.
+func Withheld(w *offers.Withheld) *partnerv1.WithheldOffer {
 	return &partnerv1.WithheldOffer{
 		OfferId: w.OfferID, Reason: string(w.Reason), Reasoning: cardMessage(w.Card), Version: int32(w.Version), Title: w.Title,
 	}
@@ -48,22 +49,23 @@ func offerLines(shares []offers.Share) []*partnerv1.OfferLine {
 	return out
 }
 
-func application(a offers.Application) *partnerv1.OfferApplication {
+// Application is an offer held for a session.
+func Application(a offers.Application) *partnerv1.OfferApplication {
 	return &partnerv1.OfferApplication{
 		ApplicationId: a.ID, OfferId: a.OfferID, OfferVersion: int32(a.Version), SessionId: a.SessionID, State: string(a.State),
-		DiscountMinor: a.DiscountMinor, AppliesTo: offerLines(a.Lines), ReleaseReason: optional(a.ReleaseReason),
-		AppliedAt: timestamppb.New(a.AppliedAt), RedeemedAt: stamp(a.RedeemedAt), ReleasedAt: stamp(a.ReleasedAt),
+		DiscountMinor: a.DiscountMinor, AppliesTo: offerLines(a.Lines), ReleaseReason: Optional(a.ReleaseReason),
+		AppliedAt: timestamppb.New(a.AppliedAt), RedeemedAt: Stamp(a.RedeemedAt), ReleasedAt: Stamp(a.ReleasedAt),
 	}
 }
 
-// definition is an offer as a partner reads it back.
-func definition(o offers.Offer, at time.Time) *partnerv1.OfferDefinition {
+// Definition is an offer as a partner reads it back.
+func Definition(o offers.Offer, at time.Time) *partnerv1.OfferDefinition {
 	return &partnerv1.OfferDefinition{
 		OfferId: o.ID, Version: int32(o.Version), Status: string(o.StatusAt(at)), Kind: string(o.Kind), Name: o.Name, Title: o.Title,
-		Description: optional(o.Description), Value: valueSpec(o.Value), Targets: targets(o.Targets), Conditions: conditions(o.Conditions),
+		Description: Optional(o.Description), Value: valueSpec(o.Value), Targets: targets(o.Targets), Conditions: conditions(o.Conditions),
 		Limits: limits(o.Limits), Stacking: stacking(o.Stacking), Funding: funding(o.Funding),
-		Window:            &partnerv1.OfferWindow{StartsAt: stamp(o.Window.StartsAt), EndsAt: stamp(o.Window.EndsAt)},
-		RedemptionMethods: o.Redemption, Currency: o.Currency, MerchantId: o.Tenant.MerchantID, BrandId: optional(o.BrandID),
+		Window:            &partnerv1.OfferWindow{StartsAt: Stamp(o.Window.StartsAt), EndsAt: Stamp(o.Window.EndsAt)},
+		RedemptionMethods: o.Redemption, Currency: o.Currency, MerchantId: o.Tenant.MerchantID, BrandId: Optional(o.BrandID),
 		CreatedAt: timestamppb.New(o.CreatedAt), UpdatedAt: timestamppb.New(o.UpdatedAt),
 	}
 }
@@ -71,7 +73,7 @@ func definition(o offers.Offer, at time.Time) *partnerv1.OfferDefinition {
 func valueSpec(v offers.Value) *partnerv1.OfferValueSpec {
 	return &partnerv1.OfferValueSpec{
 		Type: string(v.Type), AmountMinor: positive[int64](v.AmountMinor), PercentBp: positive[int32](v.PercentBP), Points: positive[int64](v.Points),
-		Per: optional(string(v.Per)), MaxDiscountMinor: positive[int64](v.MaxDiscountMinor), FreeQuantity: positive[int32](v.FreeQuantity),
+		Per: Optional(string(v.Per)), MaxDiscountMinor: positive[int64](v.MaxDiscountMinor), FreeQuantity: positive[int32](v.FreeQuantity),
 	}
 }
 
@@ -85,7 +87,7 @@ func targets(t offers.Targets) *partnerv1.OfferTargets {
 func conditions(c offers.Conditions) *partnerv1.OfferConditions {
 	out := &partnerv1.OfferConditions{
 		MinBasketMinor: positive[int64](c.MinBasketMinor), MinQuantity: positive[int32](c.MinQuantity), DaysOfWeek: c.Days,
-		Channels: c.Channels, BranchIds: c.BranchIDs, CustomerStates: c.CustomerStates, NewCustomersOnly: c.NewCustomersOnly, Rule: optional(c.Rule),
+		Channels: c.Channels, BranchIds: c.BranchIDs, CustomerStates: c.CustomerStates, NewCustomersOnly: c.NewCustomersOnly, Rule: Optional(c.Rule),
 	}
 	if w := c.TimeWindow; w != nil {
 		out.TimeWindow = &partnerv1.OfferTimeWindow{From: clockText(w.From), To: clockText(w.To)}
@@ -104,23 +106,23 @@ func limits(l offers.Limits) *partnerv1.OfferLimits {
 
 func stacking(s offers.Stacking) *partnerv1.OfferStacking {
 	return &partnerv1.OfferStacking{
-		Group: optional(s.Group), Stackable: proto.Bool(!s.Alone), Exclusive: s.Exclusive, Priority: int32(s.Priority),
+		Group: Optional(s.Group), Stackable: proto.Bool(!s.Alone), Exclusive: s.Exclusive, Priority: int32(s.Priority),
 	}
 }
 
 func funding(f offers.Funding) *partnerv1.OfferFunding {
-	return &partnerv1.OfferFunding{BudgetId: optional(f.BudgetID), FundedBy: optional(f.FundedBy)}
+	return &partnerv1.OfferFunding{BudgetId: Optional(f.BudgetID), FundedBy: Optional(f.FundedBy)}
 }
 
-// definitionOf reads a definition from a request. Its figures are inside the
+// DefinitionOf reads a definition from a request. Its figures are inside the
 // contract's ranges.
-func definitionOf(req *partnerv1.CreateOfferRequest) offers.Definition {
+func DefinitionOf(req *partnerv1.CreateOfferRequest) offers.Definition {
 	return offers.Definition{
 		Kind: offers.Kind(req.GetKind()), Name: req.GetName(), Title: req.GetTitle(), Description: req.GetDescription(), Currency: req.GetCurrency(),
 		Value: valueOf(req.GetValue()), Targets: targetsOf(req.GetTargets()), Conditions: conditionsOf(req.GetConditions()),
 		Limits: limitsOf(req.GetLimits()), Stacking: stackingOf(req.GetStacking()),
 		Funding:    offers.Funding{BudgetID: req.GetFunding().GetBudgetId(), FundedBy: req.GetFunding().GetFundedBy()},
-		Window:     offers.Window{StartsAt: moment(req.GetWindow().GetStartsAt()), EndsAt: moment(req.GetWindow().GetEndsAt())},
+		Window:     offers.Window{StartsAt: Moment(req.GetWindow().GetStartsAt()), EndsAt: Moment(req.GetWindow().GetEndsAt())},
 		Redemption: req.GetRedemptionMethods(),
 	}
 }
@@ -172,21 +174,23 @@ func stackingOf(s *partnerv1.OfferStacking) offers.Stacking {
 	}
 }
 
-func budget(b offers.Budget, at time.Time) *partnerv1.Budget {
+// Budget is an envelope with its standing at a time.
+func Budget(b offers.Budget, at time.Time) *partnerv1.Budget {
 	return &partnerv1.Budget{
 		BudgetId: b.ID, Name: b.Name, Status: b.StatusAt(at), Currency: b.Currency, CapMinor: b.CapMinor, CommittedMinor: b.CommittedMinor,
 		SpentMinor: b.SpentMinor, AvailableMinor: b.AvailableMinor(), LowThresholdBp: int32(b.LowThresholdBP), FundedBy: b.FundedBy,
-		StartsAt: timestamppb.New(b.StartsAt), EndsAt: stamp(b.EndsAt), MerchantId: b.Tenant.MerchantID, BrandId: optional(b.BrandID),
+		StartsAt: timestamppb.New(b.StartsAt), EndsAt: Stamp(b.EndsAt), MerchantId: b.Tenant.MerchantID, BrandId: Optional(b.BrandID),
 		CreatedAt: timestamppb.New(b.CreatedAt), UpdatedAt: timestamppb.New(b.UpdatedAt),
 	}
 }
 
-func movements(all []offers.Movement) []*partnerv1.BudgetMovement {
+// Movements are what moved a budget, latest first.
+func Movements(all []offers.Movement) []*partnerv1.BudgetMovement {
 	out := make([]*partnerv1.BudgetMovement, 0, len(all))
 	for _, m := range all {
 		out = append(out, &partnerv1.BudgetMovement{
 			MovementId: m.ID, Type: m.Type, AmountMinor: m.AmountMinor, AvailableAfterMinor: m.AvailableAfterMinor,
-			ReferenceId: optional(m.ReferenceID), Reason: optional(m.Reason), OccurredAt: timestamppb.New(m.At),
+			ReferenceId: Optional(m.ReferenceID), Reason: Optional(m.Reason), OccurredAt: timestamppb.New(m.At),
 		})
 	}
 	return slices.Clip(out)

@@ -1,4 +1,4 @@
-package feddi
+package shape
 
 import (
 	"fmt"
@@ -13,29 +13,29 @@ import (
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 )
 
-// customerContext is what identifying somebody gives; nil where nobody was
+// CustomerContext is what identifying somebody gives; nil where nobody was
 // found. It holds nothing that can be spent (rule 1). The name is left out:
 // every answer with a context is stored for its idempotency key, and stored
 // answers hold no name, so that an erasure touches identity tables only. The
 // cashier panel (GET /customers/lookup) shows it.
-func customerContext(c *identities.CustomerContext) *partnerv1.CustomerContext {
+func CustomerContext(c *identities.CustomerContext) *partnerv1.CustomerContext {
 	if c == nil {
 		return nil
 	}
 	return &partnerv1.CustomerContext{
-		CustomerId: c.Customer.ID, State: string(c.Customer.State), Balance: balanceMessage(c.Balance), Program: programMessage(c.Program),
+		CustomerId: c.Customer.ID, State: string(c.Customer.State), Balance: Balance(c.Balance), Program: programMessage(c.Program),
 		Badge: string(c.Badge), Probationary: c.Probationary, LinkedCredentials: links(c.Links),
-		UnclaimedCashback: unclaimed(c.Unclaimed), MemberSince: timestamppb.New(c.Customer.CreatedAt),
+		UnclaimedCashback: Unclaimed(c.Unclaimed), MemberSince: timestamppb.New(c.Customer.CreatedAt),
 	}
 }
 
-// customerMessage is a customer as a terminal may see one: the phone masked.
-func customerMessage(c *identities.CustomerContext) *partnerv1.Customer {
+// Customer is a customer as a terminal may see one: the phone masked.
+func Customer(c *identities.CustomerContext) *partnerv1.Customer {
 	who := c.Customer
 	return &partnerv1.Customer{
-		CustomerId: who.ID, State: string(who.State), Name: optional(who.Name), PhoneMasked: optional(identity.MaskPhone(who.Phone)),
-		Language: optional(who.Locale), Badge: string(c.Badge), MemberSince: timestamppb.New(who.CreatedAt), VerifiedAt: stamp(who.VerifiedAt),
-		Lifetime: lifetime(c.Lifetime), Program: programMessage(c.Program), LinkedCredentials: links(c.Links), MergedInto: optional(who.MergedInto),
+		CustomerId: who.ID, State: string(who.State), Name: Optional(who.Name), PhoneMasked: Optional(identity.MaskPhone(who.Phone)),
+		Language: Optional(who.Locale), Badge: string(c.Badge), MemberSince: timestamppb.New(who.CreatedAt), VerifiedAt: Stamp(who.VerifiedAt),
+		Lifetime: lifetime(c.Lifetime), Program: programMessage(c.Program), LinkedCredentials: links(c.Links), MergedInto: Optional(who.MergedInto),
 		CreatedAt: timestamppb.New(who.CreatedAt), UpdatedAt: timestamppb.New(who.UpdatedAt),
 	}
 }
@@ -43,23 +43,24 @@ func customerMessage(c *identities.CustomerContext) *partnerv1.Customer {
 func lifetime(l identity.Lifetime) *partnerv1.LifetimeActivity {
 	return &partnerv1.LifetimeActivity{
 		TransactionsCount: l.Transactions, SpentMinor: l.SpentMinor, DiscountMinor: l.DiscountMinor, CashbackEarnedMinor: l.CashbackEarnedMinor,
-		Currency: l.Currency, FirstTransactionAt: stamp(l.FirstAt), LastTransactionAt: stamp(l.LastAt),
+		Currency: l.Currency, FirstTransactionAt: Stamp(l.FirstAt), LastTransactionAt: Stamp(l.LastAt),
 	}
 }
 
 func programMessage(p identities.Program) *partnerv1.Program {
 	return &partnerv1.Program{
 		ProgramId: p.ID, Name: p.Name, MerchantId: p.MerchantID, Currency: p.Currency, CashbackBp: int32(p.CashbackBP),
-		ClaimGate: string(p.ClaimGate), ClaimGateMet: p.ClaimGateMet, Tier: optional(p.Tier), JoinedAt: timestamppb.New(p.JoinedAt),
+		ClaimGate: string(p.ClaimGate), ClaimGateMet: p.ClaimGateMet, Tier: Optional(p.Tier), JoinedAt: timestamppb.New(p.JoinedAt),
 	}
 }
 
-func unclaimed(u *identities.Unclaimed) *partnerv1.UnclaimedCashback {
+// Unclaimed is cashback that waits for its release; nil where there is none.
+func Unclaimed(u *identities.Unclaimed) *partnerv1.UnclaimedCashback {
 	if u == nil {
 		return nil
 	}
 	return &partnerv1.UnclaimedCashback{
-		AmountMinor: u.AmountMinor, Currency: u.Currency, GrantsCount: int32(u.Grants), ExpiresAt: stamp(u.ExpiresAt), Needs: u.Needs,
+		AmountMinor: u.AmountMinor, Currency: u.Currency, GrantsCount: int32(u.Grants), ExpiresAt: Stamp(u.ExpiresAt), Needs: u.Needs,
 	}
 }
 
@@ -68,7 +69,7 @@ func links(list []identity.Link) []*partnerv1.LinkedCredential {
 	for _, l := range list {
 		out = append(out, &partnerv1.LinkedCredential{
 			CredentialId: l.ID, CredentialType: string(l.Type), MaskedValue: l.MaskedValue, Probationary: l.Probationary, State: string(l.State),
-			Provider: optional(l.Provider), Card: linkedCard(l.Card), LinkedAt: timestamppb.New(l.LinkedAt), LastUsedAt: stamp(l.LastUsedAt),
+			Provider: Optional(l.Provider), Card: linkedCard(l.Card), LinkedAt: timestamppb.New(l.LinkedAt), LastUsedAt: Stamp(l.LastUsedAt),
 		})
 	}
 	return out
@@ -79,21 +80,22 @@ func linkedCard(c *identity.LinkedCard) *partnerv1.LinkedCard {
 		return nil
 	}
 	return &partnerv1.LinkedCard{
-		Scheme: c.Scheme, FirstSix: optional(c.FirstSix), LastFour: c.LastFour,
+		Scheme: c.Scheme, FirstSix: Optional(c.FirstSix), LastFour: c.LastFour,
 		ExpiryMonth: positive[int32](int64(c.ExpiryMonth)), ExpiryYear: positive[int32](int64(c.ExpiryYear)),
 	}
 }
 
-func activities(list []identity.Activity) []*partnerv1.CustomerActivity {
+// Activities are what a customer did lately, newest first.
+func Activities(list []identity.Activity) []*partnerv1.CustomerActivity {
 	out := make([]*partnerv1.CustomerActivity, 0, len(list))
 	for _, a := range list {
 		_, unique, _ := strings.Cut(a.ReferenceID, "_")
 		row := &partnerv1.CustomerActivity{
-			ActivityId: "act_" + unique, Type: a.Type, Summary: summary(a), ReferenceId: optional(a.ReferenceID),
-			BranchId: optional(a.BranchID), OccurredAt: timestamppb.New(a.At),
+			ActivityId: "act_" + unique, Type: a.Type, Summary: summary(a), ReferenceId: Optional(a.ReferenceID),
+			BranchId: Optional(a.BranchID), OccurredAt: timestamppb.New(a.At),
 		}
 		if amount, class := moved(a); class != "" {
-			row.AmountMinor, row.MoneyClass, row.Currency = &amount, optional(string(class)), optional(a.Currency)
+			row.AmountMinor, row.MoneyClass, row.Currency = &amount, Optional(string(class)), Optional(a.Currency)
 		}
 		out = append(out, row)
 	}

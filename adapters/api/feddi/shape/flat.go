@@ -1,11 +1,11 @@
-package feddi
+package shape
 
 import "google.golang.org/protobuf/proto"
 
-// flat copies the members of a resource into dst, an answer that is that
+// Flat copies the members of a resource into dst, an answer that is that
 // resource (its fields stand in the answer under the same names), and returns
 // dst. Members that dst lacks are left out. The resource must not be used after.
-func flat[R proto.Message](resource proto.Message, dst R) R {
+func Flat[R proto.Message](resource proto.Message, dst R) R {
 	from, to := resource.ProtoReflect(), dst.ProtoReflect()
 	fields := to.Descriptor().Fields()
 	source := from.Descriptor().Fields()
