@@ -200,6 +200,7 @@ CREATE TABLE topups (
 
 CREATE UNIQUE INDEX topups_reference ON topups (tenant_no, provider, reference) WHERE reference IS NOT NULL;
 CREATE INDEX topups_pending ON topups (expires_at) WHERE state = 'PENDING';
+CREATE INDEX topups_customer ON topups (tenant_no, customer_id, completed_at) WHERE state = 'COMPLETED';
 
 CREATE TABLE topup_skus (
     tenant_no   integer NOT NULL,
