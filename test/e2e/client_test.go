@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -190,10 +191,11 @@ func judge(req *http.Request, body []byte, a *answer) (wrong []string) {
 	return wrong
 }
 
-// accepted reports whether an answer means that the request was well formed.
+// accepted reports whether an answer means that the request was well formed
+// and came from someone who may send it.
 func accepted(a *answer) bool {
 	switch a.Status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return false
 	}
 	return a.Status < http.StatusInternalServerError
@@ -227,6 +229,7 @@ type shop struct {
 	where  object  // context of every POST
 	key    credential
 	till   credential // of its terminal
+	marks  map[string]bool
 }
 
 // open makes a sandbox on the shared server and signs its terminal in.
@@ -237,7 +240,7 @@ func open(t *testing.T) *shop {
 
 func openOn(t *testing.T, server string) *shop {
 	t.Helper()
-	s := &shop{t: t, server: server}
+	s := &shop{t: t, server: server, marks: map[string]bool{}}
 	s.made = sendTo(t, server, request{path: "/auth/keys/sandbox", body: object{"meta": meta(), "currency": "USD"}})
 	s.expect(s.made, http.StatusCreated)
 	s.key = credential{"X-Api-Key", s.made.text("data.raw_key")}
@@ -386,22 +389,42 @@ func (s *shop) balance(g guest) *answer {
 	return s.expect(s.get("/wallets/"+g.id+"/balance"), http.StatusOK)
 }
 
-// events reads the whole event log of the shop.
+// events reads the whole event log of the shop, as far as it had come when the
+// call began. An event shows once every transaction that began before it has
+// ended, whosever they are; so a session opened as a mark says when all is
+// there. Marks are left out.
 func (s *shop) events() (out []any) {
 	s.t.Helper()
-	after := ""
-	for {
-		path := "/webhooks/events?limit=200"
-		if after != "" {
-			path += "&after=" + after
+	mark := s.session()
+	s.marks[mark] = true
+	eventually(s.t, func() error {
+		out = nil
+		if seen := s.read(func(e any) { out = append(out, e) }); !seen[mark] {
+			return fmt.Errorf("the log does not show the event of %s", mark)
 		}
+		return nil
+	})
+	return out
+}
+
+// read pages through the log and returns the subjects it met.
+func (s *shop) read(each func(e any)) map[string]bool {
+	s.t.Helper()
+	seen, after := map[string]bool{}, ""
+	for {
+		path := "/webhooks/events?limit=200" + after
 		a := s.expect(s.manage(path, nil), http.StatusOK)
 		page, _ := a.at("data.events").([]any)
-		out = append(out, page...)
-		if more, _ := a.at("data.has_more").(bool); !more {
-			return out
+		for _, e := range page {
+			subject, _ := shape.At(e, "subject").(string)
+			if seen[subject] = true; !s.marks[subject] {
+				each(e)
+			}
 		}
-		after = a.text("data.cursor")
+		if more, _ := a.at("data.has_more").(bool); !more {
+			return seen
+		}
+		after = "&after=" + url.QueryEscape(a.text("data.cursor"))
 	}
 }
 

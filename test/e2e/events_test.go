@@ -31,9 +31,9 @@ func (c *coffee) listen() *hook.Receiver {
 // commits its events together.
 var coffeeEvents = []string{
 	"checkout.session.opened", "enrollment.initiated", "enrollment.verified", "checkout.session.identified",
-	"checkout.session.identified", "checkout.session.basket_revised", "decision.made", "offer.applied",
-	"payment.failed", "topup.prepared", "topup.completed", "grant.released", "payment.succeeded", "grant.spent",
-	"grant.released", "offer.redeemed", "decision.made", "transaction.created", "checkout.session.closed",
+	"checkout.session.basket_revised", "decision.made", "offer.applied", "payment.failed",
+	"topup.prepared", "topup.completed", "grant.released", "payment.succeeded", "grant.spent", "grant.released",
+	"offer.redeemed", "decision.made", "transaction.created", "checkout.session.closed",
 }
 
 // heard are those of them that the subscription asks for.

@@ -82,6 +82,8 @@ type Operation struct {
 	Request map[string]any
 	// Example is the body's example, nil where there is none.
 	Example map[string]any
+	// Query are the names that its query may have.
+	Query []string
 }
 
 // Operations lists what the document describes.
@@ -108,6 +110,13 @@ func operation(path, method string, spec map[string]any) Operation {
 		names, _ := alternative.(map[string]any)
 		for name := range names {
 			o.Credentials = append(o.Credentials, name)
+		}
+	}
+	parameters, _ := spec["parameters"].([]any)
+	for _, p := range parameters {
+		row, _ := p.(map[string]any)
+		if name, ok := row["name"].(string); ok && row["in"] == "query" {
+			o.Query = append(o.Query, name)
 		}
 	}
 	media, _ := at(spec, "requestBody", "content", "application/json").(map[string]any)
