@@ -46,6 +46,7 @@ type bench struct {
 	tenant   tenancy.Tenant
 	journal  *ledger.Journal
 	actuator *direct
+	own      registry
 	payments *payments.Service
 	topups   *topup.Service
 	grants   *grants.Service
@@ -54,6 +55,7 @@ type bench struct {
 func setup(t testing.TB, change ...func(*tenancy.Settings)) *bench {
 	t.Helper()
 	b := &bench{db: pgtest.New(t), clock: clock.NewManual(start), actuator: newDirect(wallet.Wallet{})}
+	b.own = registry{"": b.actuator}
 	b.ids = ids.New(b.clock)
 	b.uow = postgres.New(b.db, nil, nil)
 	b.tenant = b.merchant(t, change...)
@@ -80,7 +82,7 @@ func (b *bench) open(t testing.TB) *ledger.Journal {
 }
 
 func (b *bench) pipeline(j payments.Journal) *payments.Pipeline {
-	return &payments.Pipeline{Journal: j, Planner: &actuation.Planner{Registry: b.actuator}, Clock: b.clock, IDs: b.ids}
+	return &payments.Pipeline{Journal: j, Planner: &actuation.Planner{Registry: b.own}, Clock: b.clock, IDs: b.ids}
 }
 
 func (b *bench) merchant(t testing.TB, change ...func(*tenancy.Settings)) tenancy.Tenant {
@@ -236,8 +238,7 @@ func faultOf(t testing.TB, err error, code fault.Code) *fault.Error {
 	return f
 }
 
-// direct is an actuator as a Go value behind its real wire form, and the
-// registry that knows it.
+// direct is an actuator as a Go value behind its real wire form.
 type direct struct {
 	server   actuatorv1.ActuatorServer
 	manifest actuation.Manifest
@@ -269,6 +270,14 @@ func (d *direct) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]a
 	return wire.Plans(res), nil
 }
 
-func (d *direct) For(actuation.Kind, string) (actuation.Actuator, error) { return d, nil }
+// registry knows the actuators of merchants; the one of "" serves all others.
+type registry map[string]*direct
 
-func (d *direct) All() []actuation.Status { return nil }
+func (r registry) For(_ actuation.Kind, merchantID string) (actuation.Actuator, error) {
+	if d, ok := r[merchantID]; ok {
+		return d, nil
+	}
+	return r[""], nil
+}
+
+func (r registry) All() []actuation.Status { return nil }

@@ -21,6 +21,7 @@ import (
 	"github.com/feddi/feddi/core/identity"
 	core "github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/tenancy"
+	"github.com/feddi/feddi/plugins/wallet"
 )
 
 func clawBack(id string) grants.ClawBackInput {
@@ -334,6 +335,48 @@ func TestLostRaceIsDecidedAnew(t *testing.T) {
 			b.sound(t)
 		})
 	}
+}
+
+// A merchant whose own actuator hangs delays itself only.
+func TestSlowActuatorDelaysItsMerchantOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	slow := newDirect(wallet.Wallet{})
+	slow.manifest.Name = "slow"
+	hold := make(chan struct{})
+	slow.before = func([]actuation.Snapshot) error { <-hold; return nil }
+	fast := b.tenant
+	b.tenant = b.merchant(t)
+	b.own[b.tenant.MerchantID] = slow
+	const n = 8 // more than the workers of a lane
+	answers := make(chan error, n)
+	for range n {
+		guest := b.customer(t, identity.Verified)
+		b.topUp(t, guest, 500)
+		call, in := b.call("paymentAuthorize"), payments.AuthorizeInput{AmountMinor: 20, Currency: "USD", Credential: b.code(t, guest)}
+		go func() {
+			_, err := b.payments.Authorize(t.Context(), call, in)
+			answers <- err
+		}()
+	}
+	for b.payments.Pipeline.Depth() < n && t.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	b.tenant = fast
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 500)
+	for range 5 {
+		_, err := b.pay(t, b.code(t, guest), 20)
+		must(t, err)
+	}
+	if depth := b.payments.Pipeline.Depth(); depth != n {
+		t.Errorf("%d payments of the slow merchant wait, want %d", depth, n)
+	}
+	close(hold)
+	for range n {
+		must(t, <-answers)
+	}
+	b.sound(t)
 }
 
 // Somebody who sits on a wallet holds up its payments only.

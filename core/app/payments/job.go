@@ -24,6 +24,7 @@ type job struct {
 	// payment is what was asked for; decided fills in the rest.
 	payment ledger.Payment
 	done    chan outcome
+	lane    *lane
 	tries   int
 	claims  []claim
 

@@ -33,8 +33,8 @@ const (
 //
 // Payments on one wallet, in one session, or with one key follow each other;
 // all others are independent. Planning happens outside any transaction, and
-// each actuator's payments are a batch of their own, so that a slow actuator
-// delays nobody else.
+// each actuator has a lane of its own, with its own queue and workers, so that
+// a merchant's slow actuator delays that merchant only.
 type Pipeline struct {
 	Journal Journal
 	Planner *actuation.Planner
@@ -43,19 +43,27 @@ type Pipeline struct {
 	// Wake, where set, hears after each commit that events were written. It must
 	// not block.
 	Wake func()
-	// Queue, Batch, Workers and Timeout; zero means the default.
+	// Queue, Batch and Workers of a lane, and Timeout; zero means the default.
 	Queue, Batch, Workers int
 	Timeout               time.Duration
 
-	jobs   chan *job
-	inside atomic.Int64 // jobs in the pipeline, waiting or at work
-	limit  int64
-	locks  locks
+	locks locks
 	// closing is read-locked by who submits, so that none comes after Stop.
 	closing sync.RWMutex
-	closed  bool
-	work    sync.WaitGroup // workers and groups at work
-	inbox   sync.WaitGroup // jobs inside
+	open    bool
+	lanes   map[string]*lane // by actuator
+	making  sync.Mutex       // guards lanes
+	work    sync.WaitGroup   // workers
+	inbox   sync.WaitGroup   // jobs inside
+}
+
+// lane is where the payments that one actuator plans travel.
+type lane struct {
+	// jobs holds a job once at most, and has room for all that may be inside, so
+	// that sending never blocks.
+	jobs   chan *job
+	inside atomic.Int64 // waiting or at work
+	limit  int64
 }
 
 // Start begins to work. Call it once, before the first payment.
@@ -64,31 +72,59 @@ func (p *Pipeline) Start() {
 	if p.Timeout == 0 {
 		p.Timeout = DefaultTimeout
 	}
-	// What is at work is not waiting: the queue is full when Queue wait beside it.
-	p.limit = int64(p.Queue + p.Workers*p.Batch)
-	// A job is in the channel once at most, so that sending never blocks.
-	p.jobs = make(chan *job, p.limit)
-	for range p.Workers {
-		p.work.Go(p.worker)
-	}
+	p.closing.Lock()
+	defer p.closing.Unlock()
+	p.lanes, p.open = map[string]*lane{}, true
 }
 
 // Stop refuses new payments, finishes those inside, and ends the workers. It
 // may be called more than once.
 func (p *Pipeline) Stop() {
 	p.closing.Lock()
-	already := p.closed
-	p.closed = true
+	ending := p.open
+	p.open = false
 	p.closing.Unlock()
-	if !already {
+	if ending {
 		p.inbox.Wait()
-		close(p.jobs)
+		for _, l := range p.lanes {
+			close(l.jobs)
+		}
 	}
 	p.work.Wait()
 }
 
 // Depth is how many payments are inside, waiting or at work.
-func (p *Pipeline) Depth() int64 { return p.inside.Load() }
+func (p *Pipeline) Depth() int64 {
+	p.making.Lock()
+	defer p.making.Unlock()
+	var n int64
+	for _, l := range p.lanes {
+		n += l.inside.Load()
+	}
+	return n
+}
+
+// lane is the one of the actuator that serves a merchant. Where none does, its
+// payments fail in a lane of their own as soon as they are planned.
+func (p *Pipeline) lane(merchantID string) *lane {
+	name := ""
+	if a, err := p.Planner.Registry.For(actuation.KindWalletDebit, merchantID); err == nil {
+		name = a.Manifest().Name
+	}
+	p.making.Lock()
+	defer p.making.Unlock()
+	l := p.lanes[name]
+	if l == nil {
+		// What is at work is not waiting: the queue is full when Queue wait beside it.
+		l = &lane{limit: int64(p.Queue + p.Workers*p.Batch)}
+		l.jobs = make(chan *job, l.limit)
+		p.lanes[name] = l
+		for range p.Workers {
+			p.work.Go(func() { p.worker(l) })
+		}
+	}
+	return l
+}
 
 func or(v, otherwise int) int {
 	if v == 0 {
@@ -106,7 +142,7 @@ func (p *Pipeline) submit(j *job) outcome {
 		return outcome{err: err}
 	}
 	o := <-done
-	p.inside.Add(-1)
+	j.lane.inside.Add(-1)
 	p.inbox.Done()
 	return o
 }
@@ -114,33 +150,33 @@ func (p *Pipeline) submit(j *job) outcome {
 func (p *Pipeline) enter(j *job) error {
 	p.closing.RLock()
 	defer p.closing.RUnlock()
-	if p.closed {
-		return fault.New(fault.CodeSubsystemDegraded, "the server is shutting down; retry with the same key").After(time.Second)
+	if !p.open {
+		return fault.New(fault.CodeSubsystemDegraded, "the server is not taking payments just now; retry with the same key").After(time.Second)
 	}
-	if p.inside.Add(1) > p.limit {
-		p.inside.Add(-1)
+	j.lane = p.lane(j.call.Tenant.MerchantID)
+	if j.lane.inside.Add(1) > j.lane.limit {
+		j.lane.inside.Add(-1)
 		return fault.New(fault.CodeOverloaded, "too many payments wait; retry with the same key").After(time.Second)
 	}
 	p.inbox.Add(1)
 	j.scope()
-	p.jobs <- j
+	j.lane.jobs <- j
 	return nil
 }
 
-func (p *Pipeline) worker() {
+func (p *Pipeline) worker(l *lane) {
 	batch := make([]*job, 0, p.Batch)
-	for first := range p.jobs {
+	for first := range l.jobs {
 		batch = append(batch[:0], first)
-		for len(batch) < p.Batch {
+		for waiting := true; waiting && len(batch) < p.Batch; {
 			select {
-			case j, ok := <-p.jobs:
-				if ok {
+			case j, ok := <-l.jobs:
+				if waiting = ok; ok {
 					batch = append(batch, j)
-					continue
 				}
 			default:
+				waiting = false
 			}
-			break
 		}
 		p.round(batch)
 	}
@@ -201,33 +237,27 @@ func (p *Pipeline) read(batch []*job, now time.Time) []*job {
 	return ready
 }
 
-// plan asks the actuators and commits. Every actuator's group goes its own
-// way; the worker itself takes the last one.
+// plan asks the actuator for all plans at once and commits what they decide.
 func (p *Pipeline) plan(batch []*job, now time.Time) {
 	snapshots := make([]actuation.Snapshot, len(batch))
 	for i, j := range batch {
 		snapshots[i] = j.snapshot
 	}
-	groups := p.Planner.Groups(snapshots)
-	for i, g := range groups {
-		jobs := make([]*job, len(g.Positions))
-		for k, at := range g.Positions {
-			jobs[k] = batch[at]
-		}
-		if i == len(groups)-1 {
-			p.group(g, jobs, now)
-			return
-		}
-		p.work.Go(func() { p.group(g, jobs, now) })
-	}
-}
-
-func (p *Pipeline) group(g *actuation.Group, jobs []*job, now time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout)
-	plans := g.Plan(ctx)
+	var plans []actuation.Outcome
+	err := guard(func() error {
+		plans = p.Planner.Plan(ctx, snapshots)
+		return nil
+	})
 	cancel()
-	ready, postings := jobs[:0], make([]Posting, 0, len(jobs))
-	for i, j := range jobs {
+	if err != nil {
+		for _, j := range batch {
+			p.finish(j, outcome{err: err})
+		}
+		return
+	}
+	ready, postings := batch[:0], make([]Posting, 0, len(batch))
+	for i, j := range batch {
 		j.plan = plans[i]
 		var posting Posting
 		err := guard(func() (err error) {
@@ -285,7 +315,7 @@ func (p *Pipeline) again(j *job, cause error) {
 			"others work on the same wallet or session; nothing was changed; retry with the same key").After(time.Second).Because(cause)})
 		return
 	}
-	p.jobs <- j
+	j.lane.jobs <- j
 }
 
 // finish answers a job, once, and lets those go on who waited for it.
@@ -296,7 +326,7 @@ func (p *Pipeline) finish(j *job, o outcome) {
 	done := j.done
 	j.done = nil
 	for _, next := range p.locks.release(j) {
-		p.jobs <- next
+		next.lane.jobs <- next
 	}
 	done <- o
 }
