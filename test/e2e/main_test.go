@@ -17,8 +17,8 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	"github.com/feddi/feddi/test/e2e/internal/document"
-	"github.com/feddi/feddi/test/e2e/internal/feddid"
 	"github.com/feddi/feddi/test/e2e/internal/shape"
+	"github.com/feddi/feddi/test/internal/feddid"
 )
 
 // patience bounds every wait for a condition.
