@@ -18,22 +18,24 @@ import (
 // in smaller pieces.
 type Handler func(ctx context.Context, events []event.Logged) error
 
-// Each makes a Handler of a function for single events of the given types.
-func Each(fn func(ctx context.Context, e event.Event) error, types ...string) Handler {
+// Only makes a Handler of a function for events of the given types; a run
+// without any is done at once.
+func Only(fn func(ctx context.Context, events []event.Event) error, types ...string) Handler {
 	wanted := make(map[string]bool, len(types))
 	for _, t := range types {
 		wanted[t] = true
 	}
 	return func(ctx context.Context, events []event.Logged) error {
+		var some []event.Event
 		for _, e := range events {
-			if !wanted[e.Type] {
-				continue
-			}
-			if err := fn(ctx, e.Event); err != nil {
-				return fmt.Errorf("%s %s: %w", e.Type, e.ID, err)
+			if wanted[e.Type] {
+				some = append(some, e.Event)
 			}
 		}
-		return nil
+		if len(some) == 0 {
+			return nil
+		}
+		return fn(ctx, some)
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *system) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.router.Consume("webhooks", s.worker.Handle)
-	s.router.Consume("transactions", outbox.Each(s.uses.transactions.FromPayment, "payment.succeeded"))
+	s.router.Consume("transactions", outbox.Only(s.uses.transactions.FromPayments, "payment.succeeded"))
 	s.probe = newProbe(s.db, s.host, s.log)
 	return nil
 }

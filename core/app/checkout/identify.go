@@ -27,6 +27,12 @@ type IdentifyInput struct {
 // payment or an offer of another customer, or another session has the code.
 func (s *Service) Identify(ctx context.Context, call *app.Call, in IdentifyInput) (Identified, error) {
 	now := s.Clock.Now()
+	return identities.Guarded(&s.Identities.Guesses, call, in.Credential, now, Identified.known, func() (Identified, error) {
+		return s.identify(ctx, call, in, now)
+	})
+}
+
+func (s *Service) identify(ctx context.Context, call *app.Call, in IdentifyInput, now time.Time) (Identified, error) {
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Identified, error) {
 		c, err := lock(ctx, st, call, in.SessionID)
 		if err != nil {

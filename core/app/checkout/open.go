@@ -38,6 +38,9 @@ type Identified struct {
 	Customer *identities.CustomerContext
 }
 
+// known reports whether the credential led to a customer.
+func (i Identified) known() bool { return i.Customer != nil }
+
 // Open opens the spine of one interaction. A credential that leads to nobody
 // leaves the session anonymous.
 // Errors: UNSUPPORTED_CURRENCY, and those of Identify and ReviseBasket.
@@ -51,8 +54,17 @@ func (s *Service) Open(ctx context.Context, call *app.Call, in OpenInput) (Ident
 			"%s is not enabled for this merchant; GET /capabilities lists the currencies that are", in.Currency)
 	}
 	now := s.Clock.Now()
-	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Identified, error) {
-		c := s.fresh(call, in, m.Settings, now)
+	if in.Credential == nil {
+		return s.open(ctx, call, in, m.Settings, now)
+	}
+	return identities.Guarded(&s.Identities.Guesses, call, *in.Credential, now, Identified.known, func() (Identified, error) {
+		return s.open(ctx, call, in, m.Settings, now)
+	})
+}
+
+func (s *Service) open(ctx context.Context, call *app.Call, in OpenInput, settings tenancy.Settings, now time.Time) (Identified, error) {
+	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (out Identified, err error) {
+		c := s.fresh(call, in, settings, now)
 		var r identity.Resolution
 		if in.Credential != nil {
 			if r, err = s.Identities.Resolve(ctx, st, call.Tenant, *in.Credential, now); err != nil {

@@ -69,6 +69,21 @@ func (g *Guesses) Return(call *app.Call, c identity.Credential) {
 	}
 }
 
+// Guarded runs judge under the cap: a short code that led to nobody counts as
+// a guess. A failure gives the guess back unless it says NOT_FOUND: a code that
+// expired or was used exists, too.
+func Guarded[R any](g *Guesses, call *app.Call, c identity.Credential, now time.Time, led func(R) bool, judge func() (R, error)) (R, error) {
+	if err := g.Take(call, c, now); err != nil {
+		var none R
+		return none, err
+	}
+	r, err := judge()
+	if (err == nil && led(r)) || (err != nil && !fault.Is(err, fault.CodeNotFound)) {
+		g.Return(call, c)
+	}
+	return r, err
+}
+
 // forget drops windows that ended, once there are many.
 func (g *Guesses) forget(now time.Time) {
 	if g.windows == nil {

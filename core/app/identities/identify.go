@@ -19,14 +19,8 @@ type Identified struct{ Context *CustomerContext }
 // Errors: those of Resolve; ATTEMPTS_EXHAUSTED where short codes are guessed.
 func (s *Service) Identify(ctx context.Context, call *app.Call, in IdentifyInput) (Identified, error) {
 	now := s.Clock.Now()
-	if err := s.Guesses.Take(call, in.Credential, now); err != nil {
-		return Identified{}, err
-	}
-	out, err := s.identify(ctx, call, in, now)
-	if err != nil || out.Context != nil { // a code that expired or was used exists, too
-		s.Guesses.Return(call, in.Credential)
-	}
-	return out, err
+	led := func(out Identified) bool { return out.Context != nil }
+	return Guarded(&s.Guesses, call, in.Credential, now, led, func() (Identified, error) { return s.identify(ctx, call, in, now) })
 }
 
 func (s *Service) identify(ctx context.Context, call *app.Call, in IdentifyInput, now time.Time) (Identified, error) {
