@@ -1,0 +1,135 @@
+// Package hook is a webhook receiver on loopback that counts.
+package hook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Receiver answers 200, or 500 while it fails, and remembers which payments
+// it has heard of.
+type Receiver struct {
+	URL    string
+	server *http.Server
+	failed atomic.Bool
+
+	mu             sync.Mutex
+	at             map[string]time.Time // first arrival by payment id
+	last           time.Time            // the latest first arrival
+	twice, refused int64
+	news           chan struct{} // closed at the next arrival
+}
+
+// Listen starts a receiver. Close it.
+func Listen(ctx context.Context) (*Receiver, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", at: map[string]time.Time{}, news: make(chan struct{})}
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = r.server.Serve(l) }() // ends with Close
+	return r, nil
+}
+
+// Close ends it.
+func (r *Receiver) Close() { _ = r.server.Close() } // nothing is under way that counts
+
+// Fail makes it answer 500 from now on, or 200 again.
+func (r *Receiver) Fail(failed bool) { r.failed.Store(failed) }
+
+const mark = `"payment_id":"`
+
+// ServeHTTP implements http.Handler.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(req.Body, 64<<10))
+	now := time.Now()
+	if r.failed.Load() || err != nil {
+		r.mu.Lock()
+		r.refused++
+		r.mu.Unlock()
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	if i := bytes.Index(body, []byte(mark)); i >= 0 {
+		rest := body[i+len(mark):]
+		if end := bytes.IndexByte(rest, '"'); end > 0 {
+			r.arrived(string(rest[:end]), now)
+		}
+	}
+}
+
+func (r *Receiver) arrived(id string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := r.at[id]; known {
+		r.twice++
+		return
+	}
+	r.at[id], r.last = now, now
+	close(r.news)
+	r.news = make(chan struct{})
+}
+
+// Arrived tells when a payment was first heard of.
+func (r *Receiver) Arrived(id string) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.at[id]
+	return at, ok
+}
+
+// Distinct is how many payments were heard of.
+func (r *Receiver) Distinct() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.at)
+}
+
+// Twice is how many posts told of a payment that was known.
+func (r *Receiver) Twice() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.twice
+}
+
+// Refused is how many posts were answered 500.
+func (r *Receiver) Refused() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
+// Last is when the latest payment was first heard of.
+func (r *Receiver) Last() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Wait waits until n payments were heard of, for d at most.
+func (r *Receiver) Wait(ctx context.Context, n int, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		have, news := len(r.at), r.news
+		r.mu.Unlock()
+		if have >= n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d events arrived in %s: %w", have, n, d, ctx.Err())
+		case <-news:
+		}
+	}
+}

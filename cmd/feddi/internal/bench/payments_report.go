@@ -1,0 +1,196 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
+)
+
+// limitRate is the limit at 32 clients: the mean of before and after, since
+// the machine and the tables change under a run.
+func (r *PaymentsReport) limitRate() float64 {
+	sum, n := 0.0, 0.0
+	for _, m := range r.Limit[1:] {
+		sum, n = sum+m.Rate, n+1
+	}
+	return sum / max(n, 1)
+}
+
+func (r *PaymentsReport) ratios() PaymentsRatios {
+	out := PaymentsRatios{OverLimit: map[string]float64{}}
+	var random, one PaymentsRow
+	for _, row := range r.Rows {
+		switch {
+		case row.OneMerchant:
+			one = row
+		default:
+			random = row
+		}
+		key := strconv.Itoa(row.Connections)
+		if row.OneMerchant {
+			key += " one merchant"
+		}
+		out.OverLimit[key] = row.Rate / r.limitRate()
+		if row.Connections == 1 && r.Limit[0].P50 > 0 {
+			out.LatencyAt1 = float64(row.P50) / float64(r.Limit[0].P50)
+		}
+	}
+	if random.Connections == one.Connections && random.Rate > 0 {
+		out.OneMerchant = one.Rate / random.Rate
+	}
+	return out
+}
+
+// judge gives an error where an answer was neither a payment nor a typed
+// error, where a payment was lost or invented, or where the books do not balance.
+func (r *PaymentsReport) judge() error {
+	for _, row := range r.Rows {
+		for name, n := range row.Others {
+			if strings.HasPrefix(name, "untyped") {
+				return fmt.Errorf("%d answers were neither 201 nor a typed error: %s", n, name)
+			}
+		}
+	}
+	switch {
+	case r.Stored != r.Acknowledged:
+		return fmt.Errorf("%d payments were acknowledged, %d are in the database", r.Acknowledged, r.Stored)
+	case !r.Ledger.Sound:
+		return fmt.Errorf("%d figures of the ledger do not follow from their postings; the first: %s", r.Ledger.Findings, r.Ledger.First)
+	case r.Acknowledged == 0:
+		return fmt.Errorf("no payment was made")
+	}
+	return nil
+}
+
+// Print writes the report for a person.
+func (r *PaymentsReport) Print(w io.Writer) {
+	r.Head.print(w)
+	t := report.Table{Head: []string{"", "per s", "/limit", "p50 ms", "p99 ms", "p99.9", "us CPU*"}}
+	for i, m := range r.Limit {
+		name := fmt.Sprintf("Postgres, %d clients", m.Clients)
+		if i == 2 {
+			name += ", at the end"
+		}
+		t.Add(name, report.Count(m.Rate), report.Ratio(m.Rate, r.limitRate()), report.Millis(m.P50), report.Millis(m.P99), "", "")
+	}
+	for _, row := range r.Rows {
+		name := fmt.Sprintf("payments, %d conns", row.Connections)
+		if row.OneMerchant {
+			name += ", 1 merchant"
+		}
+		t.Add(name, report.Count(row.Rate), report.Ratio(row.Rate, r.limitRate()), report.Millis(row.P50), report.Millis(row.P99),
+			report.Millis(row.P999), row.perPayment())
+	}
+	t.Print(w)
+	fmt.Fprintf(w, "/limit: over the mean of what %s commits at %d clients\n", r.LimitTool, limitClients)
+	fmt.Fprintln(w, "* a payment's processor time: server with client / Postgres / actuators")
+	r.printRest(w)
+}
+
+func (r *PaymentsReport) printRest(w io.Writer) {
+	fmt.Fprintln(w)
+	if r.Ratios.LatencyAt1 > 0 {
+		fmt.Fprintf(w, "p50 at one connection is %.1f times the single statement's\n", r.Ratios.LatencyAt1)
+	}
+	if r.Ratios.OneMerchant > 0 {
+		fmt.Fprintf(w, "one merchant and branch / random merchants: %.2f\n", r.Ratios.OneMerchant)
+	}
+	fmt.Fprintf(w, "%.0f %% of the payments spent two or more promotional lots\n", 100*r.TwoLotShare)
+	for _, m := range r.Limit {
+		if noise := m.Share.Noise(); noise != "" {
+			fmt.Fprintf(w, "Postgres, %d clients: %s\n", m.Clients, noise)
+		}
+	}
+	for _, row := range r.Rows {
+		r.printRow(w, row)
+	}
+	fmt.Fprintf(w, "%s acknowledged, %s stored; ", report.Count(float64(r.Acknowledged)), report.Count(float64(r.Stored)))
+	r.Ledger.print(w)
+}
+
+func (r *PaymentsReport) printRow(w io.Writer, row PaymentsRow) {
+	for _, name := range sorted(row.Others) {
+		fmt.Fprintf(w, "%d conns: %d x %s\n", row.Connections, row.Others[name], name)
+	}
+	if row.Behind > 0 {
+		caught := fmt.Sprintf("handled %.1f s later", row.Caught.Seconds())
+		if row.Caught == 0 {
+			caught = fmt.Sprintf("not all handled %d s later", int(patience.Seconds()))
+		}
+		fmt.Fprintf(w, "%d conns: %s events waited at the end, %s\n", row.Connections, report.Count(float64(row.Behind)), caught)
+	}
+	if noise := row.Share.Noise(); noise != "" {
+		fmt.Fprintf(w, "%d conns: %s\n", row.Connections, noise)
+	}
+}
+
+func (row PaymentsRow) others() (n int64) {
+	for _, m := range row.Others {
+		n += m
+	}
+	return n
+}
+
+// perPayment is the processor time of one payment, in microseconds.
+func (row PaymentsRow) perPayment() string {
+	n := row.Created + row.others()
+	if !row.Share.Known || n == 0 {
+		return "-"
+	}
+	each := func(d time.Duration) int64 { return d.Microseconds() / n }
+	return fmt.Sprintf("%d/%d/%d", each(row.Share.Server), each(row.Share.Postgres), each(row.Share.Actuators))
+}
+
+// Plot is the report as throughput and latency against connections.
+func (r *PaymentsReport) Plot() report.Plot {
+	p := report.Plot{
+		Title: "Wallet payments through HTTP", Limit: r.limitRate(),
+		LimitLabel: fmt.Sprintf("Postgres limit at %d clients: %s", limitClients, report.Count(r.limitRate())),
+		Subtitle:   fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, r.At.UTC().Format("2 January 2006")),
+	}
+	for _, row := range r.Rows {
+		if row.OneMerchant && len(r.Rows) > 1 && !r.Rows[0].OneMerchant {
+			continue
+		}
+		p.Points = append(p.Points, report.Point{
+			Connections: row.Connections, Rate: row.Rate, P50: millis(row.P50), P99: millis(row.P99), P999: millis(row.P999),
+		})
+	}
+	return p
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func sorted(m map[string]int64) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (v Verdict) print(w io.Writer) {
+	if v.Sound {
+		fmt.Fprintf(w, "the ledger is sound (%s postings, %.1f s)\n", report.Count(float64(v.Examined.Postings)), v.Took.Seconds())
+		return
+	}
+	fmt.Fprintf(w, "THE LEDGER IS NOT SOUND: %d findings, first %s\n", v.Findings, v.First)
+}
+
+func (h Head) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%s, %d cores, %s\n", h.Machine.CPU, h.Machine.Cores, h.Machine.Go)
+	if h.Settings != nil {
+		s := h.Settings
+		fmt.Fprintf(w, "Postgres %s: fsync %s, synchronous_commit %s, shared_buffers %s\n", s["server_version"], s["fsync"], s["synchronous_commit"], s["shared_buffers"])
+		if !h.Durable() {
+			fmt.Fprintln(w, "THIS DATABASE DOES NOT KEEP WHAT IT ACKNOWLEDGED; its rates say nothing")
+		}
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,101 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/feddi/feddi/core/identity"
+	"github.com/feddi/feddi/core/ids"
+	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/money"
+)
+
+// chunk is how many guests one transaction writes.
+const chunk = 2_000
+
+// purse is the actual money of every guest: nobody runs out of it.
+const purse = 1_000_000_000
+
+// What a guest with promotional credit holds: lots that last for paysOf
+// payments, each of which spends two lots or more whatever it leaves behind.
+const (
+	lotsOf   = 6
+	lotMinor = 60
+	paysOf   = 3
+	// A payment of such a guest: more than one lot, and three of them less than all.
+	lotPayFrom, lotPayTo = 100, 119
+	// Any other payment.
+	payFrom, payTo = 100, 499
+)
+
+// Guests enrols and funds n guests, spread over the merchants.
+func (s *Stage) Guests(ctx context.Context, n int) error {
+	for done := 0; done < n; {
+		r := rows{}
+		for range min(chunk, n-done) {
+			s.plain = append(s.plain, s.enrol(r, (len(s.plain))%len(s.Merchants), nil))
+			done++
+		}
+		if err := s.write(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enrol writes a verified guest with a purse and with lots.
+func (s *Stage) enrol(r rows, merchant int, lots []ledger.Grant) guest {
+	m, now := s.Merchants[merchant], s.clock.Now()
+	g, tenant := guest{merchant, s.ids.Make(ids.Customer)}, m.Merchant.Tenant().No
+	s.phones++
+	r.add(&customers, g.id, tenant, fmt.Sprintf("+1555%08d", s.phones), "", string(identity.Verified), now, now, now)
+	s.deposit(r, g, tenant, now)
+	var promo int64
+	for _, lot := range lots {
+		promo += lot.AmountMinor
+		s.grant(r, g, tenant, lot, now)
+	}
+	// One version for the wallet, one for the deposit, one for each lot.
+	r.add(&wallets, tenant, g.id, Currency, int64(purse), promo, int64(2+len(lots)), now)
+	return g
+}
+
+// deposit writes the completed top-up behind a guest's purse.
+func (s *Stage) deposit(r rows, g guest, tenant int32, now time.Time) {
+	top, entry := s.ids.Make(ids.Topup), s.ids.Make(ids.Entry)
+	r.add(&topups, top, tenant, g.id, string(ledger.TopupCompleted), int64(purse), Currency, string(ledger.TopupByProvider),
+		ledger.ProviderFor(Currency), "bench-"+top, entry, now.Add(ledger.PendingLife), now, now)
+	r.add(&entries, entry, tenant, string(ledger.EntryTopup), top, now)
+	s.line(r, tenant, entry, ledger.AccountTopupClearing, money.Actual, -purse, nil)
+	s.line(r, tenant, entry, ledger.AccountWallet, money.Actual, purse, g.id)
+}
+
+func (s *Stage) grant(r rows, g guest, tenant int32, lot ledger.Grant, now time.Time) {
+	entry := s.ids.Make(ids.Entry)
+	r.add(&grants, lot.ID, tenant, g.id, string(ledger.SourceGoodwill), string(ledger.Released), lot.AmountMinor, lot.AmountMinor,
+		Currency, *lot.ExpiresAt, "merchant", now, now)
+	r.add(&entries, entry, tenant, string(ledger.EntryGrant), lot.ID, now)
+	s.line(r, tenant, entry, ledger.AccountPromoExpense, money.Promo, -lot.AmountMinor, nil)
+	s.line(r, tenant, entry, ledger.AccountLot, money.Promo, lot.AmountMinor, lot.ID)
+}
+
+// classes are the numbers of the money classes in the postings.
+var classes = map[money.Class]int16{money.Actual: 1, money.Promo: 2}
+
+func (s *Stage) line(r rows, tenant int32, entry string, account ledger.AccountKind, class money.Class, minor int64, owner any) {
+	r.add(&postings, tenant, int16(account), classes[class], minor, entry, owner, Currency)
+}
+
+// lots are what a guest with promotional credit holds, in different months.
+func (s *Stage) lots() []ledger.Grant {
+	out := make([]ledger.Grant, lotsOf)
+	for i := range out {
+		until := s.clock.Now().Add(time.Duration(i+1) * 30 * 24 * time.Hour)
+		out[i] = ledger.Grant{ID: s.ids.Make(ids.Grant), AmountMinor: lotMinor, ExpiresAt: &until}
+	}
+	return out
+}
+
+func between(from, to int64) int64 { return from + rand.Int64N(to-from+1) }
