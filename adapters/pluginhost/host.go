@@ -208,8 +208,7 @@ func (h *Host) names() string {
 func (h *Host) All() []actuation.Status {
 	all := make([]actuation.Status, len(h.actuators))
 	for i, a := range h.actuators {
-		v := a.view.Load()
-		all[i] = actuation.Status{Manifest: v.manifest, State: v.state, Since: v.since, Reason: v.reason, Restarts: v.restarts}
+		all[i] = a.status()
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"time"
 
@@ -31,19 +32,39 @@ type process struct {
 	// tripped gets a token whenever the breaker changes its state.
 	tripped chan struct{}
 	started time.Time
+	dir     string // its working directory
+	own     bool   // dir is its own and goes with it
 }
 
 // launch starts the actuator's process and has it describe itself. The caller
 // must be locked to its thread: the process dies with the thread.
 func (a *actuator) launch(ctx context.Context) (*process, error) {
-	cmd, sum, err := a.spec.command(a.host.dir)
+	dir := a.host.dir
+	if a.spec.Confined {
+		own, err := os.MkdirTemp(dir, a.spec.Name+"-")
+		if err != nil {
+			return nil, err
+		}
+		dir = own
+	}
+	p, err := a.start(dir)
 	if err != nil {
 		return nil, err
 	}
+	p.dir = dir
+	if err := a.greet(ctx, p); err != nil {
+		p.end()
+		return nil, err
+	}
+	p.breaker = a.newBreaker(p)
+	return p, nil
+}
+
+// start makes the client of a process that runs in dir.
+func (a *actuator) start(dir string) (*process, error) {
 	cfg := &plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: dialed{}}},
-		Cmd:              cmd,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
@@ -52,16 +73,28 @@ func (a *actuator) launch(ctx context.Context) (*process, error) {
 		SyncStdout:       &printed{log: a.log},
 		SyncStderr:       &printed{log: a.log},
 	}
+	p := &process{tripped: make(chan struct{}, 1), started: time.Now(), own: a.spec.Confined}
+	if a.spec.Confined {
+		cmd, err := a.spec.confined(dir)
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		limits := a.spec.Limits.orStandard()
+		cfg.RunnerFunc = confine(cmd, &limits)
+		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{TempDir: dir}
+		p.cmd, p.client = cmd, plugin.NewClient(cfg)
+		return p, nil
+	}
+	cmd, sum, err := a.spec.command(dir)
+	if err != nil {
+		return nil, err
+	}
 	if sum != nil {
 		// A hash is used up by one check: a new one for every start.
 		cfg.SecureConfig = &plugin.SecureConfig{Checksum: sum, Hash: sha256.New()}
 	}
-	p := &process{client: plugin.NewClient(cfg), cmd: cmd, tripped: make(chan struct{}, 1), started: time.Now()}
-	if err := a.greet(ctx, p); err != nil {
-		p.end()
-		return nil, err
-	}
-	p.breaker = a.newBreaker(p)
+	cfg.Cmd = cmd
+	p.cmd, p.client = cmd, plugin.NewClient(cfg)
 	return p, nil
 }
 
@@ -89,6 +122,9 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 	}
 	if p.manifest.Name != a.spec.Name {
 		return fmt.Errorf("describing itself: it is named %s, the host expects %s", p.manifest.Name, a.spec.Name)
+	}
+	if pinned := a.spec.Manifest; pinned != nil && !pinned.Same(p.manifest) {
+		return fmt.Errorf("%w: it declares something else than when it was installed; install it again", errUnfit)
 	}
 	return nil
 }
@@ -118,6 +154,9 @@ func (p *process) end() {
 	timer := time.AfterFunc(graceful, p.kill)
 	defer timer.Stop()
 	p.client.Kill()
+	if p.own {
+		_ = os.RemoveAll(p.dir)
+	}
 }
 
 // kill ends the process and its group at once. It does not wait.

@@ -9,8 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
 )
 
@@ -24,7 +29,17 @@ type Spec struct {
 	Args    []string
 	// SHA256 is the checksum of Command, in hexadecimal; required with it. An
 	// executable that does not match is not started.
+	// For a script it covers every file of its folder, see Inspect.
 	SHA256 string
+	// Confined holds the process to Limits and, where the system allows it, puts
+	// it into namespaces of its own, without a network unless Network is set. It
+	// is for actuators that are not the platform's.
+	Confined bool
+	Limits   Limits // zero members are standard
+	Network  bool
+	// Manifest, where not nil, is what it declared when it was installed. One
+	// that declares anything else is not used.
+	Manifest *actuation.Manifest
 }
 
 // Self is the spec of an actuator that is part of the host's own executable,
@@ -50,6 +65,33 @@ func (s Spec) check() error {
 		return fmt.Errorf("pluginhost: actuator %s needs the SHA-256 of %s as 64 lower-case hexadecimal digits", s.Name, s.Command)
 	}
 	return nil
+}
+
+// errUnfit marks what does not become right by starting it again soon.
+var errUnfit = errors.New("it cannot be used as it is")
+
+// confined makes the command of one start of a confined actuator, whose
+// executable is what was pinned.
+func (s Spec) confined(dir string) (*exec.Cmd, error) {
+	found, err := Inspect(s.Command)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnfit, err)
+	}
+	if found.SHA256 != s.SHA256 {
+		return nil, fmt.Errorf("%w: %s has SHA-256 %s instead of %s: it was changed since it was installed; install it again", plugin.ErrChecksumsDoNotMatch, s.Command, found.SHA256, s.SHA256)
+	}
+	cmd, _, err := s.command(dir)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(cmd.Env, "PATH=/usr/local/bin:/usr/bin:/bin") // a script's interpreter is found by it
+	if isolates() {
+		isolate(cmd.SysProcAttr, s.Network)
+		// In a namespace of processes nobody has a parent, and the system ends it
+		// with the host.
+		cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, handshake.ParentEnv+"=") })
+	}
+	return cmd, nil
 }
 
 // command makes the command of one start. sum is what the executable must have,

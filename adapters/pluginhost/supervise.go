@@ -52,6 +52,11 @@ func newActuator(h *Host, spec Spec) *actuator {
 	return a
 }
 
+func (a *actuator) status() actuation.Status {
+	v := a.view.Load()
+	return actuation.Status{Manifest: v.manifest, State: v.state, Since: v.since, Reason: v.reason, Restarts: v.restarts}
+}
+
 // set enters a state and tells whoever listens. Only the supervising goroutine
 // calls it.
 func (a *actuator) set(state actuation.State, reason string, edit func(*view)) {
@@ -246,7 +251,7 @@ func (r *retries) after(p *process, cause error, now time.Time) (delay time.Dura
 	}
 	r.recent = append(r.recent, now)
 	// A wrong file does not become right by trying again soon.
-	if errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || len(r.recent) > r.cfg.Budget {
+	if errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || errors.Is(cause, errUnfit) || len(r.recent) > r.cfg.Budget {
 		r.recent = nil
 		return r.cfg.Cooldown, true
 	}
