@@ -28,10 +28,14 @@ type Opened struct {
 }
 
 // Open starts the actuator of a spec, confined as a server would, and has it
-// describe itself. The caller closes it. Errors are in words for its author;
+// describe itself; a spec without a name takes whatever name it has. The caller closes it. Errors are in words for its author;
 // see Explain.
 func Open(ctx context.Context, spec Spec, cfg Config) (*Opened, error) {
-	if err := spec.check(); err != nil {
+	checked := spec
+	if spec.Name == "" {
+		checked.Name = "any"
+	}
+	if err := checked.check(); err != nil {
 		return nil, err
 	}
 	h := &Host{cfg: cfg.withDefaults()}

@@ -120,7 +120,7 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 	if err := p.manifest.Validate(); err != nil {
 		return fmt.Errorf("describing itself: %w", err)
 	}
-	if p.manifest.Name != a.spec.Name {
+	if a.spec.Name != "" && p.manifest.Name != a.spec.Name {
 		return fmt.Errorf("describing itself: it is named %s, the host expects %s", p.manifest.Name, a.spec.Name)
 	}
 	if pinned := a.spec.Manifest; pinned != nil && !pinned.Same(p.manifest) {

@@ -8,13 +8,16 @@ import (
 	"github.com/feddi/feddi/plugins/wallet"
 )
 
-// actuatorCommand runs a first-party actuator as the plugin process it is. The
-// server re-executes its own binary with it, so nothing has to be found or
-// installed; run by hand it says what it is for and ends.
+// actuatorCommand is about actuators. The first-party ones are hidden: the
+// server re-executes its own binary with them, so nothing has to be found or
+// installed; run by hand they say what they are for and end.
 type actuatorCommand struct {
-	Wallet      walletActuator      `cmd:"" help:"Debits wallets: promo first, then actual."`
-	Cashback    cashbackActuator    `cmd:"" help:"Gives cashback on identified sales."`
-	Attribution attributionActuator `cmd:"" help:"Records what led to a sale."`
+	New    actuatorNew    `cmd:"" help:"Begin an actuator of your own: a small, tested program."`
+	Verify actuatorVerify `cmd:"" help:"Examine an actuator: manifest, conformance, timings, verdict. Needs no server."`
+
+	Wallet      walletActuator      `cmd:"" hidden:"" help:"Debits wallets: promo first, then actual."`
+	Cashback    cashbackActuator    `cmd:"" hidden:"" help:"Gives cashback on identified sales."`
+	Attribution attributionActuator `cmd:"" hidden:"" help:"Records what led to a sale."`
 }
 
 type (

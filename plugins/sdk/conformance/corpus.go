@@ -19,6 +19,10 @@ const perKind = 40
 // today stands for the present in snapshots: a fact, like any other.
 var today = time.Date(2026, 6, 1, 9, 30, 0, 123_456_000, time.UTC)
 
+// Corpus makes 40 snapshots of every kind, always the same: some without a
+// customer, some without an allowance, in several currencies.
+func Corpus(kinds []actuation.Kind) []actuation.Snapshot { return corpus(kinds, today) }
+
 // corpus makes snapshots of every kind at the instant at; always the same.
 func corpus(kinds []actuation.Kind, at time.Time) []actuation.Snapshot {
 	var out []actuation.Snapshot
