@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"github.com/feddi/feddi/core/webhook"
 )
 
@@ -68,16 +66,18 @@ func (l *lane) probeOr(bell <-chan struct{}) <-chan struct{} {
 // drain delivers what is due and returns how long there is nothing to do.
 func (l *lane) drain(ctx context.Context) time.Duration {
 	const idle = 2 * linger
-	sub, err := l.w.queue.Endpoint(ctx, l.id)
-	if err != nil || sub == nil {
-		return l.trouble(ctx, "read the subscription", err, idle)
-	}
-	l.failures = max(l.failures, sub.Health.ConsecutiveFailures)
-	signer, err := standard.NewWebhook(sub.Secret)
-	if err != nil {
-		return l.trouble(ctx, "read the signing secret", err, idle)
-	}
 	for ctx.Err() == nil {
+		// Read before each claim: a pause, a new URL or a rotation holds for the
+		// very next post, however long the backlog is.
+		sub, err := l.w.queue.Endpoint(ctx, l.id)
+		if err != nil || sub == nil {
+			return l.trouble(ctx, "read the subscription", err, idle)
+		}
+		l.failures = max(l.failures, sub.Health.ConsecutiveFailures)
+		signer, err := newSigner(*sub)
+		if err != nil {
+			return l.trouble(ctx, "read the signing secret", err, idle)
+		}
 		limit := claimSize
 		if webhook.Probing(l.failures) {
 			limit = 1
@@ -107,7 +107,7 @@ func (l *lane) trouble(ctx context.Context, what string, err error, wait time.Du
 }
 
 // deliver posts claimed deliveries, a few at a time, and records the outcomes.
-func (l *lane) deliver(ctx context.Context, sub webhook.Subscription, signer *standard.Webhook, claimed []webhook.Claimed) error {
+func (l *lane) deliver(ctx context.Context, sub webhook.Subscription, signer signer, claimed []webhook.Claimed) error {
 	// A post under way is finished even when the server stops: its outcome
 	// would otherwise be lost and the event delivered twice.
 	posting := context.WithoutCancel(ctx)
@@ -138,7 +138,7 @@ func (l *lane) giveBack(group []webhook.Claimed) []webhook.Outcome {
 }
 
 // postAll posts a group at once and judges each.
-func (l *lane) postAll(ctx context.Context, sub webhook.Subscription, signer *standard.Webhook, group []webhook.Claimed) []webhook.Outcome {
+func (l *lane) postAll(ctx context.Context, sub webhook.Subscription, signer signer, group []webhook.Claimed) []webhook.Outcome {
 	attempts := make([]webhook.Attempt, len(group))
 	var all sync.WaitGroup
 	for i, c := range group {
@@ -185,7 +185,7 @@ func (l *lane) disableIfDead(ctx context.Context, outcomes []webhook.Outcome) er
 
 // post makes one attempt. Success is a 2xx; a redirect is not followed, since
 // the receiver of a signed secret-bearing post is the URL that was vetted.
-func (l *lane) post(ctx context.Context, sub webhook.Subscription, signer *standard.Webhook, c webhook.Claimed) webhook.Attempt {
+func (l *lane) post(ctx context.Context, sub webhook.Subscription, signer signer, c webhook.Claimed) webhook.Attempt {
 	at := l.w.clock.Now()
 	a := webhook.Attempt{Number: c.Attempt, At: at}
 	req, err := request(ctx, sub.URL, signer, l.w.apiVersion, c.Event, at)

@@ -12,7 +12,36 @@ import (
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/webhook"
 )
+
+// signer signs with a subscription's secret, and for a while after a rotation
+// with the one before too.
+type signer struct {
+	current  *standard.Webhook
+	previous *standard.Webhook // nil where none signs along
+	until    time.Time         // from this moment on previous does not sign
+}
+
+func newSigner(s webhook.Subscription) (signer, error) {
+	current, err := standard.NewWebhook(s.Secret)
+	if err != nil || s.PreviousSecretExpiresAt == nil {
+		return signer{current: current}, err
+	}
+	previous, err := standard.NewWebhook(s.PreviousSecret)
+	return signer{current, previous, *s.PreviousSecretExpiresAt}, err
+}
+
+// sign gives the signatures of one post joined by spaces, as Standard Webhooks
+// lists them, that of the newest secret first.
+func (s signer) sign(id string, at time.Time, raw []byte) (string, error) {
+	signature, err := s.current.Sign(id, at, raw)
+	if err != nil || s.previous == nil || !at.Before(s.until) {
+		return signature, err
+	}
+	older, err := s.previous.Sign(id, at, raw)
+	return signature + " " + older, err
+}
 
 // body is what a delivery posts: the same envelope that polling shows.
 type body struct {
@@ -27,7 +56,7 @@ type body struct {
 
 // request makes one signed post. The timestamp of the signature is that of the
 // attempt, as Standard Webhooks wants it, so that receivers can refuse old ones.
-func request(ctx context.Context, url string, signer *standard.Webhook, apiVersion string, e event.Event, at time.Time) (*http.Request, error) {
+func request(ctx context.Context, url string, signer signer, apiVersion string, e event.Event, at time.Time) (*http.Request, error) {
 	raw, err := json.Marshal(body{
 		Type: e.Type, ID: e.ID, Timestamp: e.At, APIVersion: apiVersion,
 		Subject: e.Subject, MerchantID: e.Tenant.MerchantID, Data: e.Data,
@@ -35,7 +64,7 @@ func request(ctx context.Context, url string, signer *standard.Webhook, apiVersi
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
 	}
-	signature, err := signer.Sign(e.ID, at, raw)
+	signature, err := signer.sign(e.ID, at, raw)
 	if err != nil {
 		return nil, fmt.Errorf("sign event %s: %w", e.ID, err)
 	}

@@ -29,7 +29,12 @@ type Subscription struct {
 	Ordered     bool // deliveries of one subject wait for one another
 	Description string
 	// Secret signs deliveries (whsec_...); sealed in the store, in clear here.
-	Secret    string
+	Secret string
+	// PreviousSecret signs along until PreviousSecretExpiresAt, after a rotation;
+	// nil and empty where there was none.
+	PreviousSecret          string
+	PreviousSecretExpiresAt *time.Time
+
 	Health    Health
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -43,6 +48,19 @@ func (s Subscription) Wants(eventType string) bool {
 		}
 	}
 	return false
+}
+
+// RotationOverlap is how long the secret before the newest signs along, so that
+// receivers can change over without losing a delivery.
+const RotationOverlap = 24 * time.Hour
+
+// Change is what is changed of a subscription; nil members stay as they are.
+type Change struct {
+	URL         *string
+	EventTypes  []string // empty leaves them
+	Status      *Status  // active or paused
+	Ordered     *bool
+	Description *string
 }
 
 // Health is how an endpoint is doing.
@@ -118,8 +136,9 @@ type Attempt struct {
 
 // Claimed is a delivery that a worker has taken, with what it posts.
 type Claimed struct {
-	No        int64
-	Attempt   int // the number of the attempt to make, from 1
+	No      int64
+	Attempt int // the number of the attempt to make, from 1
+	// CreatedAt is when its tries began: when it was made, or sent off again by hand.
 	CreatedAt time.Time
 	Event     event.Event
 }

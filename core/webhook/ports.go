@@ -16,6 +16,18 @@ type Store interface {
 	Subscription(ctx context.Context, t tenancy.Tenant, id string) (Subscription, error)
 	// Subscriptions lists those before the id before (empty: the latest), latest first.
 	Subscriptions(ctx context.Context, t tenancy.Tenant, f SubscriptionFilter) ([]Subscription, error)
+	// Update changes a subscription. One that becomes active again begins with a
+	// clean record of failures. Errors: NOT_FOUND.
+	Update(ctx context.Context, t tenancy.Tenant, id string, c Change, at time.Time) error
+	// Rotate makes secret the one that signs; the one before signs along until
+	// expires, an older one no longer. Errors: NOT_FOUND.
+	Rotate(ctx context.Context, t tenancy.Tenant, id, secret string, expires, at time.Time) error
+	// Delivery reads one with its latest attempts. Errors: NOT_FOUND.
+	Delivery(ctx context.Context, t tenancy.Tenant, id string) (Delivery, error)
+	// Requeue makes a delivery due at once, whatever became of it, and with until
+	// also every later one of its subscription that was made before that moment.
+	// It returns how many go out again.
+	Requeue(ctx context.Context, t tenancy.Tenant, d Delivery, until *time.Time, at time.Time) (int64, error)
 	// Delete removes a subscription and its waiting deliveries. Errors: NOT_FOUND.
 	Delete(ctx context.Context, t tenancy.Tenant, id string) error
 	// Deliveries lists deliveries with their latest attempts, latest first.

@@ -24,7 +24,10 @@ func RegisterWebhooks(reg *pipeline.Registry, uses *webhooks.Service) {
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceCreateSubscriptionProcedure, a.create)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceListSubscriptionsProcedure, a.list)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceGetSubscriptionProcedure, a.get)
+	pipeline.Handle(reg, partnerv1connect.WebhooksServiceUpdateSubscriptionProcedure, a.update)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceDeleteSubscriptionProcedure, a.delete)
+	pipeline.Handle(reg, partnerv1connect.WebhooksServiceRotateSubscriptionSecretProcedure, a.rotate)
+	pipeline.Handle(reg, partnerv1connect.WebhooksServiceRetryDeliveryProcedure, a.retry)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceListDeliveriesProcedure, a.deliveries)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServiceGetEventCatalogProcedure, a.catalogue)
 	pipeline.Handle(reg, partnerv1connect.WebhooksServicePollEventsProcedure, a.poll)
@@ -40,6 +43,28 @@ func (a webhooksAPI) create(ctx context.Context, call *app.Call, req *partnerv1.
 func (a webhooksAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetSubscriptionRequest) (*partnerv1.GetSubscriptionResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetSubscriptionId(), func(call *app.Call, s webhook.Subscription) *partnerv1.GetSubscriptionResponse {
 		return shape.Flat(subscription(call, s), &partnerv1.GetSubscriptionResponse{})
+	})
+}
+
+func (a webhooksAPI) update(ctx context.Context, call *app.Call, req *partnerv1.UpdateSubscriptionRequest) (*partnerv1.UpdateSubscriptionResponse, error) {
+	in := webhooks.UpdateInput{SubscriptionID: req.GetSubscriptionId(), Change: webhook.Change{
+		URL: req.Url, EventTypes: req.GetEventTypes(), Status: (*webhook.Status)(req.Status), Ordered: req.Ordered, Description: req.Description,
+	}}
+	return pipeline.Run(ctx, call, a.uses.Update, in, func(call *app.Call, s webhook.Subscription) *partnerv1.UpdateSubscriptionResponse {
+		return shape.Flat(subscription(call, s), &partnerv1.UpdateSubscriptionResponse{})
+	})
+}
+
+func (a webhooksAPI) rotate(ctx context.Context, call *app.Call, req *partnerv1.RotateSubscriptionSecretRequest) (*partnerv1.RotateSubscriptionSecretResponse, error) {
+	return pipeline.Run(ctx, call, a.uses.Rotate, req.GetSubscriptionId(), func(call *app.Call, s webhook.Subscription) *partnerv1.RotateSubscriptionSecretResponse {
+		return shape.Flat(subscription(call, s), &partnerv1.RotateSubscriptionSecretResponse{Secret: s.Secret})
+	})
+}
+
+func (a webhooksAPI) retry(ctx context.Context, call *app.Call, req *partnerv1.RetryDeliveryRequest) (*partnerv1.RetryDeliveryResponse, error) {
+	in := webhooks.RetryInput{DeliveryID: req.GetDeliveryId(), Until: shape.Moment(req.GetReplayUntil())}
+	return pipeline.Run(ctx, call, a.uses.Retry, in, func(_ *app.Call, r webhooks.Retried) *partnerv1.RetryDeliveryResponse {
+		return &partnerv1.RetryDeliveryResponse{Delivery: delivery(r.Delivery), RequeuedCount: r.Count}
 	})
 }
 

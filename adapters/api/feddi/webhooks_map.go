@@ -21,7 +21,8 @@ func subscription(call *app.Call, s webhook.Subscription) *partnerv1.Subscriptio
 			PendingCount: s.Health.Pending, ParkedCount: s.Health.Parked,
 			LastSuccessAt: shape.Stamp(s.Health.LastSuccessAt), LastFailureAt: shape.Stamp(s.Health.LastFailureAt),
 		},
-		CreatedAt: timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
+		PreviousSecretExpiresAt: shape.Stamp(s.PreviousSecretExpiresAt),
+		CreatedAt:               timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
 	}
 }
 

@@ -11,6 +11,8 @@ create table webhook_subscriptions (
   ordered              boolean not null,
   description          text not null default '',
   secret               bytea not null,        -- sealed with the server's key
+  previous_secret      bytea,                 -- signs along until previous_secret_expires_at
+  previous_secret_expires_at timestamptz,
   consecutive_failures integer not null default 0,
   last_success_at      timestamptz,
   last_failure_at      timestamptz,
@@ -33,6 +35,7 @@ create table webhook_deliveries (
   attempts        integer not null default 0,
   due_at          timestamptz not null,
   created_at      timestamptz not null,
+  requeued_at     timestamptz, -- when it was last sent off again by hand: its day of tries begins anew
   delivered_at    timestamptz,
   -- One delivery for an event and a subscription, however often fan-out runs.
   unique (subscription_id, event_xid, event_position)

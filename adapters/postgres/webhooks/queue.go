@@ -129,18 +129,19 @@ func (s *Queue) Waiting(ctx context.Context, by time.Time) ([]string, error) {
 }
 
 const endpoint = `
-select s.subscription_id, s.tenant_no, s.url, s.ordered, s.secret, s.consecutive_failures, m.partner_id, m.merchant_id, m.live
+select s.subscription_id, s.tenant_no, s.url, s.ordered, s.secret, s.previous_secret, s.previous_secret_expires_at,
+  s.consecutive_failures, m.partner_id, m.merchant_id, m.live
 from webhook_subscriptions s join merchants m on m.tenant_no = s.tenant_no
 where s.subscription_id = $1 and s.status = 'active'`
 
 // Endpoint implements webhook.Queue.
 func (s *Queue) Endpoint(ctx context.Context, id string) (*webhook.Subscription, error) {
 	var (
-		sub    = webhook.Subscription{Status: webhook.Active}
-		sealed []byte
-		live   bool
+		sub              = webhook.Subscription{Status: webhook.Active}
+		sealed, previous []byte
+		live             bool
 	)
-	err := s.q.QueryRow(ctx, endpoint, id).Scan(&sub.ID, &sub.Tenant.No, &sub.URL, &sub.Ordered, &sealed,
+	err := s.q.QueryRow(ctx, endpoint, id).Scan(&sub.ID, &sub.Tenant.No, &sub.URL, &sub.Ordered, &sealed, &previous, &sub.PreviousSecretExpiresAt,
 		&sub.Health.ConsecutiveFailures, &sub.Tenant.PartnerID, &sub.Tenant.MerchantID, &live)
 	if errors.Is(err, pg.ErrNoRows) {
 		return nil, nil
@@ -149,9 +150,20 @@ func (s *Queue) Endpoint(ctx context.Context, id string) (*webhook.Subscription,
 		return nil, err
 	}
 	sub.Tenant.Mode = modeOf(live)
-	secret, err := s.vault.Open(sealed)
-	sub.Secret = string(secret)
+	if sub.Secret, err = s.open(sealed); err != nil {
+		return nil, err
+	}
+	sub.PreviousSecret, err = s.open(previous)
 	return &sub, err
+}
+
+// open gives a sealed secret in clear; empty where there is none.
+func (s *Queue) open(sealed []byte) (string, error) {
+	if sealed == nil {
+		return "", nil
+	}
+	secret, err := s.vault.Open(sealed)
+	return string(secret), err
 }
 
 // claim takes due rows; those that another worker holds are skipped. An
@@ -165,7 +177,7 @@ with due as (
   order by due_at, delivery_no limit $4 for update skip locked),
 taken as (
   update webhook_deliveries d set due_at = $3, attempts = attempts + 1 from due where d.delivery_no = due.delivery_no
-  returning d.delivery_no, d.attempts, d.created_at, d.event_xid, d.event_position)
+  returning d.delivery_no, d.attempts, coalesce(d.requeued_at, d.created_at) as created_at, d.event_xid, d.event_position)
 select t.delivery_no, t.attempts, t.created_at, e.event_id, e.type, e.subject, e.data, e.at
 from taken t join events e on e.xid = t.event_xid and e.position = t.event_position
 order by t.delivery_no`

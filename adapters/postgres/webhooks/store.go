@@ -58,12 +58,15 @@ type subscriptionRow struct {
 	UpdatedAt           time.Time
 	Pending             int64
 	Parked              int64
+
+	PreviousSecretExpiresAt *time.Time
 }
 
 func (r subscriptionRow) subscription(t tenancy.Tenant) webhook.Subscription {
 	return webhook.Subscription{
 		ID: r.SubscriptionID, Tenant: t, URL: r.URL, EventTypes: r.EventTypes, Status: webhook.Status(r.Status),
 		Ordered: r.Ordered, Description: r.Description, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		PreviousSecretExpiresAt: r.PreviousSecretExpiresAt,
 		Health: webhook.Health{
 			ConsecutiveFailures: r.ConsecutiveFailures, Pending: r.Pending, Parked: r.Parked,
 			LastSuccessAt: r.LastSuccessAt, LastFailureAt: r.LastFailureAt,
@@ -74,7 +77,7 @@ func (r subscriptionRow) subscription(t tenancy.Tenant) webhook.Subscription {
 func (s *Store) selectSubscriptions(t tenancy.Tenant) *bun.SelectQuery {
 	return s.q.Bun().NewSelect().TableExpr("webhook_subscriptions AS s").
 		ColumnExpr("subscription_id, url, event_types, status, ordered, description, consecutive_failures").
-		ColumnExpr("last_success_at, last_failure_at, created_at, updated_at").
+		ColumnExpr("last_success_at, last_failure_at, created_at, updated_at, previous_secret_expires_at").
 		ColumnExpr("(select count(*) from webhook_deliveries d where d.subscription_id = s.subscription_id and d.state < 2) AS pending").
 		ColumnExpr("(select count(*) from webhook_deliveries d where d.subscription_id = s.subscription_id and d.state = 3) AS parked").
 		Where("s.tenant_no = ?", t.No)
