@@ -48,12 +48,18 @@ type Check struct {
 // BalanceCheck tells what a credential could spend, without debit; the
 // credential stays usable. It is open to every credential that resolves to a
 // customer for certain.
-// Errors: UNSUPPORTED_CREDENTIAL_TYPE, NOT_FOUND, CREDENTIAL_EXPIRED,
-// CREDENTIAL_USED, IDENTITY_PROBATIONARY, CURRENCY_MISMATCH.
+// Errors: UNSUPPORTED_CREDENTIAL_TYPE, UNSUPPORTED_CURRENCY, NOT_FOUND,
+// CREDENTIAL_EXPIRED, CREDENTIAL_USED, IDENTITY_PROBATIONARY,
+// CURRENCY_MISMATCH.
 func (s *Service) BalanceCheck(ctx context.Context, call *app.Call, in CheckInput) (Check, error) {
 	m, err := s.Directory.Merchant(ctx, call.Tenant.MerchantID)
 	if err != nil {
 		return Check{}, err
+	}
+	if in.Currency != "" {
+		if err := currencyEnabled(m.Settings, in.Currency); err != nil {
+			return Check{}, err
+		}
 	}
 	now := s.Clock.Now()
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Check, error) {

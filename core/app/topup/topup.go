@@ -83,6 +83,11 @@ func amountInRange(field string, amountMinor int64) error {
 // customer is whose wallet is topped up: the one named, else the session's.
 // Errors: NOT_FOUND, SESSION_ENDED, CURRENCY_MISMATCH, STATE_CONFLICT.
 func (s *Service) customer(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID, sessionID, currency string) (string, error) {
+	if customerID != "" { // existence is looked at before any state
+		if _, err := st.Ledger.Balance(ctx, t, customerID); err != nil {
+			return "", err
+		}
+	}
 	if sessionID == "" {
 		return customerID, nil
 	}
