@@ -135,7 +135,7 @@ func keyFile(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		key = vault.Key()
-		err = os.WriteFile(path, key, 0o600)
+		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, key, 0o600))
 	}
 	if err == nil && len(key) < 32 {
 		err = fmt.Errorf("%s is damaged: it has %d bytes, not 32", path, len(key))
