@@ -64,7 +64,7 @@ func (s *system) makeUseCases() (*useCases, error) {
 	u.pipeline = &payments.Pipeline{Journal: s.journal, Planner: s.planner, Clock: s.clock, IDs: s.ids, Wake: s.wake.Ring}
 	u.payments = &payments.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory, Pipeline: u.pipeline,
-		Resolve: u.identities.Resolve, Prove: u.enrollment.Prove,
+		Resolve: u.identities.Resolve, Prove: u.enrollment.Prove, Guesses: &u.identities.Guesses,
 		Messages: &identities.Messenger{Identities: u.identities, Sender: s.sender}, Random: rand.Reader,
 	}
 	u.topup = &topup.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}

@@ -21,6 +21,7 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/clock"
@@ -66,7 +67,7 @@ func setup(t testing.TB, change ...func(*tenancy.Settings)) *bench {
 	t.Cleanup(pipeline.Stop)
 	b.payments = &payments.Service{
 		UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory, Pipeline: pipeline, Random: rand.Reader,
-		Resolve: b.resolve, Prove: b.prove,
+		Resolve: b.resolve, Prove: b.prove, Guesses: &identities.Guesses{},
 	}
 	b.topups = &topup.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory}
 	b.grants = &grants.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory}

@@ -80,7 +80,7 @@ func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
 	s.topups = &topup.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory}
 	s.payments = &payments.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Pipeline: s.pipeline(planner), Random: rand.Reader,
-		Resolve: known.Resolve,
+		Resolve: known.Resolve, Guesses: &known.Guesses,
 	}
 	s.Service = &uses.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Identities: known, Incentives: s.offers, Transactions: s.transactions,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
@@ -62,6 +63,13 @@ func (s *Service) BalanceCheck(ctx context.Context, call *app.Call, in CheckInpu
 		}
 	}
 	now := s.Clock.Now()
+	known := func(Check) bool { return true }
+	return identities.Guarded(s.Guesses, call, in.Credential, now, known, func() (Check, error) {
+		return s.look(ctx, call, m.Settings, in, now)
+	})
+}
+
+func (s *Service) look(ctx context.Context, call *app.Call, settings tenancy.Settings, in CheckInput, now time.Time) (Check, error) {
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Check, error) {
 		who, err := s.Resolve(ctx, st, call.Tenant, in.Credential, now)
 		switch {
@@ -76,7 +84,7 @@ func (s *Service) BalanceCheck(ctx context.Context, call *app.Call, in CheckInpu
 		if err != nil {
 			return Check{}, err
 		}
-		return s.check(ctx, st, m.Settings, book, in, now)
+		return s.check(ctx, st, settings, book, in, now)
 	})
 }
 

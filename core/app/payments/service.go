@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
@@ -31,6 +32,9 @@ type Service struct {
 	// with everything that follows from it (released grants, events). Proving
 	// again changes nothing.
 	Prove func(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string, now time.Time) error
+	// Guesses caps how many short codes may be tried in vain; the one that
+	// identification counts with.
+	Guesses *identities.Guesses
 	// Messages takes one-time codes to customers in production.
 	Messages CodeSender
 	// Random is where one-time codes come from; crypto/rand.Reader.
@@ -91,8 +95,13 @@ func (s *Service) Authorize(ctx context.Context, call *app.Call, in AuthorizeInp
 		SessionID: in.SessionID, AmountMinor: in.AmountMinor, Currency: in.Currency,
 		CredentialType: string(in.Credential.Type),
 	}
-	return s.debit(ctx, call, j)
+	return identities.Guarded(s.Guesses, call, in.Credential, s.Clock.Now(), paid, func() (Result, error) {
+		return s.debit(ctx, call, j)
+	})
 }
+
+// paid says of every result that its code exists.
+func paid(Result) bool { return true }
 
 // debit sends a job through the pipeline. A decline comes back to be recorded
 // here: it is a transaction of its own, which the batch need not wait for.
