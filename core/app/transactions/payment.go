@@ -93,8 +93,10 @@ func (s *Service) alone(ctx context.Context, t tenancy.Tenant, paymentID string)
 		return nil, err
 	}
 	l.tx.TraceID = s.IDs.Make(ids.Trace)
-	l.rulings, err = s.Ask(ctx, st, l.tx, l.settings)
-	return l, err
+	if l.rulings, err = s.Ask(ctx, st, l.tx, l.settings); err != nil {
+		return nil, err // written without its rulings, it would never have any
+	}
+	return l, nil
 }
 
 // planAll has the rulings of all sales decided in one go. The payments
