@@ -71,10 +71,14 @@ func (b bad) check(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	foreign := stocked(t)
+	foreign.deliver()
 	for _, op := range callable(t, http.MethodPost) {
 		t.Run(op.ID, func(t *testing.T) {
 			t.Parallel()
 			s := stocked(t)
+			if strings.Contains(op.Path, "{deliveryId}") {
+				s.deliver()
+			}
 			good := s.good(op)
 			before := s.state(s.guest, s.ids["session"], s.held)
 			for _, table := range [][]bad{

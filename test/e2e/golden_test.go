@@ -81,7 +81,12 @@ func TestGoldenPath(t *testing.T) {
 // begin is step 0: a sandbox, and its terminal's token.
 func begin(t *testing.T) *coffee {
 	t.Helper()
-	c := &coffee{shop: &shop{t: t, server: system.server.URL, marks: map[string]bool{}}}
+	return beginOn(t, system.server.URL)
+}
+
+func beginOn(t *testing.T, server string) *coffee {
+	t.Helper()
+	c := &coffee{shop: &shop{t: t, server: server, marks: map[string]bool{}}}
 	c.made = c.step("createSandboxCredentials", http.StatusCreated, request{
 		path: "/auth/keys/sandbox", body: []byte(`{"meta":{"api_version":"2026-06-01"},"currency":"USD"}`),
 	})

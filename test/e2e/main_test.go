@@ -45,7 +45,7 @@ func run(m *testing.M) (status int) {
 		return 1
 	}
 	status = m.Run()
-	if err := errors.Join(noDefects(), system.server.Stop()); err != nil {
+	if err := errors.Join(noDefects(), verifyLedger(system.dsn), system.server.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

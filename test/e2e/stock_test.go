@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/feddi/feddi/test/e2e/internal/document"
+	"github.com/feddi/feddi/test/e2e/internal/hook"
 )
 
 // stock is a shop that holds one of everything, so that every operation could
@@ -69,6 +71,25 @@ func (s *stock) things() {
 	s.ids["key"] = s.expect(s.manage("/auth/keys", object{"scope": "branch", "branch_id": s.ids["branch"], "name": "till"}), http.StatusCreated).text("data.key.key_id")
 	s.ids["subscription"] = s.expect(s.manage("/webhooks/subscriptions", object{"url": "http://127.0.0.1:9/hook", "event_types": []string{"dispute.*"}}), http.StatusCreated).text("data.subscription_id")
 	s.ids["budget"] = s.expect(s.manage("/budgets", object{"name": "June", "cap_minor": 500000, "currency": "USD"}), http.StatusCreated).text("data.budget_id")
+}
+
+// deliver stocks a webhook delivery, to an endpoint that took it.
+func (s *stock) deliver() {
+	s.t.Helper()
+	r := hook.Listen()
+	s.t.Cleanup(r.Close)
+	made := s.expect(s.manage("/webhooks/subscriptions", object{"url": r.URL(), "event_types": []string{"enrollment.initiated"}}), http.StatusCreated)
+	if err := r.Trust(made.text("data.secret")); err != nil {
+		s.t.Fatal(err)
+	}
+	s.enrol("+14155550125")
+	eventually(s.t, func() error {
+		a := s.manage("/webhooks/deliveries?state=delivered", nil)
+		if s.ids["delivery"] = a.text("data.deliveries.0.delivery_id"); s.ids["delivery"] == "" {
+			return fmt.Errorf("nothing was delivered: %s", a.Raw)
+		}
+		return nil
+	})
 }
 
 // params says which of the stocked ids fills a path variable of an operation.
