@@ -6,6 +6,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
+	"github.com/feddi/feddi/adapters/api/feddi/customers"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/adapters/receipt"
@@ -44,7 +45,7 @@ func (s *system) register(reg *pipeline.Registry) {
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: u.auth, Sandbox: u.sandbox})
 	feddi.RegisterIdentity(reg, u.identities)
 	feddi.RegisterEnrollment(reg, u.enrollment)
-	feddi.RegisterCustomers(reg, u.customers)
+	customers.Register(reg, u.customers)
 	feddi.RegisterQR(reg, u.customers)
 	feddi.RegisterCheckout(reg, u.checkout)
 	feddi.RegisterPayments(reg, u.payments)

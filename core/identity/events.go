@@ -12,7 +12,8 @@ import (
 const (
 	EventEnrollmentInitiated = "enrollment.initiated"
 	EventEnrollmentVerified  = "enrollment.verified"
-	EventCustomerLinked      = "customer.linked"
+	EventCustomerLinked      = "customer.linked"   // and unlinked: state says which
+	EventCustomerDisabled    = "customer.disabled" // and enabled again: status says which
 )
 
 // Initiated tells that an enrolment began.
@@ -35,6 +36,11 @@ func (l Link) Linked(id string, now time.Time) event.Event {
 	return about(l.Tenant, l.CustomerID, id, EventCustomerLinked, now, map[string]any{
 		"customer_id": l.CustomerID, "credential_id": l.ID, "credential_type": string(l.Type), "state": string(l.State),
 	})
+}
+
+// StatusChanged tells that the identity was disabled or enabled again.
+func (c Customer) StatusChanged(id string, now time.Time) event.Event {
+	return about(c.Tenant, c.ID, id, EventCustomerDisabled, now, map[string]any{"customer_id": c.ID, "status": string(c.Status)})
 }
 
 func about(t tenancy.Tenant, customerID, id, kind string, now time.Time, data map[string]any) event.Event {

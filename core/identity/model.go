@@ -38,6 +38,8 @@ type Customer struct {
 	Tenant     tenancy.Tenant
 	Phone      string // E.164; empty once erased
 	Name       string // empty where unknown
+	Email      string // empty where unknown
+	BirthDate  string // YYYY-MM-DD; empty where unknown
 	State      State
 	Status     Status
 	Locale     string

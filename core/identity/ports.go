@@ -18,6 +18,8 @@ type Store interface {
 	Codes
 	Claims
 	Histories
+	Consents
+	Profiles
 	// Sweep deletes codes and enrolments that ended before the given times, up
 	// to limit of each, and returns how many rows went.
 	Sweep(ctx context.Context, codesBefore, enrollmentsBefore time.Time, limit int) (int, error)
@@ -42,6 +44,11 @@ type Customers interface {
 	NameCustomer(ctx context.Context, t tenancy.Tenant, id, name string, now time.Time) error
 	// SetStatus changes whether the identity may be used. Errors: NOT_FOUND.
 	SetStatus(ctx context.Context, t tenancy.Tenant, id string, s Status, now time.Time) error
+	// NoteStatus keeps why the status is what it is.
+	NoteStatus(ctx context.Context, t tenancy.Tenant, id, reason string) error
+	// SaveAttributes writes what the customer told: c's name, e-mail, birth date
+	// and locale. The caller holds c.
+	SaveAttributes(ctx context.Context, c Customer, now time.Time) error
 }
 
 // Match is a link with the customer it leads to.
@@ -54,6 +61,11 @@ type Match struct {
 type Links interface {
 	// Links lists a customer's links, oldest first, the phone left out.
 	Links(ctx context.Context, t tenancy.Tenant, customerID string) ([]Link, error)
+	// LinksEver is Links with those that were removed.
+	LinksEver(ctx context.Context, t tenancy.Tenant, customerID string) ([]Link, error)
+	// Unlink removes a link, so that it identifies no longer, and returns it. nil
+	// where the customer has no such link or it was removed before.
+	Unlink(ctx context.Context, t tenancy.Tenant, customerID, linkID, reason string, now time.Time) (*Link, error)
 	// Matches finds the customers that a credential is linked to, whatever
 	// their status: two of them are enough to know that it collides.
 	Matches(ctx context.Context, t tenancy.Tenant, c Credential) ([]Match, error)
@@ -108,8 +120,8 @@ type Claims interface {
 type Histories interface {
 	// History sums up a customer's purchases in the wallet's currency.
 	History(ctx context.Context, t tenancy.Tenant, customerID string) (History, error)
-	// Activity lists the latest things that happened, newest first.
-	Activity(ctx context.Context, t tenancy.Tenant, customerID string, limit int) ([]Activity, error)
+	// Activity lists what happened, newest first.
+	Activity(ctx context.Context, t tenancy.Tenant, f ActivityFilter) ([]Activity, error)
 }
 
 // History is a customer's purchases, and the gates they opened.
@@ -119,15 +131,51 @@ type History struct {
 	FirstTopupAt, FirstPurchaseAt *time.Time
 }
 
+// ActivityFilter narrows a customer's activity.
+type ActivityFilter struct {
+	CustomerID string
+	Type       string // empty for all
+	// Before leaves out what is not before (At, ReferenceID); a time far ahead
+	// begins at the latest.
+	Before   time.Time
+	BeforeID string
+	Limit    int
+}
+
 // Activity is one thing that happened between a customer and the merchant.
 type Activity struct {
-	Type        string // transaction, topup, grant
+	Type        string // transaction, topup, grant, enrollment, consent
 	ReferenceID string
-	Detail      string // what kind of it: the source of a grant
+	Detail      string // what kind of it: the source of a grant, the state of an enrolment, the purpose and act of a consent
 	AmountMinor int64  // what it was worth
 	ActualMinor int64  // what it took from the wallet's actual money
 	PromoMinor  int64  // what it took from promotional credit
 	Currency    string
 	BranchID    string // empty outside of branches
 	At          time.Time
+}
+
+// Consents keeps acts of agreeing and withdrawing.
+type Consents interface {
+	// AddConsent writes one.
+	AddConsent(ctx context.Context, c Consent) error
+	// ConsentActs reads the latest act of each purpose and channel.
+	ConsentActs(ctx context.Context, t tenancy.Tenant, customerID string) (ConsentActs, error)
+	// ListConsents lists the customer's, the latest recorded first, from before
+	// (RecordedAt, ID) on; purpose may be empty.
+	ListConsents(ctx context.Context, t tenancy.Tenant, customerID, purpose string, before time.Time, beforeID string, limit int) ([]Consent, error)
+}
+
+// Profiles keeps how customers want to be treated and what partners tell of them.
+type Profiles interface {
+	// Preferences reads a customer's; one who never said has version 1 and wants
+	// everything. Language is the customer's locale.
+	Preferences(ctx context.Context, t tenancy.Tenant, customerID string) (Preferences, error)
+	// SavePreferences writes p, its language too. The caller holds the customer.
+	SavePreferences(ctx context.Context, t tenancy.Tenant, p Preferences) error
+	// AddCustomerEvent writes one.
+	AddCustomerEvent(ctx context.Context, e CustomerEvent) error
+	// ListCustomerEvents lists the customer's, the latest first, from before
+	// (OccurredAt, ID) on; kind may be empty.
+	ListCustomerEvents(ctx context.Context, t tenancy.Tenant, customerID, kind string, before time.Time, beforeID string, limit int) ([]CustomerEvent, error)
 }

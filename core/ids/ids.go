@@ -38,6 +38,9 @@ const (
 	Subscription = "whs"
 	Delivery     = "whd"
 	Request      = "req"
+
+	Consent       = "cns"
+	CustomerEvent = "cev"
 )
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -27,6 +27,8 @@ func RegisterEnrollment(reg *pipeline.Registry, uses *enrollment.Service) {
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceVerifyEnrollmentProcedure, a.verify)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceResendVerificationProcedure, a.resend)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceRedriveClaimsProcedure, a.redrive)
+	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceGetClaimProcedure, a.claim)
+	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceGetEnrollmentProcedure, a.standing)
 }
 
 func (a enrollmentAPI) initiate(ctx context.Context, call *app.Call, req *partnerv1.InitiateEnrollmentRequest) (*partnerv1.InitiateEnrollmentResponse, error) {
@@ -85,14 +87,38 @@ func (a enrollmentAPI) resend(ctx context.Context, call *app.Call, req *partnerv
 func (a enrollmentAPI) redrive(ctx context.Context, call *app.Call, req *partnerv1.RedriveClaimsRequest) (*partnerv1.RedriveClaimsResponse, error) {
 	in := enrollment.RedriveInput{CustomerID: req.GetCustomerId(), GrantIDs: req.GetGrantIds()}
 	return pipeline.Run(ctx, call, a.uses.Redrive, in, func(_ *app.Call, out enrollment.Redriven) *partnerv1.RedriveClaimsResponse {
-		res := &partnerv1.RedriveClaimsResponse{
-			ClaimId: out.Claim.ID, CustomerId: out.Customer.ID, State: "completed", ReleasedGrants: shape.Grants(out.Released),
-			CreatedAt: timestamppb.New(out.Claim.CreatedAt),
+		return shape.Flat(claimMessage(out), &partnerv1.RedriveClaimsResponse{})
+	})
+}
+
+func (a enrollmentAPI) claim(ctx context.Context, call *app.Call, req *partnerv1.GetClaimRequest) (*partnerv1.GetClaimResponse, error) {
+	return pipeline.Run(ctx, call, a.uses.GetClaim, req.GetClaimId(), func(_ *app.Call, out enrollment.Redriven) *partnerv1.GetClaimResponse {
+		return shape.Flat(claimMessage(out), &partnerv1.GetClaimResponse{})
+	})
+}
+
+func claimMessage(out enrollment.Redriven) *partnerv1.Claim {
+	res := &partnerv1.Claim{
+		ClaimId: out.Claim.ID, CustomerId: out.Customer.ID, State: "completed", ReleasedGrants: shape.Grants(out.Released),
+		CreatedAt: timestamppb.New(out.Claim.CreatedAt),
+	}
+	for _, l := range out.Locked {
+		res.LockedGrants = append(res.LockedGrants, &partnerv1.LockedGrant{
+			Grant: shape.Grant(l.Grant), Reason: string(l.Reason), Reasoning: lockedReasoning(out, l.Reason),
+		})
+	}
+	return res
+}
+
+func (a enrollmentAPI) standing(ctx context.Context, call *app.Call, req *partnerv1.GetEnrollmentRequest) (*partnerv1.GetEnrollmentResponse, error) {
+	return pipeline.Run(ctx, call, a.uses.Get, req.GetEnrollmentId(), func(_ *app.Call, out enrollment.Standing) *partnerv1.GetEnrollmentResponse {
+		e := out.Enrollment
+		res := &partnerv1.GetEnrollmentResponse{
+			EnrollmentId: e.ID, CustomerId: e.CustomerID, State: string(e.State), AttemptsLeft: int32(e.AttemptsLeft), ExpiresAt: timestamppb.New(e.ExpiresAt),
+			ResendsLeft: int32(e.ResendsLeft), SessionId: shape.Optional(e.SessionID), CreatedAt: timestamppb.New(e.CreatedAt), VerifiedAt: shape.Stamp(e.VerifiedAt),
 		}
-		for _, l := range out.Locked {
-			res.LockedGrants = append(res.LockedGrants, &partnerv1.LockedGrant{
-				Grant: shape.Grant(l.Grant), Reason: string(l.Reason), Reasoning: lockedReasoning(out, l.Reason),
-			})
+		if out.Expired {
+			res.State = "EXPIRED"
 		}
 		return res
 	})

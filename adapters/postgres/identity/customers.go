@@ -15,6 +15,8 @@ type customerRow struct {
 	CustomerID  string
 	Phone       *string
 	Name        string
+	Email       *string
+	BirthDate   *string
 	State       string
 	Status      string
 	Locale      string
@@ -26,12 +28,12 @@ type customerRow struct {
 	UpdatedAt   *time.Time
 }
 
-const customerColumns = `c.customer_id, c.phone, c.name, c.state, c.status, c.locale, c.tier, c.merged_into,
+const customerColumns = `c.customer_id, c.phone, c.name, c.email, to_char(c.birth_date, 'YYYY-MM-DD') AS birth_date, c.state, c.status, c.locale, c.tier, c.merged_into,
 	c.verified_at, c.phone_used_at, c.created_at, c.updated_at`
 
 func (r customerRow) customer(t tenancy.Tenant) identity.Customer {
 	c := identity.Customer{
-		ID: r.CustomerID, Tenant: t, Phone: text(r.Phone), Name: r.Name, State: identity.State(r.State),
+		ID: r.CustomerID, Tenant: t, Phone: text(r.Phone), Name: r.Name, Email: text(r.Email), BirthDate: text(r.BirthDate), State: identity.State(r.State),
 		Status: identity.Status(r.Status), Locale: r.Locale, Tier: r.Tier, MergedInto: text(r.MergedInto),
 		VerifiedAt: r.VerifiedAt, PhoneUsedAt: r.PhoneUsedAt, CreatedAt: r.CreatedAt, UpdatedAt: r.CreatedAt,
 	}
@@ -103,5 +105,19 @@ func (s *Store) SetStatus(ctx context.Context, t tenancy.Tenant, id string, stat
 	if err == nil && n == 0 {
 		return fault.NotFound("customer")
 	}
+	return err
+}
+
+// NoteStatus implements identity.Customers.
+func (s *Store) NoteStatus(ctx context.Context, t tenancy.Tenant, id, reason string) error {
+	_, err := s.q.Exec(ctx, `UPDATE customers SET status_reason = $3 WHERE tenant_no = $1 AND customer_id = $2`, t.No, id, reason)
+	return err
+}
+
+// SaveAttributes implements identity.Customers.
+func (s *Store) SaveAttributes(ctx context.Context, c identity.Customer, now time.Time) error {
+	_, err := s.q.Exec(ctx, `UPDATE customers SET name = $3, email = $4, birth_date = $5::text::date, locale = $6, updated_at = $7
+		WHERE tenant_no = $1 AND customer_id = $2`,
+		c.Tenant.No, c.ID, c.Name, null(c.Email), null(c.BirthDate), c.Locale, now)
 	return err
 }

@@ -381,7 +381,7 @@ func TestRules9And13LookupAnswersForEveryState(t *testing.T) {
 	if got.Status != customers.Registered || got.Context.Balance.PromoAvailableMinor != 42 || got.Context.Unclaimed != nil || got.RegistrationAllowed {
 		t.Errorf("registered: %+v %+v", got, got.Context)
 	}
-	if len(got.Activity) != 1 || got.Activity[0].Type != "grant" || got.Activity[0].AmountMinor != 42 || got.Activity[0].Detail != "CASHBACK" {
+	if len(got.Activity) != 2 || got.Activity[1].Type != "enrollment" || got.Activity[0].Type != "grant" || got.Activity[0].AmountMinor != 42 || got.Activity[0].Detail != "CASHBACK" {
 		t.Errorf("activity = %+v", got.Activity)
 	}
 	_, err := b.link(t, out.Customer.ID, identity.Credential{Type: identity.ProviderCustomerID, Value: "pos-77"})
@@ -496,7 +496,7 @@ func TestTheHistoryOfACustomerIsFolded(t *testing.T) {
 	if got != want || panel.Context.Badge != identity.BadgeReturning {
 		t.Errorf("lifetime = %+v, badge %s", got, panel.Context.Badge)
 	}
-	if a := panel.Activity; len(a) != 2 || a[0].Type != "grant" || a[1].Type != "transaction" || a[1].ActualMinor != 925 || a[1].PromoMinor != 250 || a[1].BranchID != "brn_1" {
+	if a := panel.Activity; len(a) != 3 || a[0].Type != "grant" || a[1].Type != "transaction" || a[1].ActualMinor != 925 || a[1].PromoMinor != 250 || a[1].BranchID != "brn_1" {
 		t.Errorf("activity = %+v", a)
 	}
 	for range 9 {

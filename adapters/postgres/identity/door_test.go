@@ -17,6 +17,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
+	customersapi "github.com/feddi/feddi/adapters/api/feddi/customers"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	tenancystore "github.com/feddi/feddi/adapters/postgres/tenancy"
@@ -60,15 +61,17 @@ func serve(t *testing.T, b *bench) *door {
 	actor := tenancy.Actor{PartnerID: b.tenant.PartnerID, Mode: b.tenant.Mode, KeyID: "key_1", Scope: tenancy.ScopeEnterprise, Merchants: []string{b.tenant.MerchantID}, TenantNos: []int32{b.tenant.No}}
 	till, key := actor, actor
 	till.Kind, key.Kind = tenancy.TerminalCall, tenancy.KeyCall
+	operator := key
+	operator.Operator = true
 	catalogue, err := api.Catalogue()
 	must(t, err)
 	reg := pipeline.NewRegistry(catalogue, b.tenant.Mode)
 	feddi.RegisterIdentity(reg, b.identities)
 	feddi.RegisterEnrollment(reg, b.enrollment)
-	feddi.RegisterCustomers(reg, b.customers)
+	customersapi.Register(reg, b.customers)
 	feddi.RegisterQR(reg, b.customers)
 	server, err := api.New(pipeline.Config{
-		Registry: reg, Auth: credentials{"till": till, "key": key}, Limits: ratelimit.Off{},
+		Registry: reg, Auth: credentials{"till": till, "key": key, "operator": operator}, Limits: ratelimit.Off{},
 		Places: feddi.Places{Directory: tenancystore.NewDirectory(b.db)}, Replays: b.uow.Read().Idempotency, Clock: b.clock, IDs: b.ids,
 		Versions: pipeline.Versions, ServerKey: bytes.Repeat([]byte{9}, 32), Log: slog.New(slog.DiscardHandler),
 	})
@@ -139,7 +142,7 @@ func (d *door) send(method, path, as, key string, body object) answer {
 	}
 	req, err := http.NewRequest(method, d.url+path, bytes.NewReader(raw))
 	must(d.t, err)
-	if as == "key" {
+	if as != "till" {
 		req.Header.Set("X-Api-Key", as)
 	} else {
 		req.Header.Set("Authorization", "Bearer "+as)

@@ -44,9 +44,39 @@ func (s *Store) History(ctx context.Context, t tenancy.Tenant, customerID string
 	}, nil
 }
 
-// Activity implements identity.Histories. Each part reads the latest rows of
-// its own index; what the wallet paid of a sale is in its tenders.
-func (s *Store) Activity(ctx context.Context, t tenancy.Tenant, customerID string, limit int) ([]identity.Activity, error) {
+// activities reads the parts of a customer's activity; each keeps to the
+// customer's rows of its own index. What the wallet paid of a sale is in its
+// tenders. $3 is the only type wanted or empty, ($4, $5) what the rows come
+// before, $6 how many.
+const activities = `
+	(SELECT 'transaction' AS type, x.transaction_id AS reference_id, '' AS detail, x.total_minor AS amount_minor,
+		p.actual AS actual_minor, p.promo AS promo_minor, x.currency, x.branch_id, x.created_at AS at
+	FROM (SELECT * FROM transactions WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'transaction')
+		AND (created_at, transaction_id) < ($4, $5) ORDER BY created_at DESC, transaction_id DESC LIMIT $6) x
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum((d->>'debited_actual_minor')::int8), 0)::int8 AS actual,
+			coalesce(sum((d->>'debited_promo_minor')::int8), 0)::int8 AS promo
+		FROM jsonb_array_elements(x.tenders) d) p)
+	UNION ALL
+	(SELECT 'topup', topup_id, source, amount_minor, 0, 0, currency, '', completed_at FROM topups
+	WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'topup') AND state = 'COMPLETED' AND (completed_at, topup_id) < ($4, $5)
+	ORDER BY completed_at DESC, topup_id DESC LIMIT $6)
+	UNION ALL
+	(SELECT 'grant', grant_id, source, amount_minor, 0, 0, currency, '', created_at FROM grants
+	WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'grant') AND (created_at, grant_id) < ($4, $5)
+	ORDER BY created_at DESC, grant_id DESC LIMIT $6)
+	UNION ALL
+	(SELECT 'enrollment', enrollment_id, state, 0, 0, 0, '', '', created_at FROM enrollments
+	WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'enrollment') AND (created_at, enrollment_id) < ($4, $5)
+	ORDER BY created_at DESC, enrollment_id DESC LIMIT $6)
+	UNION ALL
+	(SELECT 'consent', consent_id, purpose || ' ' || state, 0, 0, 0, '', '', recorded_at FROM consents
+	WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'consent') AND (recorded_at, consent_id) < ($4, $5)
+	ORDER BY recorded_at DESC, consent_id DESC LIMIT $6)
+	ORDER BY at DESC, reference_id DESC LIMIT $6`
+
+// Activity implements identity.Histories.
+func (s *Store) Activity(ctx context.Context, t tenancy.Tenant, f identity.ActivityFilter) ([]identity.Activity, error) {
 	type row struct {
 		Type        string
 		ReferenceID string
@@ -58,21 +88,7 @@ func (s *Store) Activity(ctx context.Context, t tenancy.Tenant, customerID strin
 		BranchID    string
 		At          time.Time
 	}
-	rows, err := pg.Many[row](ctx, s.q, `
-		(SELECT 'transaction' AS type, x.transaction_id AS reference_id, '' AS detail, x.total_minor AS amount_minor,
-			p.actual AS actual_minor, p.promo AS promo_minor, x.currency, x.branch_id, x.created_at AS at
-		FROM (SELECT * FROM transactions WHERE tenant_no = $1 AND customer_id = $2 ORDER BY created_at DESC LIMIT $3) x
-		CROSS JOIN LATERAL (
-			SELECT coalesce(sum((d->>'debited_actual_minor')::int8), 0)::int8 AS actual,
-				coalesce(sum((d->>'debited_promo_minor')::int8), 0)::int8 AS promo
-			FROM jsonb_array_elements(x.tenders) d) p)
-		UNION ALL
-		(SELECT 'topup', topup_id, source, amount_minor, 0, 0, currency, '', completed_at FROM topups
-		WHERE tenant_no = $1 AND customer_id = $2 AND state = 'COMPLETED' ORDER BY completed_at DESC LIMIT $3)
-		UNION ALL
-		(SELECT 'grant', grant_id, source, amount_minor, 0, 0, currency, '', created_at FROM grants
-		WHERE tenant_no = $1 AND customer_id = $2 ORDER BY grant_id DESC LIMIT $3)
-		ORDER BY at DESC, reference_id DESC LIMIT $3`, t.No, customerID, limit)
+	rows, err := pg.Many[row](ctx, s.q, activities, t.No, f.CustomerID, f.Type, f.Before, f.BeforeID, f.Limit)
 	if err != nil {
 		return nil, err
 	}

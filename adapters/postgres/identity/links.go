@@ -54,8 +54,17 @@ func (r linkRow) link(t tenancy.Tenant) (identity.Link, error) {
 
 // Links implements identity.Links.
 func (s *Store) Links(ctx context.Context, t tenancy.Tenant, customerID string) ([]identity.Link, error) {
+	return s.links(ctx, t, customerID, false)
+}
+
+// LinksEver implements identity.Links.
+func (s *Store) LinksEver(ctx context.Context, t tenancy.Tenant, customerID string) ([]identity.Link, error) {
+	return s.links(ctx, t, customerID, true)
+}
+
+func (s *Store) links(ctx context.Context, t tenancy.Tenant, customerID string, ever bool) ([]identity.Link, error) {
 	rows, err := pg.Many[linkRow](ctx, s.q, `SELECT `+linkColumns+` FROM credential_links l
-		WHERE l.tenant_no = $1 AND l.customer_id = $2 AND l.unlinked_at IS NULL ORDER BY l.linked_at, l.credential_id`, t.No, customerID)
+		WHERE l.tenant_no = $1 AND l.customer_id = $2 AND ($3 OR l.unlinked_at IS NULL) ORDER BY l.linked_at, l.credential_id`, t.No, customerID, ever)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +75,18 @@ func (s *Store) Links(ctx context.Context, t tenancy.Tenant, customerID string) 
 		}
 	}
 	return links, nil
+}
+
+// Unlink implements identity.Links.
+func (s *Store) Unlink(ctx context.Context, t tenancy.Tenant, customerID, linkID, reason string, now time.Time) (*identity.Link, error) {
+	r, err := pg.Maybe[linkRow](ctx, s.q, `UPDATE credential_links l SET unlinked_at = $5, unlink_reason = $4
+		WHERE l.tenant_no = $1 AND l.customer_id = $2 AND l.credential_id = $3 AND l.unlinked_at IS NULL
+		RETURNING `+linkColumns, t.No, customerID, linkID, reason, now)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	l, err := r.link(t)
+	return &l, err
 }
 
 // Matches implements identity.Links.

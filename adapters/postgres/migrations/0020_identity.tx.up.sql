@@ -5,10 +5,13 @@ CREATE TABLE customers (
     tenant_no     integer NOT NULL,
     phone         text COLLATE "C",
     name          text NOT NULL DEFAULT '',
+    email         text,
+    birth_date    date,
     state         text COLLATE "C" NOT NULL CHECK (state IN ('PENDING_PROOF', 'VERIFIED')),
     status        text COLLATE "C" NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled', 'merged', 'erased')),
     locale        text NOT NULL DEFAULT '',
     tier          text NOT NULL DEFAULT '',
+    status_reason text NOT NULL DEFAULT '',
     merged_into   text COLLATE "C",
     verified_at   timestamptz,
     phone_used_at timestamptz,
@@ -22,6 +25,7 @@ CREATE TABLE customers (
 CREATE UNIQUE INDEX customers_phone ON customers (tenant_no, phone) WHERE phone IS NOT NULL;
 
 COMMENT ON COLUMN customers.phone IS 'E.164; null once erased';
+COMMENT ON COLUMN customers.status_reason IS 'why the status is what it is, as the operator said';
 COMMENT ON COLUMN customers.phone_used_at IS 'when the phone last identified the customer';
 COMMENT ON COLUMN customers.merged_into IS 'the customer that remains, where status is merged';
 
@@ -38,7 +42,8 @@ CREATE TABLE credential_links (
     card            jsonb,
     linked_at       timestamptz NOT NULL,
     last_used_at    timestamptz,
-    unlinked_at     timestamptz
+    unlinked_at     timestamptz,
+    unlink_reason   text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 85);
 
 CREATE UNIQUE INDEX credential_links_value ON credential_links (tenant_no, credential_type, value, customer_id) WHERE unlinked_at IS NULL;
@@ -104,3 +109,50 @@ CREATE INDEX payment_codes_expiry ON payment_codes (expires_at);
 
 COMMENT ON COLUMN payment_codes.code_hash IS 'SHA-256 of the code, salted with the tenant for short codes';
 COMMENT ON COLUMN payment_codes.bound_session_id IS 'the session that was identified with it; no other one may use it then';
+
+-- Acts of agreeing and withdrawing. Never changed: the latest act of a purpose
+-- and channel holds.
+CREATE TABLE consents (
+    consent_id  text COLLATE "C" PRIMARY KEY,
+    tenant_no   integer NOT NULL,
+    customer_id text COLLATE "C" NOT NULL,
+    purpose     text COLLATE "C" NOT NULL CHECK (purpose IN ('terms', 'marketing', 'profiling', 'receipts', 'data_sharing')),
+    channel     text COLLATE "C" NOT NULL DEFAULT '' CHECK (channel IN ('', 'sms', 'email', 'push', 'whatsapp')),
+    state       text COLLATE "C" NOT NULL CHECK (state IN ('granted', 'withdrawn')),
+    version     text NOT NULL,
+    evidence    jsonb NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL
+);
+CREATE INDEX consents_customer ON consents (tenant_no, customer_id, recorded_at, consent_id);
+
+COMMENT ON COLUMN consents.channel IS 'empty for every channel';
+
+-- How customers want to be treated; a customer who never said has no row. The
+-- language is customers.locale.
+CREATE TABLE customer_preferences (
+    customer_id      text COLLATE "C" PRIMARY KEY,
+    tenant_no        integer NOT NULL,
+    version          integer NOT NULL CHECK (version > 1),
+    channels         jsonb NOT NULL,
+    opt_out_all      boolean NOT NULL,
+    opt_out_kinds    text[] COLLATE "C" NOT NULL,
+    opt_out_categories text[] NOT NULL,
+    receipt_channel  text COLLATE "C" NOT NULL DEFAULT '',
+    updated_at       timestamptz NOT NULL
+);
+
+COMMENT ON COLUMN customer_preferences.version IS 'counts changes from 1, which is what a customer without a row has';
+
+-- What partners tell about customers, for the profile.
+CREATE TABLE customer_events (
+    customer_event_id text COLLATE "C" PRIMARY KEY,
+    tenant_no         integer NOT NULL,
+    customer_id       text COLLATE "C" NOT NULL,
+    type              text COLLATE "C" NOT NULL,
+    session_id        text COLLATE "C" NOT NULL DEFAULT '',
+    attributes        jsonb NOT NULL,
+    occurred_at       timestamptz NOT NULL,
+    recorded_at       timestamptz NOT NULL
+);
+CREATE INDEX customer_events_customer ON customer_events (tenant_no, customer_id, occurred_at, customer_event_id);

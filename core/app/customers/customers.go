@@ -7,6 +7,7 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/identities"
+	"github.com/feddi/feddi/core/app/paging"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
@@ -82,8 +83,13 @@ func (s *Service) Lookup(ctx context.Context, call *app.Call, in LookupInput) (P
 	if err != nil {
 		return Panel{}, err
 	}
-	activity, err := st.Identity.Activity(ctx, call.Tenant, c.ID, recentActivity)
+	activity, err := latest(ctx, st, *c)
 	return Panel{Status: statusOf(in, *c), Context: &found, Activity: activity}, err
+}
+
+// latest is what the panel shows of a customer's activity.
+func latest(ctx context.Context, st app.Stores, c identity.Customer) ([]identity.Activity, error) {
+	return st.Identity.Activity(ctx, c.Tenant, identity.ActivityFilter{CustomerID: c.ID, Before: paging.First().At, Limit: recentActivity})
 }
 
 func statusOf(in LookupInput, c identity.Customer) Status {

@@ -40,6 +40,13 @@ func Customer(c *identities.CustomerContext) *partnerv1.Customer {
 	}
 }
 
+// CustomerInFull is a customer as a key may see one: with all that they told.
+func CustomerInFull(c *identities.CustomerContext) *partnerv1.Customer {
+	out := Customer(c)
+	out.Phone, out.Email, out.BirthDate = Optional(c.Customer.Phone), Optional(c.Customer.Email), Optional(c.Customer.BirthDate)
+	return out
+}
+
 func lifetime(l identity.Lifetime) *partnerv1.LifetimeActivity {
 	return &partnerv1.LifetimeActivity{
 		TransactionsCount: l.Transactions, SpentMinor: l.SpentMinor, DiscountMinor: l.DiscountMinor, CashbackEarnedMinor: l.CashbackEarnedMinor,
@@ -67,12 +74,17 @@ func Unclaimed(u *identities.Unclaimed) *partnerv1.UnclaimedCashback {
 func links(list []identity.Link) []*partnerv1.LinkedCredential {
 	out := make([]*partnerv1.LinkedCredential, 0, len(list))
 	for _, l := range list {
-		out = append(out, &partnerv1.LinkedCredential{
-			CredentialId: l.ID, CredentialType: string(l.Type), MaskedValue: l.MaskedValue, Probationary: l.Probationary, State: string(l.State),
-			Provider: Optional(l.Provider), Card: linkedCard(l.Card), LinkedAt: timestamppb.New(l.LinkedAt), LastUsedAt: Stamp(l.LastUsedAt),
-		})
+		out = append(out, Link(l))
 	}
 	return out
+}
+
+// Link is one way a customer is recognised, its value masked.
+func Link(l identity.Link) *partnerv1.LinkedCredential {
+	return &partnerv1.LinkedCredential{
+		CredentialId: l.ID, CredentialType: string(l.Type), MaskedValue: l.MaskedValue, Probationary: l.Probationary, State: string(l.State),
+		Provider: Optional(l.Provider), Card: linkedCard(l.Card), LinkedAt: timestamppb.New(l.LinkedAt), LastUsedAt: Stamp(l.LastUsedAt),
+	}
 }
 
 func linkedCard(c *identity.LinkedCard) *partnerv1.LinkedCard {
@@ -128,6 +140,9 @@ func summary(a identity.Activity) string {
 	case "grant":
 		return fmt.Sprintf("Got %s of promotional credit (%s)", amount(a.AmountMinor), strings.ToLower(strings.ReplaceAll(a.Detail, "_", " ")))
 	}
+	if text, ok := standing(a); ok {
+		return text
+	}
 	text := "Bought for " + amount(a.AmountMinor)
 	var parts []string
 	if a.ActualMinor > 0 {
@@ -140,6 +155,26 @@ func summary(a identity.Activity) string {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return text
+}
+
+// standing is an activity that moved nothing; false for one that did.
+func standing(a identity.Activity) (string, bool) {
+	switch a.Type {
+	case "enrollment":
+		if a.Detail == string(identity.Verified) {
+			return "Proved the phone", true
+		}
+		return "Was sent a code to prove the phone", true
+	case "consent":
+		purpose, act, _ := strings.Cut(a.Detail, " ")
+		if act == string(identity.ConsentGranted) {
+			act = "Agreed to "
+		} else {
+			act = "Withdrew the consent to "
+		}
+		return act + strings.ReplaceAll(purpose, "_", " "), true
+	}
+	return "", false
 }
 
 // decimal writes minor units with the currency's digits, for people.

@@ -95,19 +95,21 @@ type CustomersServiceClient interface {
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
 	// Read what a cashier needs at a glance.
 	GetCustomerSummary(context.Context, *v1.GetCustomerSummaryRequest) (*v1.GetCustomerSummaryResponse, error)
-	// List what happened between a customer and the merchant, latest first.
+	// List what happened between a customer and the merchant, latest first: sales (with their payments),
+	// top-ups, grants, enrolments and consents.
 	ListCustomerActivity(context.Context, *v1.ListCustomerActivityRequest) (*v1.ListCustomerActivityResponse, error)
 	// List how a customer is recognised, values masked.
 	ListCustomerCredentials(context.Context, *v1.ListCustomerCredentialsRequest) (*v1.ListCustomerCredentialsResponse, error)
 	// Link a credential. A card_fingerprint link is probationary until the phone is verified.
 	LinkCustomerCredential(context.Context, *v1.LinkCustomerCredentialRequest) (*v1.LinkCustomerCredentialResponse, error)
-	// Remove a link. The credential stops identifying at once; history stays.
+	// Remove a link. The credential stops identifying at once; history stays. The phone can't be unlinked.
 	UnlinkCustomerCredential(context.Context, *v1.UnlinkCustomerCredentialRequest) (*v1.UnlinkCustomerCredentialResponse, error)
 	// Read how a customer wants to be treated.
 	GetCustomerPreferences(context.Context, *v1.GetCustomerPreferencesRequest) (*v1.GetCustomerPreferencesResponse, error)
-	// Change preferences. Members left out stay as they are.
+	// Change preferences. Members left out stay as they are. Switching a channel on needs consent to
+	// marketing or receipts there, a receipt channel consent to receipts there.
 	UpdateCustomerPreferences(context.Context, *v1.UpdateCustomerPreferencesRequest) (*v1.UpdateCustomerPreferencesResponse, error)
-	// Append an event that enriches the profile; offers may ask for it.
+	// Append an event that enriches the profile. Needs the customer's consent to profiling.
 	LogCustomerEvent(context.Context, *v1.LogCustomerEventRequest) (*v1.LogCustomerEventResponse, error)
 	// Read the profile events, latest first.
 	ListCustomerEvents(context.Context, *v1.ListCustomerEventsRequest) (*v1.ListCustomerEventsResponse, error)
@@ -406,19 +408,21 @@ type CustomersServiceHandler interface {
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
 	// Read what a cashier needs at a glance.
 	GetCustomerSummary(context.Context, *v1.GetCustomerSummaryRequest) (*v1.GetCustomerSummaryResponse, error)
-	// List what happened between a customer and the merchant, latest first.
+	// List what happened between a customer and the merchant, latest first: sales (with their payments),
+	// top-ups, grants, enrolments and consents.
 	ListCustomerActivity(context.Context, *v1.ListCustomerActivityRequest) (*v1.ListCustomerActivityResponse, error)
 	// List how a customer is recognised, values masked.
 	ListCustomerCredentials(context.Context, *v1.ListCustomerCredentialsRequest) (*v1.ListCustomerCredentialsResponse, error)
 	// Link a credential. A card_fingerprint link is probationary until the phone is verified.
 	LinkCustomerCredential(context.Context, *v1.LinkCustomerCredentialRequest) (*v1.LinkCustomerCredentialResponse, error)
-	// Remove a link. The credential stops identifying at once; history stays.
+	// Remove a link. The credential stops identifying at once; history stays. The phone can't be unlinked.
 	UnlinkCustomerCredential(context.Context, *v1.UnlinkCustomerCredentialRequest) (*v1.UnlinkCustomerCredentialResponse, error)
 	// Read how a customer wants to be treated.
 	GetCustomerPreferences(context.Context, *v1.GetCustomerPreferencesRequest) (*v1.GetCustomerPreferencesResponse, error)
-	// Change preferences. Members left out stay as they are.
+	// Change preferences. Members left out stay as they are. Switching a channel on needs consent to
+	// marketing or receipts there, a receipt channel consent to receipts there.
 	UpdateCustomerPreferences(context.Context, *v1.UpdateCustomerPreferencesRequest) (*v1.UpdateCustomerPreferencesResponse, error)
-	// Append an event that enriches the profile; offers may ask for it.
+	// Append an event that enriches the profile. Needs the customer's consent to profiling.
 	LogCustomerEvent(context.Context, *v1.LogCustomerEventRequest) (*v1.LogCustomerEventResponse, error)
 	// Read the profile events, latest first.
 	ListCustomerEvents(context.Context, *v1.ListCustomerEventsRequest) (*v1.ListCustomerEventsResponse, error)

@@ -89,7 +89,8 @@ type EnrollmentServiceClient interface {
 	RecordConsent(context.Context, *v1.RecordConsentRequest) (*v1.RecordConsentResponse, error)
 	// List every consent a customer gave or withdrew, latest first.
 	ListConsents(context.Context, *v1.ListConsentsRequest) (*v1.ListConsentsResponse, error)
-	// Attach what a customer tells about themselves. Members left out stay as they are.
+	// Attach what a customer tells about themselves. Members left out stay as they are. E-mail and birth
+	// date need the customer's consent to terms; name and language don't.
 	SubmitIdentity(context.Context, *v1.SubmitIdentityRequest) (*v1.SubmitIdentityResponse, error)
 	// Merge a duplicate or a session's anonymous identity into a customer. Balances, grants and points
 	// move by ledger entries; the merged identity reads as the one that remains.
@@ -297,7 +298,8 @@ type EnrollmentServiceHandler interface {
 	RecordConsent(context.Context, *v1.RecordConsentRequest) (*v1.RecordConsentResponse, error)
 	// List every consent a customer gave or withdrew, latest first.
 	ListConsents(context.Context, *v1.ListConsentsRequest) (*v1.ListConsentsResponse, error)
-	// Attach what a customer tells about themselves. Members left out stay as they are.
+	// Attach what a customer tells about themselves. Members left out stay as they are. E-mail and birth
+	// date need the customer's consent to terms; name and language don't.
 	SubmitIdentity(context.Context, *v1.SubmitIdentityRequest) (*v1.SubmitIdentityResponse, error)
 	// Merge a duplicate or a session's anonymous identity into a customer. Balances, grants and points
 	// move by ledger entries; the merged identity reads as the one that remains.
