@@ -31,6 +31,7 @@ const base = "/v1/partner"
 var system struct {
 	binary string
 	dsn    string
+	dir    string // of the shared server: its binary and its master key
 	server *feddid.Server
 	spec   *document.Document
 }
@@ -61,7 +62,7 @@ func start(suite *suite) (err error) {
 	if system.binary, err = feddid.Build(suite.ctx, dir); err != nil {
 		return err
 	}
-	system.dsn = pgtest.DSN(suite)
+	system.dsn, system.dir = pgtest.DSN(suite), dir
 	system.server, err = feddid.Start(suite.ctx, feddid.Options{Binary: system.binary, DSN: system.dsn, DataDir: dir})
 	if err != nil {
 		return err
