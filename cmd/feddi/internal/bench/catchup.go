@@ -10,30 +10,35 @@ import (
 // patience bounds how long a row waits for the consumers of the event log.
 const patience = 30 * time.Second
 
-// behind counts the events that the slowest consumer has not handled.
-func (d *Deployment) behind(ctx context.Context) (int64, error) {
-	return pg.One[int64](ctx, d.DB.Q(), `SELECT coalesce(max(n), 0) FROM event_consumers c
-		CROSS JOIN LATERAL (SELECT count(*) AS n FROM events e WHERE (e.xid, e.position) > (c.xid, c.position)) b
-		WHERE c.leased_until > now()`)
-}
+// look is how often that is asked; each time costs an index probe.
+const look = 200 * time.Millisecond
+
+// waiting counts the events that the slowest living consumer has not handled.
+const waiting = `SELECT coalesce(max(n), 0) FROM event_consumers c
+	CROSS JOIN LATERAL (SELECT count(*) AS n FROM events e WHERE (e.xid, e.position) > (c.xid, c.position)) b
+	WHERE c.leased_until > now()`
+
+// someWait tells whether there is any.
+const someWait = `SELECT EXISTS (SELECT 1 FROM event_consumers c CROSS JOIN LATERAL (
+	SELECT 1 FROM events e WHERE (e.xid, e.position) > (c.xid, c.position) LIMIT 1) b WHERE c.leased_until > now())`
 
 // catchUp tells how far the consumers are behind, waits until they are not,
 // and tells how long that took: 0 where patience ended first.
 func (d *Deployment) catchUp(ctx context.Context) (atEnd int64, took time.Duration, err error) {
 	begin := time.Now()
-	if atEnd, err = d.behind(ctx); err != nil || atEnd == 0 {
+	if atEnd, err = pg.One[int64](ctx, d.DB.Q(), waiting); err != nil || atEnd == 0 {
 		return atEnd, 0, err
 	}
-	t := time.NewTicker(50 * time.Millisecond)
+	t := time.NewTicker(look)
 	defer t.Stop()
-	for left := atEnd; time.Since(begin) < patience; {
-		d.tell("events are handled", 1-float64(left)/float64(max(atEnd, left)))
+	for time.Since(begin) < patience {
+		d.tell("the events behind it are handled", -1)
 		select {
 		case <-ctx.Done():
 			return atEnd, 0, ctx.Err()
 		case <-t.C:
 		}
-		if left, err = d.behind(ctx); err != nil || left == 0 {
+		if some, err := pg.One[bool](ctx, d.DB.Q(), someWait); err != nil || !some {
 			return atEnd, time.Since(begin), err
 		}
 	}

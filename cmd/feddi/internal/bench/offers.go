@@ -73,17 +73,16 @@ func Offers(ctx context.Context, d *Deployment, head Head, o OffersOptions) (*Of
 func offersRow(ctx context.Context, d *Deployment, n int, o OffersOptions) (OffersRow, error) {
 	d.tell(fmt.Sprintf("%d offers, compiling", n), -1)
 	row := OffersRow{Offers: n}
-	definitions := catalogueOf(n)
 	before := live()
-	begin := time.Now()
-	catalogue := engine.New(1, definitions, o.Rules)
-	row.Build = time.Since(begin)
+	catalogue, took := build(n, o.Rules)
+	row.Build = took
+	// The definitions are gone by now; what the catalogue kept of them counts.
 	row.Heap = max(0, live()-before)
 	baskets := make([]*offers.Facts, differentBaskets)
 	for i := range baskets {
 		baskets[i] = basketOf(n, i)
 	}
-	if err := decides(ctx, catalogue, definitions, o.Rules, baskets[0]); err != nil {
+	if err := decides(ctx, catalogue, catalogueOf(n), o.Rules, baskets[0]); err != nil {
 		return row, err
 	}
 	used := report.Now()
@@ -105,6 +104,14 @@ func offersRow(ctx context.Context, d *Deployment, n int, o OffersOptions) (Offe
 	}
 	runtime.KeepAlive(catalogue)
 	return row, ctx.Err()
+}
+
+// build compiles a catalogue and tells how long that took.
+func build(n int, rules offers.RuleCompiler) (*engine.Catalogue, time.Duration) {
+	definitions := catalogueOf(n)
+	begin := time.Now()
+	catalogue := engine.New(1, definitions, rules)
+	return catalogue, time.Since(begin)
 }
 
 // decides proves, before anything is timed, that the feed of the whole

@@ -72,23 +72,19 @@ func (r *PaymentsReport) Print(w io.Writer) {
 	r.Head.print(w)
 	t := report.Table{Head: []string{"", "per s", "/limit", "p50 ms", "p99 ms", "p99.9", "us CPU*"}}
 	for i, m := range r.Limit {
-		name := fmt.Sprintf("Postgres, %d clients", m.Clients)
+		name := fmt.Sprintf("Postgres, %d", m.Clients)
 		if i == 2 {
-			name += ", at the end"
+			name += ", again"
 		}
-		t.Add(name, report.Count(m.Rate), report.Ratio(m.Rate, r.limitRate()), report.Millis(m.P50), report.Millis(m.P99), "", "")
+		t.Add(name, report.Count(m.Rate), report.Ratio(m.Rate, r.limitRate()), report.Millis(m.P50), report.Millis(m.P99), "", m.perDebit())
 	}
 	for _, row := range r.Rows {
-		name := fmt.Sprintf("payments, %d conns", row.Connections)
-		if row.OneMerchant {
-			name += ", 1 merchant"
-		}
-		t.Add(name, report.Count(row.Rate), report.Ratio(row.Rate, r.limitRate()), report.Millis(row.P50), report.Millis(row.P99),
+		t.Add(row.name(), report.Count(row.Rate), report.Ratio(row.Rate, r.limitRate()), report.Millis(row.P50), report.Millis(row.P99),
 			report.Millis(row.P999), row.perPayment())
 	}
 	t.Print(w)
-	fmt.Fprintf(w, "/limit: over the mean of what %s commits at %d clients\n", r.LimitTool, limitClients)
-	fmt.Fprintln(w, "* a payment's processor time: server with client / Postgres / actuators")
+	fmt.Fprintf(w, "Columns: connections; /limit is over the mean of what %s commits at %d.\n", r.LimitTool, limitClients)
+	fmt.Fprintln(w, "* processor time of one payment: server with client / Postgres / actuators")
 	r.printRest(w)
 }
 
@@ -103,7 +99,7 @@ func (r *PaymentsReport) printRest(w io.Writer) {
 	fmt.Fprintf(w, "%.0f %% of the payments spent two or more promotional lots\n", 100*r.TwoLotShare)
 	for _, m := range r.Limit {
 		if noise := m.Share.Noise(); noise != "" {
-			fmt.Fprintf(w, "Postgres, %d clients: %s\n", m.Clients, noise)
+			fmt.Fprintf(w, "Postgres, %d: %s\n", m.Clients, noise)
 		}
 	}
 	for _, row := range r.Rows {
@@ -115,18 +111,35 @@ func (r *PaymentsReport) printRest(w io.Writer) {
 
 func (r *PaymentsReport) printRow(w io.Writer, row PaymentsRow) {
 	for _, name := range sorted(row.Others) {
-		fmt.Fprintf(w, "%d conns: %d x %s\n", row.Connections, row.Others[name], name)
+		fmt.Fprintf(w, "%s: %d x %s\n", row.name(), row.Others[name], name)
 	}
 	if row.Behind > 0 {
 		caught := fmt.Sprintf("handled %.1f s later", row.Caught.Seconds())
 		if row.Caught == 0 {
 			caught = fmt.Sprintf("not all handled %d s later", int(patience.Seconds()))
 		}
-		fmt.Fprintf(w, "%d conns: %s events waited at the end, %s\n", row.Connections, report.Count(float64(row.Behind)), caught)
+		fmt.Fprintf(w, "%s: %s events waited at the end, %s\n", row.name(), report.Count(float64(row.Behind)), caught)
 	}
 	if noise := row.Share.Noise(); noise != "" {
-		fmt.Fprintf(w, "%d conns: %s\n", row.Connections, noise)
+		fmt.Fprintf(w, "%s: %s\n", row.name(), noise)
 	}
+}
+
+func (row PaymentsRow) name() string {
+	name := fmt.Sprintf("payments, %d", row.Connections)
+	if row.OneMerchant {
+		name += ", one merchant"
+	}
+	return name
+}
+
+// perDebit is the processor time of one debit of the limit, as perPayment.
+func (l LimitRow) perDebit() string {
+	n := l.Debits
+	if !l.Share.Known || n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("-/%d/-", l.Share.Postgres.Microseconds()/n)
 }
 
 func (row PaymentsRow) others() (n int64) {

@@ -101,9 +101,12 @@ func (l *Limit) Tool() string {
 
 // Measure is what one measurement gave.
 type Measure struct {
-	Clients       int
-	Rate          float64 // debits per second
-	P50, P99, Max time.Duration
+	Clients int           `json:"clients"`
+	Debits  int64         `json:"debits"`
+	Rate    float64       `json:"per_second"`
+	P50     time.Duration `json:"p50_ns"`
+	P99     time.Duration `json:"p99_ns"`
+	Max     time.Duration `json:"max_ns"`
 }
 
 // Measure debits for d on the given number of connections, prepared, with

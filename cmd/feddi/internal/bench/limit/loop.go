@@ -66,7 +66,7 @@ func (l *Limit) race(ctx context.Context, conns []*pgx.Conn, d time.Duration) (M
 		h.Merge(&parts[i])
 	}
 	return Measure{
-		Clients: len(conns), Rate: float64(h.Count()) / elapsed.Seconds(),
+		Clients: len(conns), Debits: h.Count(), Rate: float64(h.Count()) / elapsed.Seconds(),
 		P50: h.Quantile(0.5), P99: h.Quantile(0.99), Max: h.Max(),
 	}, errors.Join(failed...)
 }

@@ -70,6 +70,7 @@ func (l *Limit) pgbench(ctx context.Context, clients int, d time.Duration) (Meas
 	if m.Rate, err = rateOf(string(out)); err != nil {
 		return m, err
 	}
+	m.Debits = int64(m.Rate * float64(seconds))
 	return m, m.quantiles(dir)
 }
 
