@@ -26,6 +26,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the server in production; needs DATABASE_URL."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to this version."`
 	Ledger   ledgerCommand   `cmd:"" help:"Check the ledger."`
+	Bench    benchCommand    `cmd:"" help:"Measure a deployment beside what its database can do."`
 	Openapi  openapiCommand  `cmd:"" help:"Print the OpenAPI 3.1 document."`
 	Keys     keysCommand     `cmd:"" help:"Make, list and revoke API keys from the server's own machine."`
 	Doctor   doctorCommand   `cmd:"" help:"Say what this machine has and what is missing."`
