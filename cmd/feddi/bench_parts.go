@@ -17,8 +17,8 @@ import (
 
 type benchOffers struct {
 	benchFlags
-	Offers   []int         `default:"1000,10000,100000" help:"Live offers of each row, 500 to 1000000." placeholder:"N,..."`
-	Duration time.Duration `default:"5s" help:"Of each row, 100ms to 5m." placeholder:"TIME"`
+	Offers   []int         `default:"1000,10000,100000" help:"Live offers of each row, 500 to 1000000 (${default})." placeholder:"N"`
+	Duration time.Duration `default:"5s" help:"Of each row, 100ms to 5m (${default})." placeholder:"TIME"`
 }
 
 // Validate is called by the command-line parser.
@@ -48,8 +48,8 @@ func (c *benchOffers) Run(ctx context.Context, t *terminal) error {
 
 type benchOutbox struct {
 	benchFlags
-	Events  int `default:"200000" help:"That are waiting, 1000 to 10000000." placeholder:"N"`
-	Samples int `default:"200" help:"Of the idle latency, 10 to 2000." placeholder:"N"`
+	Events  int `default:"200000" help:"That are waiting, 1000 to 10000000 (${default})." placeholder:"N"`
+	Samples int `default:"200" help:"Of the idle latency, 10 to 2000 (${default})." placeholder:"N"`
 }
 
 // Validate is called by the command-line parser.
@@ -72,11 +72,11 @@ func (c *benchOutbox) Run(ctx context.Context, t *terminal) error {
 
 type benchWebhooks struct {
 	benchFlags
-	Events      int           `default:"20000" help:"Published in a closed loop, 100 to 1000000." placeholder:"N"`
-	Connections int           `default:"32" help:"That publish, 1 to 1000." placeholder:"N"`
-	Calm        time.Duration `default:"10s" help:"How long 50 events a second are sent, 1s to 5m." placeholder:"TIME"`
-	Outage      time.Duration `default:"10s" help:"How long the receiver answers 500, 1s to 5m." placeholder:"TIME"`
-	Wallets     int           `default:"2000" help:"Funded wallets, 10 to 1000000." placeholder:"N"`
+	Events      int           `default:"20000" help:"Published in a closed loop, 100 to 1000000 (${default})." placeholder:"N"`
+	Connections int           `default:"32" help:"That publish, 1 to 1000 (${default})." placeholder:"N"`
+	Calm        time.Duration `default:"10s" help:"How long 50 events a second are sent, 1s to 5m (${default})." placeholder:"TIME"`
+	Outage      time.Duration `default:"10s" help:"How long the receiver answers 500, 1s to 5m (${default})." placeholder:"TIME"`
+	Wallets     int           `default:"2000" help:"Funded wallets, 10 to 1000000 (${default})." placeholder:"N"`
 }
 
 // Validate is called by the command-line parser.
@@ -106,8 +106,8 @@ func (c *benchWebhooks) Run(ctx context.Context, t *terminal) error {
 
 type benchReplay struct {
 	benchFlags
-	Most int `default:"10000" help:"Decisions of each kind, the latest ones, 1 to 1000000." placeholder:"N"`
-	Make int `default:"500" help:"Sales and payments to make first where nothing is stored, 10 to 100000." placeholder:"N"`
+	Most int `default:"10000" help:"Decisions of each kind, the latest ones, 1 to 1000000 (${default})." placeholder:"N"`
+	Make int `default:"500" help:"Sales and payments to make first where nothing is stored, 10 to 100000 (${default})." placeholder:"N"`
 }
 
 // Validate is called by the command-line parser.

@@ -12,13 +12,13 @@ import (
 
 type benchPayments struct {
 	benchFlags
-	Connections []int         `default:"1,32,128" help:"Connections of each row, 1 to 1000." placeholder:"N,..."`
-	Duration    time.Duration `default:"10s" help:"Of each row, 1s to 5m." placeholder:"TIME"`
-	Wallets     int           `default:"10000" help:"Funded wallets, 10 to 1000000." placeholder:"N"`
-	Merchants   int           `default:"100" help:"Merchants that are paid, 2 to 1000." placeholder:"N"`
+	Connections []int         `default:"1,32,128" help:"Connections of each row, 1 to 1000 (${default})." placeholder:"N"`
+	Duration    time.Duration `default:"10s" help:"Of each row, 1s to 5m (${default})." placeholder:"TIME"`
+	Wallets     int           `default:"10000" help:"Funded wallets, 10 to 1000000 (${default})." placeholder:"N"`
+	Merchants   int           `default:"100" help:"Merchants that are paid, 2 to 1000 (${default})." placeholder:"N"`
 	OneMerchant bool          `aliases:"one-branch" help:"Only pay one merchant at one branch; else the last row does, for the ratio."`
 	Sessions    bool          `help:"Make each payment a tender of a checkout session."`
-	MaxPayments int           `default:"250000" help:"Most payments of one row, 10 to 10000000." placeholder:"N"`
+	MaxPayments int           `default:"250000" help:"Most payments of one row, 10 to 10000000 (${default})." placeholder:"N"`
 	Plot        string        `type:"path" help:"Write throughput and latency against connections as SVG." placeholder:"FILE.svg"`
 	CPUProfile  string        `type:"path" name:"cpu-profile" help:"Write a CPU profile of the busiest row." placeholder:"FILE"`
 }

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/feddi/feddi/adapters/postgres/pg"
 )
 
@@ -127,7 +125,7 @@ func (l *Limit) Check(ctx context.Context) error {
 	err := l.db.Pool().QueryRow(ctx, `SELECT coalesce(sum(minor), 0)::bigint,
 		(SELECT 1000000000000 * count(*) - sum(minor) FROM feddi_limit.wallets)::bigint
 			- coalesce(sum(minor) FILTER (WHERE account = `+shop+`), 0)::bigint FROM feddi_limit.lines`).Scan(&lines, &wallets)
-	if err != nil && err != pgx.ErrNoRows {
+	if err != nil {
 		return err
 	}
 	if lines != 0 || wallets != 0 {
