@@ -46,6 +46,12 @@ func run(m *testing.M) (status int) {
 		return 1
 	}
 	status = m.Run()
+	select {
+	case <-system.server.Done():
+		fmt.Fprintln(os.Stderr, "e2e: the shared server ended while tests ran:", system.server.Wait())
+		return 1
+	default:
+	}
 	if err := errors.Join(noDefects(), verifyLedger(system.dsn), system.server.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1

@@ -112,7 +112,9 @@ func (s *stock) path(op document.Operation) string {
 	parts := strings.Split(op.Path, "/")
 	for i, part := range parts {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
-			parts[i] = s.params(op.ID, strings.TrimSuffix(name, "}"))
+			if parts[i] = s.params(op.ID, strings.TrimSuffix(name, "}")); parts[i] == "" {
+				s.t.Fatalf("%s is new here: stock what fills %s in %s", op.ID, part, op.Path)
+			}
 		}
 	}
 	return strings.Join(parts, "/")

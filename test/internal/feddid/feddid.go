@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,18 +85,23 @@ func Launch(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, "dev", "--listen", listen, "--data-dir", o.DataDir)
 	s.cmd.Env = append(os.Environ(), "DATABASE_URL="+o.DSN, "FEDDI_RATE_LIMITS=off", "FEDDI_LOG_LEVEL=WARN")
-	// A killed test run leaves nothing behind.
+	// A killed test run leaves nothing behind. The kernel ties that to the thread
+	// which started the process, so one thread stays with it until it ends.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s.cmd.Stderr = &s.output
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go s.watch(stdout)
-	return s, nil
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := s.cmd.Start()
+		if started <- err; err == nil {
+			s.watch(stdout)
+		}
+	}()
+	return s, <-started
 }
 
 var address = regexp.MustCompile(`^listening (http://\S+)$`)
