@@ -19,6 +19,7 @@ type benchPayments struct {
 	OneMerchant bool          `aliases:"one-branch" help:"Only pay one merchant at one branch; else the last row does, for the ratio."`
 	Sessions    bool          `help:"Make each payment a tender of a checkout session."`
 	MaxPayments int           `default:"250000" help:"Most payments of one row, 10 to 10000000 (${default})." placeholder:"N"`
+	History     int           `default:"0" help:"Write so many postings of older payments, then measure the busiest row again (${default})." placeholder:"N"`
 	Plot        string        `type:"path" help:"Write throughput and latency against connections as SVG." placeholder:"FILE.svg"`
 	CPUProfile  string        `type:"path" name:"cpu-profile" help:"Write a CPU profile of the busiest row." placeholder:"FILE"`
 }
@@ -34,6 +35,8 @@ func (c *benchPayments) Validate() error {
 		return errors.New("--wallets: give 10 to 1000000")
 	case c.Merchants < 2 || c.Merchants > 1000:
 		return errors.New("--merchants: give 2 to 1000, or --one-merchant")
+	case c.History < 0 || c.History > 100_000_000:
+		return errors.New("--history: give 0 to 100000000")
 	case c.MaxPayments < 10 || c.MaxPayments > 10_000_000:
 		return errors.New("--max-payments: give 10 to 10000000")
 	}
@@ -45,7 +48,7 @@ func (c *benchPayments) Run(ctx context.Context, t *terminal) error {
 	return c.measure(ctx, t, func(_ *system, d *bench.Deployment, head bench.Head) (benchReport, error) {
 		r, err := bench.Payments(ctx, d, head, bench.PaymentsOptions{
 			Connections: c.Connections, Duration: c.Duration, Wallets: c.Wallets, Merchants: c.Merchants,
-			OneMerchant: c.OneMerchant, Sessions: c.Sessions, MaxPayments: c.MaxPayments, Profile: c.CPUProfile,
+			OneMerchant: c.OneMerchant, Sessions: c.Sessions, MaxPayments: c.MaxPayments, History: c.History, Profile: c.CPUProfile,
 		})
 		if r == nil {
 			return nil, err

@@ -32,6 +32,9 @@ type PaymentsOptions struct {
 	Sessions bool
 	// MaxPayments bounds the payments of one row.
 	MaxPayments int
+	// History is how many postings of older payments are written before one more
+	// row is measured, at the most connections; 0 for none.
+	History int
 	// Profile is where a CPU profile of the busiest row goes; empty for none.
 	Profile string
 }
@@ -61,6 +64,7 @@ type PaymentsRow struct {
 	Connections int              `json:"connections"`
 	OneMerchant bool             `json:"one_merchant"`
 	Sessions    bool             `json:"sessions"`
+	History     int              `json:"after_postings"` // of older payments, written before this row
 	Rate        float64          `json:"per_second"`
 	Payments    int64            `json:"payments"` // measured, without the warm-up
 	P50         time.Duration    `json:"p50_ns"`
@@ -79,6 +83,7 @@ type PaymentsRatios struct {
 	OverLimit   map[string]float64 `json:"rate_over_limit_at_32"` // by connections
 	OneMerchant float64            `json:"one_merchant_over_random"`
 	LatencyAt1  float64            `json:"p50_over_limit_at_1"`
+	History     float64            `json:"after_history_over_before"`
 }
 
 // limitClients is where the Postgres limit is taken.
@@ -149,15 +154,22 @@ func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o Paymen
 	}
 	if !o.OneMerchant {
 		for _, n := range o.Connections {
-			if err := r.row(ctx, d, stages[0], n, o); err != nil {
+			if err := r.row(ctx, d, stages[0], n, o, 0); err != nil {
 				return err
 			}
 		}
 	}
 	for _, n := range one {
-		if err := r.row(ctx, d, stages[len(stages)-1], n, o); err != nil {
+		if err := r.row(ctx, d, stages[len(stages)-1], n, o, 0); err != nil {
 			return err
 		}
+	}
+	if o.History > 0 {
+		if err := r.afterHistory(ctx, d, stages[0], o); err != nil {
+			return err
+		}
+		// What was written as a past was stored, but not by a request.
+		before.stored += int64(o.History+1) / 2
 	}
 	after, err := d.payments(ctx)
 	r.Stored = after.stored - before.stored
@@ -165,6 +177,15 @@ func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o Paymen
 		r.TwoLotShare = float64(after.twoLots-before.twoLots) / n
 	}
 	return err
+}
+
+// afterHistory measures the busiest row again on a ledger with a past.
+func (r *PaymentsReport) afterHistory(ctx context.Context, d *Deployment, s *stage.Stage, o PaymentsOptions) error {
+	err := s.History(ctx, o.History, func(done int) { d.tell("writing a past", float64(done)/float64(o.History)) })
+	if err != nil {
+		return err
+	}
+	return r.row(ctx, d, s, slices.Max(o.Connections), o, o.History)
 }
 
 func furnish(ctx context.Context, d *Deployment, merchants, wallets int) (*stage.Stage, error) {
@@ -191,7 +212,7 @@ func (d *Deployment) payments(ctx context.Context) (s stored, err error) {
 const warmup = 5 // a fifth
 
 // row measures one number of connections.
-func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage, connections int, o PaymentsOptions) error {
+func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage, connections int, o PaymentsOptions, history int) error {
 	name := fmt.Sprintf("payments, %d connections", connections)
 	warm := min(o.Duration/warmup, 2*time.Second)
 	// As many as could be made if Postgres did nothing but debits, and twice
@@ -207,6 +228,7 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	if err != nil {
 		return err
 	}
+	defer codes.Close()
 	if err := s.Sign(ctx, d.URL); err != nil {
 		return err
 	}
@@ -217,7 +239,7 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	if err := errors.Join(d.settle(ctx), d.quiet(ctx)); err != nil {
 		return err
 	}
-	stop, err := profile(o.Profile, connections == slices.Max(o.Connections) && len(s.Merchants) > 1)
+	stop, err := profile(o.Profile, connections == slices.Max(o.Connections) && history == 0 && (o.OneMerchant || len(s.Merchants) > 1))
 	if err != nil {
 		return err
 	}
@@ -229,7 +251,7 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	share := report.Now().Since(used)
 	stop()
 	row := PaymentsRow{
-		Connections: connections, OneMerchant: len(s.Merchants) == 1, Sessions: o.Sessions, Rate: got.Rate(), Payments: got.Done,
+		Connections: connections, OneMerchant: len(s.Merchants) == 1, Sessions: o.Sessions, History: history, Rate: got.Rate(), Payments: got.Done,
 		P50: got.Latency.Quantile(0.5), P99: got.Latency.Quantile(0.99), P999: got.Latency.Quantile(0.999), Max: got.Latency.Max(),
 		Created: got.Wanted, Others: got.Others, Share: share,
 	}

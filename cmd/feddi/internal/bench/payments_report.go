@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,25 +22,28 @@ func (r *PaymentsReport) limitRate() float64 {
 
 func (r *PaymentsReport) ratios() PaymentsRatios {
 	out := PaymentsRatios{OverLimit: map[string]float64{}}
-	var random, one PaymentsRow
+	var random, one, past PaymentsRow
 	for _, row := range r.Rows {
 		switch {
+		case row.History > 0:
+			past = row
 		case row.OneMerchant:
 			one = row
 		default:
 			random = row
 		}
-		key := strconv.Itoa(row.Connections)
-		if row.OneMerchant {
-			key += " one merchant"
-		}
-		out.OverLimit[key] = row.Rate / r.limitRate()
+		out.OverLimit[strings.TrimPrefix(row.name(), "payments, ")] = row.Rate / r.limitRate()
 		if row.Connections == 1 && r.Limit[0].P50 > 0 {
 			out.LatencyAt1 = float64(row.P50) / float64(r.Limit[0].P50)
 		}
 	}
 	if random.Connections == one.Connections && random.Rate > 0 {
 		out.OneMerchant = one.Rate / random.Rate
+	}
+	for _, row := range r.Rows {
+		if past.Connections == row.Connections && past.OneMerchant == row.OneMerchant && row.History == 0 && row.Rate > 0 {
+			out.History = past.Rate / row.Rate
+		}
 	}
 	return out
 }
@@ -96,6 +98,9 @@ func (r *PaymentsReport) printRest(w io.Writer) {
 	if r.Ratios.OneMerchant > 0 {
 		fmt.Fprintf(w, "one merchant and branch / random merchants: %.2f\n", r.Ratios.OneMerchant)
 	}
+	if r.Ratios.History > 0 {
+		fmt.Fprintf(w, "on a ledger with a past / on an empty one: %.2f\n", r.Ratios.History)
+	}
 	fmt.Fprintf(w, "%.0f %% of the payments spent two or more promotional lots\n", 100*r.TwoLotShare)
 	for _, m := range r.Limit {
 		if noise := m.Share.Noise(); noise != "" {
@@ -129,6 +134,9 @@ func (row PaymentsRow) name() string {
 	name := fmt.Sprintf("payments, %d", row.Connections)
 	if row.OneMerchant {
 		name += ", one merchant"
+	}
+	if row.History > 0 {
+		name += ", with a past"
 	}
 	return name
 }
@@ -167,7 +175,7 @@ func (r *PaymentsReport) Plot() report.Plot {
 		Subtitle:   fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, r.At.UTC().Format("2 January 2006")),
 	}
 	for _, row := range r.Rows {
-		if row.OneMerchant && len(r.Rows) > 1 && !r.Rows[0].OneMerchant {
+		if row.History > 0 || row.OneMerchant && !r.Rows[0].OneMerchant {
 			continue
 		}
 		p.Points = append(p.Points, report.Point{
@@ -189,6 +197,10 @@ func sorted(m map[string]int64) []string {
 }
 
 func (v Verdict) print(w io.Writer) {
+	if v.Took == 0 {
+		fmt.Fprintln(w, "the ledger was not verified")
+		return
+	}
 	if v.Sound {
 		fmt.Fprintf(w, "the ledger is sound (%s postings, %.1f s)\n", report.Count(float64(v.Examined.Postings)), v.Took.Seconds())
 		return

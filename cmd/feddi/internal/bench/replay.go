@@ -189,6 +189,7 @@ func makeDecisions(ctx context.Context, d *Deployment, o ReplayOptions) error {
 	if err != nil {
 		return err
 	}
+	defer codes.Close()
 	if err := s.Sign(ctx, d.URL); err != nil {
 		return err
 	}

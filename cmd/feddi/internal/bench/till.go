@@ -14,7 +14,7 @@ import (
 // request, a fresh Idempotency-Key every time.
 type till struct {
 	templates []*load.Template
-	codes     []stage.Code
+	codes     *stage.Magazine
 	at        atomic.Int64
 	sessions  bool
 }
@@ -27,7 +27,7 @@ var (
 	markSession = "cs_" + strings.Repeat("S", 26)
 )
 
-func newTill(s *stage.Stage, codes []stage.Code, sessions bool, address string) (*till, error) {
+func newTill(s *stage.Stage, codes *stage.Magazine, sessions bool, address string) (*till, error) {
 	t := &till{codes: codes, sessions: sessions}
 	for _, m := range s.Merchants {
 		body := fmt.Sprintf(`{"meta":{"api_version":"2026-06-01"},"context":{"merchant_id":"%s","branch_id":"%s","terminal_id":"%s","cashier_id":"c-17","locale":"en-US"},`,
@@ -51,15 +51,15 @@ func newTill(s *stage.Stage, codes []stage.Code, sessions bool, address string) 
 // next renders the next payment; nil where every code is spent.
 func (t *till) next(buf []byte) []byte {
 	i := t.at.Add(1) - 1
-	if i >= int64(len(t.codes)) {
+	if i >= int64(t.codes.Len()) {
 		return nil
 	}
-	c := &t.codes[i]
+	c := t.codes.At(int(i))
 	var room [36]byte
 	key := load.AppendUUID(room[:0], rand.Uint64(), rand.Uint64())
 	amount := [5]byte{':', c.Amount[0], c.Amount[1], c.Amount[2], ','}
 	if t.sessions {
-		return t.templates[c.Merchant].Render(buf, key, amount[:], c.Value[:], c.Session[:])
+		return t.templates[c.Merchant].Render(buf, key, amount[:], c.Value, c.Session)
 	}
-	return t.templates[c.Merchant].Render(buf, key, amount[:], c.Value[:])
+	return t.templates[c.Merchant].Render(buf, key, amount[:], c.Value)
 }

@@ -112,7 +112,8 @@ func (b *webhooksBench) till(ctx context.Context, n int) (*till, error) {
 	if err := b.stage.Sign(ctx, b.d.URL); err != nil {
 		return nil, err
 	}
-	t, err := newTill(b.stage, codes[:n], true, b.d.Address)
+	codes.Keep(n)
+	t, err := newTill(b.stage, codes, true, b.d.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +170,7 @@ func (b *webhooksBench) throughput(ctx context.Context, r *WebhooksReport, o Web
 	if err != nil {
 		return err
 	}
+	defer t.codes.Close()
 	used, begin := report.Now(), time.Now()
 	got, err := load.Run(ctx, load.Plan{
 		Address: b.d.Address, Connections: o.Connections, Duration: 2 * time.Minute, Next: t.next, Judge: judgePayment, Answered: b.answered,
@@ -195,6 +197,7 @@ func (b *webhooksBench) pace(ctx context.Context, n int, rate float64) error {
 	if err != nil {
 		return err
 	}
+	defer t.codes.Close()
 	return wanted(load.Keep(ctx, load.Pace{
 		Address: b.d.Address, Connections: 8, PerSecond: rate, Requests: n, Next: t.next, Judge: judgePayment, Answered: b.answered,
 	}))

@@ -19,7 +19,7 @@ const (
 // Histogram counts durations. The zero value is ready. Not safe for concurrent
 // use: each connection has its own, merged at the end.
 type Histogram struct {
-	counts [rows * steps]uint64
+	counts [rows * steps]uint32
 	n      uint64
 	max    time.Duration
 }
@@ -56,7 +56,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := uint64(q * float64(h.n))
 	var seen uint64
 	for i, c := range h.counts {
-		seen += c
+		seen += uint64(c)
 		if c > 0 && seen > rank {
 			return min(time.Duration(ceiling(i)), h.max)
 		}

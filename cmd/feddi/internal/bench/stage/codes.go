@@ -15,10 +15,10 @@ import (
 // Code is one payment that can be made: a code that is good once, and where
 // asked for a session that owes just the amount.
 type Code struct {
-	Merchant int // in Stage.Merchants
-	Value    [29]byte
-	Session  [29]byte
-	Amount   [3]byte
+	Merchant int    // in Stage.Merchants
+	Value    []byte // 29 bytes
+	Session  []byte // 29 bytes
+	Amount   []byte // 3 digits
 }
 
 // CodeLife is how long a code is good: the most that a merchant may set.
@@ -32,46 +32,54 @@ type Order struct {
 	Tick func(n int)
 }
 
-// Mint makes codes in random order. A third of the payments that they make
-// spend two or more lots; the guests of those are new, the others are drawn
-// from those of Guests.
-func (s *Stage) Mint(ctx context.Context, o Order) ([]Code, error) {
-	out := make([]Code, 0, o.Codes)
-	for len(out) < o.Codes {
+// perGuest is how many codes come with one new guest: its own, and twice as
+// many of guests that hold no lots.
+const perGuest = 3 * paysOf
+
+// Mint makes codes in random order, as many as asked for or a few more. A third
+// of the payments that they make spend two or more lots; the guests of those
+// are new, the others are drawn from those of Guests.
+func (s *Stage) Mint(ctx context.Context, o Order) (*Magazine, error) {
+	out, err := newMagazine((o.Codes + perGuest - 1) / perGuest * perGuest)
+	if err != nil {
+		return nil, err
+	}
+	for at := 0; at < out.Len(); {
 		r := rows{}
-		for range min(chunk, o.Codes-len(out))/(3*paysOf) + 1 {
+		for range min(chunk, out.Len()-at+perGuest-1) / perGuest {
 			g := s.enrol(r, s.phones%len(s.Merchants), s.lots())
-			for range paysOf {
-				out = append(out, s.code(r, g, between(lotPayFrom, lotPayTo), o.Sessions))
-			}
-			for range 2 * paysOf {
-				g := s.plain[mathrand.IntN(len(s.plain))]
-				out = append(out, s.code(r, g, between(payFrom, payTo), o.Sessions))
+			for i := range perGuest {
+				if i < paysOf {
+					s.code(r, out, at, g, between(lotPayFrom, lotPayTo), o.Sessions)
+				} else {
+					s.code(r, out, at, s.plain[mathrand.IntN(len(s.plain))], between(payFrom, payTo), o.Sessions)
+				}
+				at++
 			}
 		}
 		if err := s.write(ctx, r); err != nil {
+			out.Close()
 			return nil, err
 		}
 		if o.Tick != nil {
-			o.Tick(len(out))
+			o.Tick(at)
 		}
 	}
-	mathrand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	out.shuffle()
 	return out, nil
 }
 
-func (s *Stage) code(r rows, g guest, minor int64, session bool) Code {
+func (s *Stage) code(r rows, out *Magazine, at int, g guest, minor int64, session bool) {
 	m, now := s.Merchants[g.merchant], s.clock.Now()
 	tenant := m.Merchant.Tenant()
 	value, _ := identity.NewCode(rand.Reader, identity.QR) // crypto/rand never fails
-	c := Code{Merchant: g.merchant, Amount: [3]byte{byte('0' + minor/100), byte('0' + minor/10%10), byte('0' + minor%10)}}
-	copy(c.Value[:], value)
 	hash := identity.HashCode(tenant, identity.Credential{Type: identity.QR, Value: value})
 	r.add(&codes, hash, tenant.No, g.id, string(identity.QR), now.Add(CodeLife))
+	id := ""
 	if session {
-		copy(c.Session[:], s.session(r, m, g, minor, now))
+		id = s.session(r, m, g, minor, now)
 	}
-	return c
+	out.put(at, g.merchant, value, id, minor)
 }
 
 // session writes an open session of the guest that owes minor.
