@@ -7,6 +7,7 @@ import (
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
+	"github.com/feddi/feddi/adapters/api/feddi/rewards"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/adapters/receipt"
@@ -52,6 +53,7 @@ func (s *system) register(reg *pipeline.Registry) {
 	feddi.RegisterTopup(reg, u.topup)
 	feddi.RegisterGrants(reg, u.grants)
 	feddi.RegisterOffers(reg, u.incentives)
+	rewards.Register(reg, rewards.Deps{Incentives: u.incentives, Budgets: u.budgets, Grants: u.grants})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.webhooks)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/qr"
 	"github.com/feddi/feddi/core/app/auth"
+	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
 	"github.com/feddi/feddi/core/app/customers"
 	"github.com/feddi/feddi/core/app/enrollment"
@@ -40,6 +41,7 @@ type useCases struct {
 	payments     *payments.Service
 	topup        *topup.Service
 	grants       *grants.Service
+	budgets      *budgets.Service
 	webhooks     *webhooks.Service
 }
 
@@ -69,6 +71,7 @@ func (s *system) makeUseCases() (*useCases, error) {
 	}
 	u.topup = &topup.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.grants = &grants.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	u.budgets = &budgets.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids}
 	u.webhooks = &webhooks.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.db.Q())}
 	u.auth = &auth.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
 	u.sandbox = &sandbox.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Seeders: []sandbox.Seeder{

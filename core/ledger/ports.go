@@ -16,6 +16,7 @@ type Store interface {
 	Grants
 	Topups
 	Payments
+	PointsStore
 }
 
 // Book is a wallet as a transaction changes it: locked, with its live lots.
@@ -64,6 +65,8 @@ type Grants interface {
 	Grant(ctx context.Context, t tenancy.Tenant, id string) (Grant, error)
 	// GrantsOf lists a customer's grants in every state, newest first.
 	GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f GrantFilter) ([]Grant, error)
+	// Movements lists what moved a grant's credit, oldest first.
+	Movements(ctx context.Context, t tenancy.Tenant, grantID string) ([]GrantMovement, error)
 	// Lapsing lists up to limit wallets that hold lots whose time is over at now.
 	Lapsing(ctx context.Context, now time.Time, limit int) ([]Owner, error)
 }

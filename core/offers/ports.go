@@ -113,6 +113,7 @@ type Move struct {
 	Type        string // committed, released, spent, returned
 	AmountMinor int64  // positive
 	ReferenceID string
+	Reason      string // for the record; may be empty
 	At          time.Time
 }
 
@@ -129,6 +130,13 @@ type Budgets interface {
 	// gives BUDGET_EXHAUSTED. Of any number of concurrent movers the cap holds.
 	// after.LowTold is set by the first move that leaves the budget low.
 	MoveBudget(ctx context.Context, t tenancy.Tenant, m Move) (before, after Budget, err error)
+	// Budgets pages budgets, latest first.
+	Budgets(ctx context.Context, t tenancy.Tenant, f BudgetFilter) ([]Budget, error)
+	// AdjustBudget sets a new cap and returns the budget before and after. Of any
+	// number of concurrent movers the cap is never below what is committed and
+	// spent. A cap that is the same writes no movement.
+	// Errors: NOT_FOUND, and those of Budget.Adjust.
+	AdjustBudget(ctx context.Context, t tenancy.Tenant, a Adjustment) (before, after Budget, err error)
 	// Movements pages the movements of a budget, latest first, older than
 	// position before (0 for the latest).
 	Movements(ctx context.Context, t tenancy.Tenant, budgetID string, before int64, limit int) ([]Movement, error)

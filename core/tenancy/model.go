@@ -100,6 +100,7 @@ type Settings struct {
 	CashbackBP         int64     `json:"cashback_bp"`                // basis points of the total, 0 to 10000
 	CashbackExpiryDays int       `json:"cashback_expiry_days"`       // 0 means never
 	BonusExpiryDays    int       `json:"bonus_expiry_days"`          // 0 means never
+	PointsExpiryDays   int       `json:"points_expiry_days"`         // 0 means never
 	CodeTTLMinutes     int       `json:"code_ttl_minutes"`           // life of qr and short_code, 1 to 15, default 10
 	SessionTTLMinutes  int       `json:"session_ttl_minutes"`        // default 60
 	MinPaymentMinor    int64     `json:"min_payment_minor"`          // 0 means the contract's 1

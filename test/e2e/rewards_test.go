@@ -64,7 +64,7 @@ func TestBudgets(t *testing.T) {
 	s := open(t)
 	id := s.budget(1000)
 	g := s.verified("+14155550155")
-	issue := object{"customer_id": g.customer, "source": "GOODWILL", "amount_minor": 300, "currency": "USD", "budget_id": id, "reason": "Long wait"}
+	issue := object{"customer_id": g.id, "source": "GOODWILL", "amount_minor": 300, "currency": "USD", "budget_id": id, "reason": "Long wait"}
 	a := s.expect(s.twice("/grants", issue), http.StatusCreated)
 	s.is(a, "grant", `{"grant_id":"$id:grt_","source":"GOODWILL","state":"RELEASED","amount_minor":300,"remaining_minor":300,"budget_id":"`+id+`"}`)
 	grant := a.text("data.grant_id")
@@ -76,7 +76,7 @@ func TestBudgets(t *testing.T) {
 	s.is(a, "budget", `{"budget_id":"`+id+`","cap_minor":400,"spent_minor":300,"available_minor":100,"committed_minor":0}`)
 	issue["amount_minor"] = 101
 	s.refused(s.manage("/grants", issue), http.StatusUnprocessableEntity, "BUDGET_EXHAUSTED")
-	s.refused(s.post("/grants", issue), http.StatusForbidden, "SCOPE_INSUFFICIENT")
+	s.refused(s.post("/grants", issue), http.StatusForbidden, "OPERATOR_REQUIRED")
 	issue["budget_id"] = "bud_none"
 	s.refused(s.manage("/grants", issue), http.StatusNotFound, "NOT_FOUND")
 	s.refused(open(t).manage("/grants/"+grant, nil), http.StatusNotFound, "NOT_FOUND")

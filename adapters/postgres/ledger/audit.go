@@ -62,6 +62,15 @@ var checks = []string{
 		SELECT tenant_no, entry_id, -sum(amount_minor) AS sum FROM postings WHERE account IN (1, 2) GROUP BY 1, 2) e
 		ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id
 	WHERE p.status NOT IN ('requires_capture', 'failed') AND p.amount_minor <> coalesce(e.sum, 0)`,
+	// Points of every customer, against the postings and against the lots.
+	`SELECT coalesce(a.tenant_no, p.tenant_no), 'points.balance', coalesce(a.customer_id, p.owner), coalesce(a.balance, 0), coalesce(p.sum, 0)::bigint
+	FROM points_accounts a FULL JOIN (SELECT tenant_no, owner, sum(amount_minor) AS sum FROM postings WHERE account = 9 GROUP BY 1, 2) p
+		ON p.tenant_no = a.tenant_no AND p.owner = a.customer_id
+	WHERE coalesce(a.balance, 0) <> coalesce(p.sum, 0)`,
+	`SELECT a.tenant_no, 'points.lots', a.customer_id, a.balance, coalesce(l.sum, 0)::bigint
+	FROM points_accounts a LEFT JOIN (SELECT tenant_no, customer_id, sum(remaining) AS sum FROM points_lots GROUP BY 1, 2) l
+		ON l.tenant_no = a.tenant_no AND l.customer_id = a.customer_id
+	WHERE a.balance <> coalesce(l.sum, 0)`,
 	// What every budget has left, from its movements.
 	`SELECT b.tenant_no, 'budget.available_minor', b.budget_id, b.cap_minor - b.committed_minor - b.spent_minor, coalesce(m.available_after_minor, 0)
 	FROM budgets b LEFT JOIN LATERAL (

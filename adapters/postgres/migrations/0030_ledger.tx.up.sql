@@ -56,7 +56,7 @@ CREATE INDEX grants_lapsing ON grants (expires_at) WHERE state IN ('LOCKED', 'RE
 CREATE TABLE entries (
     entry_id  text COLLATE "C" PRIMARY KEY,
     tenant_no integer NOT NULL,
-    kind      text COLLATE "C" NOT NULL CHECK (kind IN ('payment', 'void', 'refund', 'topup', 'topup_reversal', 'grant', 'expiry', 'clawback')),
+    kind      text COLLATE "C" NOT NULL CHECK (kind IN ('payment', 'void', 'refund', 'topup', 'topup_reversal', 'grant', 'expiry', 'clawback', 'points')),
     ref_id    text COLLATE "C" NOT NULL,
     reverses  text COLLATE "C",
     trace_id  text COLLATE "C",
@@ -68,7 +68,7 @@ COMMENT ON COLUMN entries.ref_id IS 'what it is about: a payment, top-up or gran
 -- The lines of an entry: a signed amount of one class into (or out of) one
 -- account. account and class are numbers because every payment writes several.
 -- Entry ids are time-ordered, so a BRIN finds an entry's lines, and inserting a
--- posting touches no tree at all.
+-- posting touches no tree, but for the lines of lots.
 CREATE TABLE postings (
     tenant_no    integer NOT NULL,
     account      smallint NOT NULL CHECK (account BETWEEN 1 AND 13),
@@ -79,6 +79,9 @@ CREATE TABLE postings (
     currency     text COLLATE "C" NOT NULL
 );
 
+-- What moved one lot, for whoever asks about it; only what spends promotional
+-- credit pays for it.
+CREATE INDEX postings_lot ON postings (owner) WHERE account = 2;
 CREATE INDEX postings_entry ON postings USING brin (entry_id) WITH (pages_per_range = 32, autosummarize = on);
 
 COMMENT ON COLUMN postings.account IS 'see account_name';

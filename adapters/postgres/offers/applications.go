@@ -146,8 +146,10 @@ func (s *Store) Counters(ctx context.Context, t tenancy.Tenant, offerID string) 
 // profile counts a customer's sales no further than rules can tell apart.
 const profile = `
 select c.state, c.tier, (select count(*) from (
-    select from transactions x where x.tenant_no = $1 and x.customer_id = $2 limit 1000) recent) as transactions
-from customers c where c.tenant_no = $1 and c.customer_id = $2`
+    select from transactions x where x.tenant_no = $1 and x.customer_id = $2 limit 1000) recent) as transactions,
+  coalesce(p.opt_out_all, false) as opt_out_all, p.opt_out_kinds, p.opt_out_categories
+from customers c left join customer_preferences p on p.tenant_no = c.tenant_no and p.customer_id = c.customer_id
+where c.tenant_no = $1 and c.customer_id = $2`
 
 // Profile implements offers.Applications.
 func (s *Store) Profile(ctx context.Context, t tenancy.Tenant, customerID string) (offers.Customer, error) {
@@ -157,6 +159,9 @@ func (s *Store) Profile(ctx context.Context, t tenancy.Tenant, customerID string
 	row, err := pg.Maybe[struct {
 		State, Tier  string
 		Transactions int64
+
+		OptOutAll                     bool
+		OptOutKinds, OptOutCategories []string
 	}](ctx, s.q, profile, t.No, customerID)
 	switch {
 	case err != nil:
@@ -164,5 +169,8 @@ func (s *Store) Profile(ctx context.Context, t tenancy.Tenant, customerID string
 	case row == nil:
 		return offers.Customer{}, fault.NotFound("customer")
 	}
-	return offers.Customer{ID: customerID, State: row.State, Tier: row.Tier, Transactions: row.Transactions}, nil
+	return offers.Customer{
+		ID: customerID, State: row.State, Tier: row.Tier, Transactions: row.Transactions,
+		OptOut: offers.OptOut{All: row.OptOutAll, Kinds: row.OptOutKinds, Categories: row.OptOutCategories},
+	}, nil
 }

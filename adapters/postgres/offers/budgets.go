@@ -115,7 +115,7 @@ func (s *Store) MoveBudget(ctx context.Context, t tenancy.Tenant, m offers.Move)
 	}
 	return before, after, s.insertMovement(ctx, t, offers.Movement{
 		ID: m.MovementID, BudgetID: m.BudgetID, Type: m.Type, AmountMinor: m.AmountMinor,
-		AvailableAfterMinor: after.AvailableMinor(), ReferenceID: m.ReferenceID, At: m.At,
+		AvailableAfterMinor: after.AvailableMinor(), ReferenceID: m.ReferenceID, Reason: m.Reason, At: m.At,
 	})
 }
 

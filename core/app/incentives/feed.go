@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/feddi/feddi/core/actuation"
@@ -118,9 +119,15 @@ func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Se
 
 // traceID derives the trace's id from what the feed is a function of.
 func (s *Service) traceID(session checkout.Session, c offers.Customer, catalogue *engine.Catalogue) string {
-	return decision.TraceID("offers", engine.Version, s.Rules.Environment(),
+	parts := []string{
+		"offers", engine.Version, s.Rules.Environment(),
 		strconv.FormatInt(int64(session.Tenant.No), 10), session.ID, strconv.FormatInt(session.BasketRevision, 10),
-		c.ID, c.State, strconv.FormatBool(session.Probationary), strconv.FormatInt(catalogue.Version(), 10))
+		c.ID, c.State, strconv.FormatBool(session.Probationary), strconv.FormatInt(catalogue.Version(), 10),
+	}
+	if out := c.OptOut; !out.Empty() { // a customer who opts out is obeyed at once
+		parts = append(parts, strconv.FormatBool(out.All), strings.Join(out.Kinds, "\x00"), strings.Join(out.Categories, "\x00"))
+	}
+	return decision.TraceID(parts...)
 }
 
 func (s *Service) trace(id string, session checkout.Session, facts offers.Facts, catalogue *engine.Catalogue, feed offers.Feed) (decision.Trace, error) {

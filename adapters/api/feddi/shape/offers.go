@@ -195,3 +195,40 @@ func Movements(all []offers.Movement) []*partnerv1.BudgetMovement {
 	}
 	return slices.Clip(out)
 }
+
+// ChangeOf reads a change of a definition from a request: members left out
+// stay as they are, those given replace theirs as a whole.
+func ChangeOf(req *partnerv1.UpdateOfferRequest) func(*offers.Definition) {
+	return func(d *offers.Definition) {
+		replace(&d.Title, req.Title)
+		replace(&d.Description, req.Description)
+		replace(&d.Name, req.Name)
+		if req.Value != nil {
+			d.Value = valueOf(req.GetValue())
+		}
+		if req.Targets != nil {
+			d.Targets = targetsOf(req.GetTargets())
+		}
+		if req.Conditions != nil {
+			d.Conditions = conditionsOf(req.GetConditions())
+		}
+		if req.Limits != nil {
+			d.Limits = limitsOf(req.GetLimits())
+		}
+		if req.Stacking != nil {
+			d.Stacking = stackingOf(req.GetStacking())
+		}
+		if req.Funding != nil {
+			d.Funding = offers.Funding{BudgetID: req.GetFunding().GetBudgetId(), FundedBy: req.GetFunding().GetFundedBy()}
+		}
+		if req.Window != nil {
+			d.Window = offers.Window{StartsAt: Moment(req.GetWindow().GetStartsAt()), EndsAt: Moment(req.GetWindow().GetEndsAt())}
+		}
+	}
+}
+
+func replace(to, with *string) {
+	if with != nil {
+		*to = *with
+	}
+}
