@@ -1,0 +1,107 @@
+package fault_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// diskSize leaves a fresh cluster some tens of MiB.
+const diskSize = "128m"
+
+// smallDisk is a file system of its own, of diskSize. Where none can be
+// mounted, the test is not run, and says so.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := shortDir(t)
+	//nolint:gosec // both arguments are ours
+	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+diskSize+",mode=0755", "feddi-fault", dir).CombinedOutput()
+	if err != nil {
+		t.Skipf("NOT RUN: a full disk needs a small file system, and mounting one needs root: %v: %s", err, strings.TrimSpace(string(out)))
+	}
+	unmountAfter(t, dir)
+	return dir
+}
+
+// unmountAfter unmounts dir when t ends. A shell that waits at a pipe does it,
+// so that it happens however this process ends.
+func unmountAfter(t *testing.T, dir string) {
+	t.Helper()
+	keeper := exec.Command("/bin/sh", "-c", `cat >/dev/null; exec umount -l "$1"`, "keeper", dir)
+	pipe, err := keeper.StdinPipe()
+	must(t, err)
+	must(t, keeper.Start())
+	t.Cleanup(func() {
+		if err := errors.Join(pipe.Close(), keeper.Wait()); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+}
+
+// ballast fills the file system of dir to the last byte, and returns the file
+// to be removed.
+func ballast(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "ballast")
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	block := make([]byte, 1<<20)
+	for len(block) > 0 {
+		_, err := f.Write(block)
+		switch {
+		case errors.Is(err, syscall.ENOSPC):
+			block = block[:len(block)/2]
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	p := startPostgres(t, smallDisk(t))
+	_, dsn := lineTo(t, p.dsn)
+	s := launch(t, dsn, 8)
+	load := s.shop.Load(ctx, 8)
+	must(t, load.Taken(ctx, 40))
+
+	// No table can grow: payments are refused, what only reads goes on.
+	full := ballast(t, p.dir)
+	must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
+	_, err := s.shop.Balance(ctx, s.shop.Guests[0])
+	must(t, err)
+	must(t, os.Remove(full))
+	must(t, load.Taken(ctx, 40))
+
+	// The log cannot grow: Postgres itself gives up, and comes back when there
+	// is room again.
+	full = ballast(t, p.dir)
+	b := books(t, p.dsn())
+	eventually(t, func() error {
+		if err := b.SwitchLog(ctx); err != nil {
+			return nil //nolint:nilerr // that is what is waited for
+		}
+		return errors.New("the log goes on")
+	})
+	p.ended()
+	must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
+	must(t, os.Remove(full))
+	p.again()
+	must(t, load.Taken(ctx, 40))
+	payments, counts, err := load.Stop()
+	must(t, err)
+	for status, n := range counts.Refused {
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("a full disk was answered with status %d, %d times", status, n)
+		}
+	}
+	s.balance(payments, counts, p.dsn())
+}

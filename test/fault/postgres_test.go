@@ -1,0 +1,153 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/feddi/feddi/adapters/postgres/pgdev"
+	"github.com/feddi/feddi/test/internal/line"
+	"github.com/feddi/feddi/test/internal/trade"
+)
+
+// cluster is a durable Postgres of a test's own, which it may kill.
+type cluster struct {
+	t   *testing.T
+	dir string
+	run *pgdev.Server
+}
+
+// startPostgres starts one on dir.
+func startPostgres(t *testing.T, dir string) *cluster {
+	t.Helper()
+	p := &cluster{t: t, dir: dir}
+	t.Cleanup(func() {
+		if p.run != nil {
+			_ = p.run.Stop(context.WithoutCancel(t.Context())) // its directory goes with it
+		}
+	})
+	p.again()
+	return p
+}
+
+// again starts it anew on what the last one left.
+func (p *cluster) again() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	var err error
+	p.run, err = pgdev.Start(ctx, pgdev.Options{Dir: p.dir, Durable: true, Private: true})
+	must(p.t, err)
+}
+
+// kill ends it as a power cut would.
+func (p *cluster) kill() {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
+	must(p.t, err)
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(line)
+	must(p.t, err)
+	must(p.t, syscall.Kill(pid, syscall.SIGKILL))
+	p.ended()
+}
+
+// ended waits until it is gone.
+func (p *cluster) ended() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	select {
+	case <-p.run.Done():
+	case <-ctx.Done():
+		p.t.Fatal("postgres did not end")
+	}
+}
+
+func (p *cluster) dsn() string { return p.run.DSN("") }
+
+// shortDir is a directory whose path leaves room for a socket's name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "feddi-fault-pg-")
+	must(t, err)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// lineTo is a line to a database, and its address.
+func lineTo(t *testing.T, backend func() string) (*line.Line, string) {
+	t.Helper()
+	l, err := line.Open(func() (string, error) { return backend(), nil })
+	must(t, err)
+	t.Cleanup(l.Close)
+	dsn, err := l.DSN()
+	must(t, err)
+	return l, dsn
+}
+
+func TestPostgresKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	p := startPostgres(t, shortDir(t))
+	_, dsn := lineTo(t, p.dsn)
+	s := launch(t, dsn, 8)
+	load := s.shop.Load(ctx, 8)
+	for range 2 {
+		must(t, load.Taken(ctx, 40))
+		p.kill()
+		must(t, load.Refused(ctx, 503, 10))
+		s.healthy(503)
+		p.again()
+	}
+	must(t, load.Taken(ctx, 40))
+	s.healthy(200)
+	s.settle(load, p.dsn())
+}
+
+// Postgres takes all its connections down when one of its own processes dies,
+// and recovers by itself.
+func TestPostgresCrashesAndRecovers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	p := startPostgres(t, shortDir(t))
+	s := launch(t, p.dsn(), 8)
+	load := s.shop.Load(ctx, 8)
+	for range 2 {
+		must(t, load.Taken(ctx, 40))
+		must(t, syscall.Kill(backend(t, p.dsn()), syscall.SIGKILL))
+		must(t, load.Refused(ctx, 503, 1))
+	}
+	must(t, load.Taken(ctx, 40))
+	s.settle(load, p.dsn())
+}
+
+// backend is the process of one of the connections that payments travel on.
+func backend(t *testing.T, dsn string) (pid int) {
+	t.Helper()
+	eventually(t, func() error {
+		b, err := trade.OpenBooks(t.Context(), dsn)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		pids, err := b.Backends(t.Context(), "feddi payments")
+		if err == nil && len(pids) == 0 {
+			err = errors.New("no connection is open")
+		}
+		if err == nil {
+			pid = pids[0]
+		}
+		return err
+	})
+	return pid
+}
