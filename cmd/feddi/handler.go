@@ -53,6 +53,7 @@ func (s *system) register(reg *pipeline.Registry) {
 	feddi.RegisterTopup(reg, u.topup)
 	feddi.RegisterGrants(reg, u.grants)
 	feddi.RegisterOffers(reg, u.incentives)
+	rewards.RegisterPoints(reg, u.points)
 	rewards.Register(reg, rewards.Deps{Incentives: u.incentives, Budgets: u.budgets, Grants: u.grants})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.webhooks)

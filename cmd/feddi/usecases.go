@@ -19,6 +19,7 @@ import (
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/points"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -42,6 +43,7 @@ type useCases struct {
 	topup        *topup.Service
 	grants       *grants.Service
 	budgets      *budgets.Service
+	points       *points.Service
 	webhooks     *webhooks.Service
 }
 
@@ -71,6 +73,7 @@ func (s *system) makeUseCases() (*useCases, error) {
 	}
 	u.topup = &topup.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.grants = &grants.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	u.points = &points.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.budgets = &budgets.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids}
 	u.webhooks = &webhooks.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.db.Q())}
 	u.auth = &auth.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
@@ -94,6 +97,7 @@ func (s *system) jobs() []job {
 		{"sessions.expire", 5 * time.Second, unbounded(u.checkout.Expire)},
 		{"decisions.retry", 2 * time.Second, unbounded(u.transactions.Retry)},
 		{"grants.expire", 10 * time.Second, u.grants.Expire},
+		{"points.expire", time.Minute, u.points.Expire},
 		{"topups.expire", time.Minute, u.topup.Expire},
 		{"codes.sweep", time.Minute, u.identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.sandbox.Sweep},

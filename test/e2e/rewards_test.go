@@ -127,3 +127,28 @@ func TestSubscriptionsAreManaged(t *testing.T) {
 	a = s.expect(s.twice("/webhooks/deliveries/"+delivery+"/retry", object{"replay_until": "2100-01-01T00:00:00Z"}), http.StatusAccepted)
 	s.is(a, "retry", `{"delivery":{"delivery_id":"`+delivery+`","state":"pending"},"requeued_count":"$any"}`)
 }
+
+func TestPoints(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	g := s.verified("+14155550156")
+	path := "/customers/" + g.id + "/points"
+	a := s.expect(s.twice(path, object{"type": "earn", "points": 120, "reference_id": "txn_1", "expires_at": "2100-01-01T00:00:00Z"}), http.StatusCreated)
+	s.is(a, "movement", `{"movement_id":"$id:pmv_","customer_id":"`+g.id+`","type":"earn","points":120,"balance_points":120,"entry_id":"$id:ent_"}`)
+	s.is(s.expect(s.post(path, object{"type": "burn", "points": 20}), http.StatusCreated), "burn", `{"type":"burn","points":-20,"balance_points":100}`)
+	s.refused(s.post(path, object{"type": "burn", "points": 101}), http.StatusUnprocessableEntity, "AMOUNT_OUT_OF_RANGE")
+	s.refused(s.post(path, object{"type": "adjust", "points": -1}), http.StatusForbidden, "OPERATOR_REQUIRED")
+	s.refused(s.post(path, object{"type": "burn", "points": -1}), http.StatusBadRequest, "VALIDATION_FAILED")
+	s.refused(s.post("/customers/cus_none/points", object{"type": "earn", "points": 1}), http.StatusNotFound, "NOT_FOUND")
+	s.refused(open(t).manage(path, nil), http.StatusNotFound, "NOT_FOUND")
+	s.is(s.expect(s.manage(path, object{"type": "adjust", "points": -10, "reason": "Counted twice"}), http.StatusCreated), "adjustment", `{"type":"adjust","points":-10,"balance_points":90}`)
+	s.is(s.get(path), "points", `{"customer_id":"`+g.id+`","balance_points":90,"pending_points":0,"lifetime_earned_points":120,
+		"lifetime_burned_points":30,"lots":[{"lot_id":"$id:plt_","points":120,"remaining_points":90,"expires_at":"2100-01-01T00:00:00Z"}]}`)
+	pending, _ := s.enrol("+14155550157")
+	s.expect(s.post("/customers/"+pending.id+"/points", object{"type": "earn", "points": 5}), http.StatusCreated)
+	s.refused(s.post("/customers/"+pending.id+"/points", object{"type": "burn", "points": 5}), http.StatusForbidden, "IDENTITY_PROBATIONARY")
+	over, err := s.rpc().incentives.GetPoints(t.Context(), &partnerv1.GetPointsRequest{CustomerId: g.id})
+	if err != nil || over.GetBalancePoints() != 90 || len(over.GetLots()) != 1 {
+		t.Errorf("over Connect: %v, %v", over, err)
+	}
+}
