@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sony/gobreaker/v2"
 	"google.golang.org/grpc"
@@ -32,6 +33,7 @@ func (a *actuator) Manifest() actuation.Manifest { return a.view.Load().manifest
 // the call, waiting for a free slot included.
 func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
 	request := wire.PlanBatchRequest(batch)
+	began := time.Now()
 	raw, err := a.call(ctx, func(ctx context.Context, p *process) (any, error) {
 		answer, err := p.actuator.PlanBatch(ctx, request, answerSize)
 		if err != nil {
@@ -39,6 +41,7 @@ func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([
 		}
 		return answer, complete(request, answer)
 	})
+	a.meter.add(len(batch), time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}

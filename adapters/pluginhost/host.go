@@ -87,11 +87,13 @@ func (c Config) withDefaults() Config {
 
 // Change is an actuator entering a state.
 type Change struct {
-	Name     string
-	Version  string // empty until it described itself
-	From, To actuation.State
-	Reason   string // for operators; empty while all is well
-	At       time.Time
+	Name    string
+	Version string // empty until it described itself
+	// Installation is what a merchant installed; nil for the host's own actuators.
+	Installation *actuation.Installation
+	From, To     actuation.State
+	Reason       string // for operators; empty while all is well
+	At           time.Time
 }
 
 // Host supervises actuators. It implements actuation.Registry.
@@ -99,6 +101,7 @@ type Host struct {
 	cfg       Config
 	actuators []*actuator
 	dir       string
+	own       installed
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // set while started
@@ -140,6 +143,7 @@ func (h *Host) Start(ctx context.Context) error {
 	h.dir = dir
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
+	h.own.life = life
 	for _, a := range h.actuators {
 		h.wg.Go(func() { a.supervise(life) })
 	}
@@ -158,7 +162,7 @@ func (h *Host) Stop(ctx context.Context) error {
 		return nil
 	}
 	var draining sync.WaitGroup
-	for _, a := range h.actuators {
+	for _, a := range append(h.own.all(), h.actuators...) {
 		draining.Go(func() { a.drain(ctx) })
 	}
 	draining.Wait()
@@ -178,9 +182,13 @@ func (h *Host) WaitReady(ctx context.Context) error {
 	return nil
 }
 
-// For implements actuation.Registry. Every merchant is served by the host's
-// actuators.
+// For implements actuation.Registry. A merchant is served by what it installed
+// (see Install), else by the host's own actuators. What it installed is given
+// even while it is down, so that its policy is known; its calls say so then.
 func (h *Host) For(kind actuation.Kind, merchantID string) (actuation.Actuator, error) {
+	if a := h.own.serving(kind, merchantID); a != nil {
+		return a, nil
+	}
 	for _, a := range h.actuators {
 		view := a.view.Load()
 		if !view.manifest.Serves(kind) {
@@ -204,7 +212,8 @@ func (h *Host) names() string {
 	return strings.Join(names, ", ")
 }
 
-// All implements actuation.Registry, in the order of the specs.
+// All implements actuation.Registry, in the order of the specs. What merchants
+// installed is not among them: see Installed.
 func (h *Host) All() []actuation.Status {
 	all := make([]actuation.Status, len(h.actuators))
 	for i, a := range h.actuators {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/feddi/feddi/adapters/pluginhost/program"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
 )
@@ -29,7 +30,7 @@ type Spec struct {
 	Args    []string
 	// SHA256 is the checksum of Command, in hexadecimal; required with it. An
 	// executable that does not match is not started.
-	// For a script it covers every file of its folder, see Inspect.
+	// For a script it covers every file of its folder, see package program.
 	SHA256 string
 	// Confined holds the process to Limits and, where the system allows it, puts
 	// it into namespaces of its own, without a network unless Network is set. It
@@ -40,6 +41,8 @@ type Spec struct {
 	// Manifest, where not nil, is what it declared when it was installed. One
 	// that declares anything else is not used.
 	Manifest *actuation.Manifest
+	// Installation is what a merchant installed; nil for the host's own.
+	Installation *actuation.Installation
 }
 
 // Self is the spec of an actuator that is part of the host's own executable,
@@ -73,7 +76,7 @@ var errUnfit = errors.New("it cannot be used as it is")
 // confined makes the command of one start of a confined actuator, whose
 // executable is what was pinned.
 func (s Spec) confined(dir string) (*exec.Cmd, error) {
-	found, err := Inspect(s.Command)
+	found, err := program.Inspect(s.Command)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnfit, err)
 	}

@@ -29,6 +29,7 @@ type actuator struct {
 	current  atomic.Pointer[process] // nil while none runs
 	view     atomic.Pointer[view]    // what callers and operators see
 	draining atomic.Bool             // the host is stopping it
+	meter    meter
 
 	mu      sync.Mutex    // guards changes of view
 	changed chan struct{} // closed and replaced at every change
@@ -48,7 +49,11 @@ func newActuator(h *Host, spec Spec) *actuator {
 		host: h, spec: spec, log: h.cfg.Logger.With("actuator", spec.Name),
 		slots: make(chan struct{}, h.cfg.Concurrency), changed: make(chan struct{}),
 	}
-	a.view.Store(&view{manifest: actuation.Manifest{Name: spec.Name}, state: actuation.StateStarting, since: h.cfg.Clock.Now()})
+	declared := actuation.Manifest{Name: spec.Name}
+	if spec.Manifest != nil {
+		declared = *spec.Manifest
+	}
+	a.view.Store(&view{manifest: declared, state: actuation.StateStarting, since: h.cfg.Clock.Now()})
 	return a
 }
 
@@ -79,7 +84,7 @@ func (a *actuator) set(state actuation.State, reason string, edit func(*view)) {
 	}
 	a.log.Info("actuator changed state", "from", before.state, "to", state, "reason", reason)
 	if a.host.cfg.Changed != nil {
-		a.host.cfg.Changed(Change{Name: a.spec.Name, Version: after.manifest.Version, From: before.state, To: state, Reason: reason, At: after.since})
+		a.host.cfg.Changed(Change{Name: a.spec.Name, Installation: a.spec.Installation, Version: after.manifest.Version, From: before.state, To: state, Reason: reason, At: after.since})
 	}
 }
 

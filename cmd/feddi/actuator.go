@@ -1,7 +1,10 @@
 package main
 
 import (
+	"github.com/alecthomas/kong"
+
 	"github.com/feddi/feddi/adapters/pluginhost"
+	"github.com/feddi/feddi/cmd/feddi/internal/actuatorcmd"
 	"github.com/feddi/feddi/plugins/attribution"
 	"github.com/feddi/feddi/plugins/cashback"
 	"github.com/feddi/feddi/plugins/sdk"
@@ -12,12 +15,21 @@ import (
 // server re-executes its own binary with them, so nothing has to be found or
 // installed; run by hand they say what they are for and end.
 type actuatorCommand struct {
-	New    actuatorNew    `cmd:"" help:"Begin an actuator of your own: a small, tested program."`
-	Verify actuatorVerify `cmd:"" help:"Examine an actuator: manifest, conformance, timings, verdict. Needs no server."`
+	New       actuatorcmd.New       `cmd:"" help:"Begin an actuator of your own: a small, tested program."`
+	Verify    actuatorcmd.Verify    `cmd:"" help:"Examine an actuator: manifest, conformance, timings, verdict. Needs no server."`
+	Install   actuatorcmd.Install   `cmd:"" help:"Install an actuator for one merchant; running servers take it up within a second."`
+	Uninstall actuatorcmd.Uninstall `cmd:"" help:"Uninstall a merchant's actuator."`
+	List      actuatorcmd.List      `cmd:"" help:"List what is installed and how every actuator fares."`
 
 	Wallet      walletActuator      `cmd:"" hidden:"" help:"Debits wallets: promo first, then actual."`
 	Cashback    cashbackActuator    `cmd:"" hidden:"" help:"Gives cashback on identified sales."`
 	Attribution attributionActuator `cmd:"" hidden:"" help:"Records what led to a sale."`
+}
+
+// AfterApply gives the commands their terminal.
+func (actuatorCommand) AfterApply(k *kong.Context) error {
+	k.Bind(&actuatorcmd.Terminal{Out: k.Stdout, Err: k.Stderr, Version: version})
+	return nil
 }
 
 type (

@@ -58,6 +58,7 @@ type system struct {
 	auth      *jwtauth.Authenticator
 	watcher   *storetenancy.Watcher
 	host      *pluginhost.Host
+	own       *ownActuators
 	planner   *actuation.Planner
 	journal   *ledger.Journal
 	uses      *useCases
@@ -78,7 +79,7 @@ type system struct {
 // startSystem puts a system together over a migrated database and returns once
 // it is healthy: it listens, and every actuator answers.
 func startSystem(ctx context.Context, db *pg.DB, o options) (*system, error) {
-	s := &system{options: o, db: db, clock: clock.System{}, wake: outbox.NewWake()}
+	s := &system{options: o, db: db, clock: clock.System{}, wake: outbox.NewWake(), own: newOwnActuators()}
 	s.ids = ids.New(s.clock)
 	s.name = serverName()
 	for _, step := range []func(context.Context) error{s.openSecrets, s.startActuators, s.assemble, s.listenHTTP} {
@@ -123,7 +124,7 @@ func (s *system) openSecrets(ctx context.Context) (err error) {
 
 func (s *system) startActuators(ctx context.Context) (err error) {
 	s.host, err = pluginhost.New(pluginhost.Config{
-		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock,
+		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock, Changed: s.own.changed,
 	})
 	if err != nil {
 		return err
@@ -134,6 +135,7 @@ func (s *system) startActuators(ctx context.Context) (err error) {
 
 // planRejected tells the operator; the partner gets ACTUATOR_UNAVAILABLE.
 func (s *system) planRejected(r *actuation.Rejected) {
+	s.host.Rejected(r)
 	s.log.Error("an actuator's plan was refused; nothing was changed", "error", r)
 }
 
@@ -153,6 +155,7 @@ func (s *system) assemble(ctx context.Context) (err error) {
 	if s.uses, err = s.makeUseCases(); err != nil {
 		return err
 	}
+	s.own.assemble(s)
 	s.worker = webhookhttp.New(webhooks.NewQueue(s.db.Q(), s.ids, s.vault), s.clock, apiVersions[0], s.log)
 	s.consumers = events.NewConsumers(s.db.Q())
 	s.sub = outbox.NewSubscriber(events.NewReader(s.db.Q()), s.consumers, s.name, s.wake, s.log)
@@ -160,6 +163,7 @@ func (s *system) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.router.Consume("webhooks", s.worker.Handle)
+	s.router.Consume("shadows", outbox.Only(s.own.shadows.Watch, "transaction.created"))
 	s.router.Consume("transactions", outbox.Only(s.uses.transactions.FromPayments, "payment.succeeded"))
 	s.probe = newProbe(s.db, s.host, s.log)
 	return nil
@@ -207,6 +211,7 @@ func (s *system) startBackground() {
 	run("watcher", func(ctx context.Context) error { s.watcher.Run(ctx); return nil })
 	run("last use", func(ctx context.Context) error { s.auth.Run(ctx); return nil })
 	run("probe", func(ctx context.Context) error { s.probe.run(ctx); return nil })
+	run("actuators", func(ctx context.Context) error { s.own.run(ctx); return nil })
 	schedule := &scheduler{leases: jobs.New(s.db.Q()), holder: s.name, log: s.log}
 	for _, j := range s.jobs() {
 		run(j.name, func(ctx context.Context) error { schedule.run(ctx, j); return nil })

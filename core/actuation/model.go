@@ -182,6 +182,17 @@ type Plan struct {
 	Failure *Failure `json:"-"`
 }
 
+// GrantMinor is what the plan gives as promotional credit, in minor units.
+func (p Plan) GrantMinor() int64 {
+	var sum int64
+	for _, e := range p.Effects {
+		if e.Kind == EffectGrant {
+			sum += e.AmountMinor
+		}
+	}
+	return sum
+}
+
 // Command is an outside effect that was committed and is now carried out.
 type Command struct {
 	IdempotencyKey string // the same for every repetition
@@ -203,6 +214,7 @@ type Receipt struct {
 
 // Actuator plans. Implementations: a go-plugin process behind
 // adapters/pluginhost, or a plain Go value in tests of an actuator's own logic.
+// They are comparable (a pointer, mostly): a batch is grouped by them.
 type Actuator interface {
 	Manifest() Manifest
 	// PlanBatch answers every snapshot with one plan, in any order. It touches

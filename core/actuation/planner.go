@@ -47,24 +47,33 @@ type Group struct {
 // their snapshots keep the order of the batch.
 func (p *Planner) Groups(batch []Snapshot) []*Group {
 	var groups []*Group
-	byName := make(map[string]*Group, 1)
+	// By the actuator itself: those of two merchants may have the same name.
+	byActuator := make(map[any]*Group, 1)
 	for i := range batch {
 		actuator, err := p.Registry.For(batch[i].Kind, batch[i].MerchantID)
-		manifest, key := Manifest{}, "no "+string(batch[i].Kind)+" for "+batch[i].MerchantID
-		if err == nil {
-			manifest = actuator.Manifest()
-			key = "by " + manifest.Name
+		var key any = actuator
+		if err != nil {
+			key = nobody{batch[i].Kind, batch[i].MerchantID}
 		}
-		g := byName[key]
+		g := byActuator[key]
 		if g == nil {
-			g = &Group{planner: p, actuator: actuator, manifest: manifest, err: err}
-			byName[key] = g
+			g = &Group{planner: p, actuator: actuator, err: err}
+			if err == nil {
+				g.manifest = actuator.Manifest()
+			}
+			byActuator[key] = g
 			groups = append(groups, g)
 		}
 		g.Batch = append(g.Batch, batch[i])
 		g.Positions = append(g.Positions, i)
 	}
 	return groups
+}
+
+// nobody is what serves a kind of a merchant that no actuator serves.
+type nobody struct {
+	kind     Kind
+	merchant string
 }
 
 // Plan plans a batch of any kinds and merchants in one call per actuator, the

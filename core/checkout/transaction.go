@@ -134,7 +134,10 @@ func (t Transaction) Movements() []Movement {
 		promo.debit(p.DebitedPromoMinor, p.EntryIDs)
 		actual.debit(p.DebitedActualMinor, p.EntryIDs)
 	}
-	if r := t.Ruling(actuation.KindCashback); r != nil && r.State == Committed {
+	for _, r := range t.Rulings { // cashback, and what the merchant's own actuator gave
+		if r.State != Committed || r.Kind == actuation.KindAttribution {
+			continue
+		}
 		promo.CreditedMinor += r.AmountMinor
 		if r.EntryID != "" {
 			promo.EntryIDs = append(promo.EntryIDs, r.EntryID)

@@ -55,12 +55,10 @@ type offerFact struct {
 
 // Ask gives the rulings that a sale calls for, pending: cashback for an
 // identified customer whose wallet is in the currency of the sale (whatever the
-// tender, rule 27), and attribution for every sale.
+// tender, rule 27), attribution for every sale, and what the merchant's own
+// actuators decide.
 func (s *Service) Ask(ctx context.Context, st app.Stores, tx checkout.Transaction, set tenancy.Settings) ([]checkout.Ruling, error) {
-	facts := saleFacts{TransactionID: tx.ID, Channel: tx.Channel, BranchID: tx.BranchID, Tenders: []tenderFact{}}
-	for _, t := range tx.Tenders {
-		facts.Tenders = append(facts.Tenders, tenderFact{t.Type, t.AmountMinor})
-	}
+	facts := factsOf(tx)
 	var rulings []checkout.Ruling
 	earns, err := earns(ctx, st, tx)
 	if err != nil {
@@ -68,9 +66,7 @@ func (s *Service) Ask(ctx context.Context, st app.Stores, tx checkout.Transactio
 	}
 	if earns {
 		mine := facts
-		for _, l := range tx.Lines {
-			mine.Lines = append(mine.Lines, lineFact{l.SKU, l.Category, l.Quantity, l.TotalMinor})
-		}
+		mine.Lines = lines(tx)
 		r, err := s.ruling(actuation.KindCashback, tx, set, mine)
 		if err != nil {
 			return nil, err
@@ -85,7 +81,27 @@ func (s *Service) Ask(ctx context.Context, st app.Stores, tx checkout.Transactio
 		return nil, err
 	}
 	r, err := s.ruling(actuation.KindAttribution, tx, set, facts)
-	return append(rulings, r), err
+	if err != nil {
+		return nil, err
+	}
+	return s.askOwn(ctx, st, tx, append(rulings, r))
+}
+
+// factsOf are the facts that every actuator of a sale gets.
+func factsOf(tx checkout.Transaction) saleFacts {
+	facts := saleFacts{TransactionID: tx.ID, Channel: tx.Channel, BranchID: tx.BranchID, Tenders: []tenderFact{}}
+	for _, t := range tx.Tenders {
+		facts.Tenders = append(facts.Tenders, tenderFact{t.Type, t.AmountMinor})
+	}
+	return facts
+}
+
+func lines(tx checkout.Transaction) []lineFact {
+	var out []lineFact
+	for _, l := range tx.Lines {
+		out = append(out, lineFact{l.SKU, l.Category, l.Quantity, l.TotalMinor})
+	}
+	return out
 }
 
 // earns reports whether the sale can earn cashback at all.
@@ -151,11 +167,16 @@ func (s *Service) ruling(kind actuation.Kind, tx checkout.Transaction, set tenan
 		TransactionID: tx.ID, Tenant: tx.Tenant, Kind: kind, State: checkout.Pending,
 		DecisionID: s.IDs.Make(ids.Decision), TraceID: s.IDs.Make(ids.Trace), CreatedAt: tx.CreatedAt,
 	}
-	r.Snapshot = actuation.Snapshot{
-		ID: r.DecisionID, Kind: kind, PartnerID: tx.Tenant.PartnerID, MerchantID: tx.Tenant.MerchantID, Mode: tx.Tenant.Mode,
-		CustomerID: tx.Buyer.CustomerID, SessionID: tx.SessionID, Currency: money.Currency(tx.Currency), At: tx.CreatedAt,
-		AmountMinor: tx.TotalMinor, Settings: rawSettings, Facts: rawFacts,
-		Wallet: actuation.Wallet{Verified: tx.Buyer.State == "VERIFIED"},
-	}
+	r.Snapshot = s.snapshot(r.DecisionID, kind, tx)
+	r.Snapshot.Settings, r.Snapshot.Facts = rawSettings, rawFacts
 	return r, nil
+}
+
+// snapshot is the part of a sale's snapshot that is the same for every actuator.
+func (s *Service) snapshot(id string, kind actuation.Kind, tx checkout.Transaction) actuation.Snapshot {
+	return actuation.Snapshot{
+		ID: id, Kind: kind, PartnerID: tx.Tenant.PartnerID, MerchantID: tx.Tenant.MerchantID, Mode: tx.Tenant.Mode,
+		CustomerID: tx.Buyer.CustomerID, SessionID: tx.SessionID, Currency: money.Currency(tx.Currency), At: tx.CreatedAt,
+		AmountMinor: tx.TotalMinor, Wallet: actuation.Wallet{Verified: tx.Buyer.State == "VERIFIED"},
+	}
 }

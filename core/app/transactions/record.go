@@ -123,9 +123,10 @@ func (s *Service) attributed(tx checkout.Transaction, rulings []checkout.Ruling)
 	return out
 }
 
-// grant puts the lots of a decided cashback into a change.
+// grant puts the lots that a decided ruling gives into a change: those of a
+// cashback, or of a merchant's own actuator.
 func grant(c *ledger.Change, verified bool, tx checkout.Transaction, r checkout.Ruling, set tenancy.Settings, now time.Time) (checkout.Ruling, error) {
-	if r.Kind != actuation.KindCashback || r.State != checkout.Committed {
+	if r.State != checkout.Committed || r.Plan.GrantMinor() == 0 {
 		return r, nil
 	}
 	for _, e := range r.Plan.Effects {

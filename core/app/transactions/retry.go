@@ -58,7 +58,7 @@ func (s *Service) decide(ctx context.Context, r checkout.Ruling, o actuation.Out
 			return err
 		}
 		late := s.attributed(tx, []checkout.Ruling{r.Decided(o.Plan, o.Actuator, now)})[0]
-		if late.Kind == actuation.KindCashback && late.State == checkout.Committed {
+		if late.State == checkout.Committed && late.Plan.GrantMinor() > 0 {
 			book, err := st.Ledger.Book(ctx, r.Tenant, tx.Buyer.CustomerID)
 			if err != nil {
 				return err

@@ -23,6 +23,10 @@ type Service struct {
 	IDs       *ids.Source
 	Directory tenancy.Directory
 	Planner   *actuation.Planner
+	// Own and Bought are for merchants with actuators of their own; nil where
+	// there are none.
+	Own    Own
+	Bought Bought
 }
 
 // event makes an event of data, a struct or map of ids and amounts.

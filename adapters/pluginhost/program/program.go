@@ -1,4 +1,5 @@
-package pluginhost
+// Package program looks at an actuator's executable without running it.
+package program
 
 import (
 	"bufio"
@@ -15,8 +16,8 @@ import (
 	"strings"
 )
 
-// Program is an actuator's executable as it lies on the disk.
-type Program struct {
+// File is an actuator's executable as it lies on the disk.
+type File struct {
 	Path string // absolute
 	// SHA256 in hexadecimal: of the file, or, for a script, of every file of its
 	// folder, because a script is nothing without what it loads.
@@ -41,12 +42,12 @@ var machines = map[string]elf.Machine{
 // Inspect looks at an actuator's executable without running it. Errors say in a
 // sentence what is wrong and what to do: missing, a directory, not executable,
 // made for another machine, or a script's folder without measure.
-func Inspect(path string) (Program, error) {
+func Inspect(path string) (File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return Program{}, err
+		return File{}, err
 	}
-	p := Program{Path: abs, Files: 1}
+	p := File{Path: abs, Files: 1}
 	info, err := os.Stat(abs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -64,7 +65,7 @@ func Inspect(path string) (Program, error) {
 }
 
 // read fills in what the file says of itself.
-func (p *Program) read() error {
+func (p *File) read() error {
 	f, err := os.Open(p.Path)
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func fits(f *os.File) error {
 // readFolder makes the checksum of every file of a script's folder: the
 // SHA-256 of one line per file, "<sha256>  <path>\n", in the order of paths, as
 // `find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` writes them.
-func (p *Program) readFolder() error {
+func (p *File) readFolder() error {
 	dir := filepath.Dir(p.Path)
 	all := sha256.New()
 	p.Files, p.Bytes = 0, 0
@@ -142,7 +143,7 @@ func (p *Program) readFolder() error {
 }
 
 // link lets a link pass that stays in the folder, whose target is summed itself.
-func (p *Program) link(dir, path string) error {
+func (p *File) link(dir, path string) error {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err

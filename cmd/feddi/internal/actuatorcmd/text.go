@@ -1,4 +1,4 @@
-package main
+package actuatorcmd
 
 import (
 	"context"
@@ -7,20 +7,21 @@ import (
 	"strings"
 
 	"github.com/feddi/feddi/adapters/pluginhost"
+	"github.com/feddi/feddi/adapters/pluginhost/program"
 )
 
 // discarded is for processes whose log nobody asked for.
 var discarded = slog.New(slog.DiscardHandler)
 
 // confinedSpec starts a merchant's program.
-func confinedSpec(name string, p pluginhost.Program) pluginhost.Spec {
+func confinedSpec(name string, p program.File) pluginhost.Spec {
 	return pluginhost.Spec{Name: name, Command: p.Path, SHA256: p.SHA256, Confined: true}
 }
 
 // nameOf asks the program for its name: a host is told whom to expect, and here
 // nobody knows yet.
-func nameOf(ctx context.Context, p pluginhost.Program) (string, error) {
-	o, err := pluginhost.Open(ctx, confinedSpec("", p), pluginhost.Config{Version: version, Logger: discarded})
+func nameOf(ctx context.Context, p program.File) (string, error) {
+	o, err := pluginhost.Open(ctx, confinedSpec("", p), pluginhost.Config{Version: "verify", Logger: discarded})
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package main
+package actuatorcmd
 
 import (
 	"context"
@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/pluginhost"
+	"github.com/feddi/feddi/adapters/pluginhost/program"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/conformance"
 	"github.com/feddi/feddi/plugins/sdk/wire"
 )
 
-type actuatorVerify struct {
+type Verify struct {
 	Path   string `arg:"" type:"path" help:"The actuator's executable, or a script."`
 	SHA256 string `name:"sha256" help:"Checksum that it must have, in hexadecimal." placeholder:"HEX"`
 	JSON   bool   `help:"Print one JSON object, for machines."`
@@ -62,33 +63,33 @@ type timing struct {
 var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 // Run examines the actuator. It needs no server and no database.
-func (c actuatorVerify) Run(ctx context.Context, t *terminal) error {
+func (c Verify) Run(ctx context.Context, t *Terminal) error {
 	if c.SHA256 != "" && !hex64.MatchString(c.SHA256) {
 		return errors.New("--sha256 must be 64 hexadecimal digits, as sha256sum prints them")
 	}
 	v := &verdict{Path: c.Path}
 	defer v.close()
-	progress := newProgress(t.err)
+	progress := t.progress()
 	v.examine(ctx, c, progress.tell)
 	progress.done()
 	if c.JSON {
-		encoder := json.NewEncoder(t.out)
+		encoder := json.NewEncoder(t.Out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(v); err != nil {
 			return err
 		}
 	} else {
-		v.print(t.out, colour(t.out))
+		v.print(t.Out, t.colour())
 	}
 	if !v.OK {
-		return errSilent
+		return ErrSilent
 	}
 	return nil
 }
 
-func (v *verdict) examine(ctx context.Context, c actuatorVerify, tell func(string)) {
+func (v *verdict) examine(ctx context.Context, c Verify, tell func(string)) {
 	tell("reading " + c.Path)
-	program, err := pluginhost.Inspect(c.Path)
+	program, err := program.Inspect(c.Path)
 	v.Path, v.SHA256, v.Files, v.Bytes = program.Path, program.SHA256, program.Files, program.Bytes
 	if err != nil {
 		v.Problem = err.Error()
@@ -117,7 +118,7 @@ func (v *verdict) examine(ctx context.Context, c actuatorVerify, tell func(strin
 }
 
 // start starts it confined, as a server would; what it logs is not shown.
-func (v *verdict) start(ctx context.Context, program pluginhost.Program) (*pluginhost.Opened, error) {
+func (v *verdict) start(ctx context.Context, program program.File) (*pluginhost.Opened, error) {
 	if v.spec == nil {
 		name, err := nameOf(ctx, program)
 		if err != nil {
@@ -126,7 +127,7 @@ func (v *verdict) start(ctx context.Context, program pluginhost.Program) (*plugi
 		spec := confinedSpec(name, program)
 		v.spec = &spec
 	}
-	o, err := pluginhost.Open(ctx, *v.spec, pluginhost.Config{Version: version, Logger: discarded})
+	o, err := pluginhost.Open(ctx, *v.spec, pluginhost.Config{Version: "verify", Logger: discarded})
 	if err == nil {
 		v.opened = append(v.opened, o)
 	}
@@ -134,7 +135,7 @@ func (v *verdict) start(ctx context.Context, program pluginhost.Program) (*plugi
 }
 
 // fresh starts a second process, to be compared with the first.
-func (v *verdict) fresh(ctx context.Context, program pluginhost.Program) func(conformance.T) actuatorv1.ActuatorClient {
+func (v *verdict) fresh(ctx context.Context, program program.File) func(conformance.T) actuatorv1.ActuatorClient {
 	return func(t conformance.T) actuatorv1.ActuatorClient {
 		o, err := v.start(ctx, program)
 		if err != nil {

@@ -1,0 +1,51 @@
+package pluginhost
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/feddi/feddi/core/actuation"
+)
+
+// meter counts what an actuator is asked. The zero value is ready.
+type meter struct {
+	calls, snapshots, failures, rejections atomic.Int64
+	// took counts calls by the position of the highest bit of their quarter
+	// microseconds: a quantile is right to a factor of two, for nothing.
+	took [40]atomic.Int64
+}
+
+func (m *meter) add(snapshots int, took time.Duration, err error) {
+	m.calls.Add(1)
+	m.snapshots.Add(int64(snapshots))
+	if err != nil {
+		m.failures.Add(1)
+	}
+	m.took[min(bits.Len64(uint64(took/250)), len(m.took)-1)].Add(1)
+}
+
+func (m *meter) usage() actuation.Usage {
+	return actuation.Usage{
+		Calls: m.calls.Load(), Snapshots: m.snapshots.Load(), Failures: m.failures.Load(), Rejections: m.rejections.Load(),
+		P50: m.quantile(0.50), P99: m.quantile(0.99),
+	}
+}
+
+// quantile is the upper end of the class in which the quantile lies.
+func (m *meter) quantile(q float64) time.Duration {
+	var all int64
+	for i := range m.took {
+		all += m.took[i].Load()
+	}
+	if all == 0 {
+		return 0
+	}
+	var seen int64
+	for i := range m.took {
+		if seen += m.took[i].Load(); float64(seen) >= q*float64(all) {
+			return 250 * time.Nanosecond << i
+		}
+	}
+	return 0
+}

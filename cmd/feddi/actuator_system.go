@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/feddi/feddi/adapters/pluginhost"
+	store "github.com/feddi/feddi/adapters/postgres/actuators"
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/actuators"
+	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/ids"
+)
+
+const (
+	// installedEvery bounds how long an installation takes to be noticed.
+	installedEvery = 500 * time.Millisecond
+	// tellEvery is how often a server writes down how its actuators fare.
+	tellEvery = 2 * time.Second
+)
+
+// ownActuators are the merchants' actuators of a running system: it takes up
+// what is installed, tells how they fare, and writes their events.
+type ownActuators struct {
+	system  *system
+	store   actuators.Store
+	keeper  *actuators.Keeper
+	shadows *actuators.Shadows
+	log     *slog.Logger
+
+	changes chan pluginhost.Change
+	down    map[string]bool // installations whose tenant was told of a failure
+}
+
+func newOwnActuators() *ownActuators {
+	return &ownActuators{changes: make(chan pluginhost.Change, 1024), down: map[string]bool{}}
+}
+
+// changed takes a change of state; it never blocks the supervisor.
+func (o *ownActuators) changed(c pluginhost.Change) {
+	if c.Installation == nil {
+		return
+	}
+	select {
+	case o.changes <- c:
+	default: // a thousand changes behind: the log has them
+	}
+}
+
+// assemble makes what it needs of the system, and gives the use cases their part.
+func (o *ownActuators) assemble(s *system) {
+	o.system, o.log = s, s.log
+	o.store = store.New(s.db)
+	o.keeper = &actuators.Keeper{Store: o.store, Host: s.host, Mode: s.mode}
+	s.uses.transactions.Own, s.uses.transactions.Bought = s.host, o.store
+	o.shadows = &actuators.Shadows{
+		UoW: s.uow, Store: o.store, Clock: s.clock, Installed: s.host.InstalledFor, Registry: s.host.Shadow, Snapshot: s.uses.transactions.OwnSnapshot,
+	}
+}
+
+// run works until ctx ends.
+func (o *ownActuators) run(ctx context.Context) {
+	look, tell := time.NewTicker(installedEvery), time.NewTicker(tellEvery)
+	defer look.Stop()
+	defer tell.Stop()
+	o.look(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			o.look(ctx)
+		case <-tell.C:
+			o.tell(ctx)
+		case c := <-o.changes:
+			o.announce(ctx, c)
+		}
+	}
+}
+
+func (o *ownActuators) look(ctx context.Context) {
+	if err := o.keeper.Look(ctx); err != nil && ctx.Err() == nil {
+		o.log.Warn("the installed actuators could not be read; those that run go on", "error", err)
+	}
+}
+
+func (o *ownActuators) tell(ctx context.Context) {
+	var list []actuators.Told
+	for _, r := range o.system.host.Reports() {
+		name := r.Installation
+		if name == "" {
+			name = r.Status.Manifest.Name
+		}
+		list = append(list, actuators.Told{Actuator: name, TenantNo: r.TenantNo, Status: r.Status, Usage: r.Usage})
+	}
+	if err := o.store.Tell(ctx, o.system.name, list); err != nil && ctx.Err() == nil {
+		o.log.Warn("how the actuators fare could not be written", "error", err)
+	}
+}
+
+// announce tells the merchant that its actuator stopped answering, or answers
+// again.
+func (o *ownActuators) announce(ctx context.Context, c pluginhost.Change) {
+	id, kind := c.Installation.ID, ""
+	switch down := o.down[id]; {
+	case c.To == actuation.StateReady && down:
+		kind = "actuator.restored"
+		delete(o.down, id)
+	case c.To == actuation.StateStopped:
+		delete(o.down, id)
+	case !down && c.To != actuation.StateReady && (c.From == actuation.StateReady || c.To == actuation.StateFailed):
+		kind = "actuator.degraded"
+		o.down[id] = true
+	}
+	if kind == "" {
+		return
+	}
+	data, err := json.Marshal(map[string]any{
+		"actuator": c.Name, "version": c.Installation.Manifest.Version, "installation_id": id, "state": c.To, "shadow": c.Installation.Shadow,
+	})
+	if err == nil {
+		e := event.Event{ID: o.system.ids.Make(ids.Event), Tenant: c.Installation.Tenant, Type: kind, Subject: id, At: c.At, Data: data}
+		err = o.system.uow.Do(ctx, func(ctx context.Context, st app.Stores) error { return st.Events.Append(ctx, e) })
+	}
+	if err != nil && ctx.Err() == nil {
+		o.log.Warn("an event of an actuator was not written", "event", kind, "actuator", c.Name, "error", err)
+	}
+}
