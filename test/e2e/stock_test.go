@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // stock is a shop that holds one of everything, so that every operation could
-// be called with success.
+// be called with success. What every shop has is there at once; the rest is
+// made when an operation needs it (id).
 type stock struct {
 	*shop
 	guest guest
@@ -29,11 +31,13 @@ type stock struct {
 func stocked(t *testing.T) *stock {
 	t.Helper()
 	s := &stock{shop: open(t)}
-	s.ids = map[string]string{"merchant": s.made.text("data.merchant_id"), "terminal": s.made.text("data.terminal_id"), "branch": s.made.text("data.branch_id")}
+	s.ids = map[string]string{"sku": "TOPUP-20", "provider": "stripe"}
+	for _, name := range []string{"merchant", "terminal", "branch", "integration"} {
+		s.ids[name] = s.made.text("data." + name + "_id")
+	}
 	s.people()
 	s.ids["session"], _ = s.withOffer(false)
 	s.held, s.ids["offer"] = s.withOffer(true)
-	s.things()
 	return s
 }
 
@@ -45,7 +49,7 @@ func (s *stock) people() {
 	_, begun := s.enrol("+14155550124")
 	s.ids["customer"], s.ids["enrollment"], s.code = s.guest.id, begun.text("data.enrollment_id"), begun.text("data.sandbox.code")
 	s.qr = s.mint(s.guest, "qr")
-	waiting := s.expect(s.post("/payments", object{"amount_minor": 100, "currency": "USD", "credential": object{"credential_type": "phone", "value": s.guest.phone}}), http.StatusAccepted)
+	waiting := s.expect(s.post("/payments", bill(100, byPhone(s.guest))), http.StatusAccepted)
 	s.ids["payment"], s.otp = waiting.text("data.payment_id"), waiting.text("data.sandbox.code")
 	s.ids["grant"] = s.get("/customers/" + s.guest.id + "/grants").text("data.grants.0.grant_id")
 	pending := s.expect(s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 1000, "currency": "USD"}), http.StatusCreated)
@@ -56,7 +60,7 @@ func (s *stock) people() {
 func (s *stock) withOffer(applied bool) (session, offer string) {
 	s.t.Helper()
 	session = s.session()
-	s.ok(request{path: "/checkout/sessions/" + session + "/identify", body: object{"credential": object{"credential_type": "phone", "value": s.guest.phone}}})
+	s.ok(request{path: "/checkout/sessions/" + session + "/identify", body: object{"credential": byPhone(s.guest)}})
 	s.ok(request{path: "/checkout/sessions/" + session + "/basket", body: basket()})
 	if applied {
 		offer = s.expect(s.get("/checkout/sessions/"+session+"/offers"), http.StatusOK).text("data.offers.0.offer_id")
@@ -65,16 +69,63 @@ func (s *stock) withOffer(applied bool) (session, offer string) {
 	return session, offer
 }
 
-// things stocks what the back office manages.
-func (s *stock) things() {
+// make makes what only some operations need and returns its id; empty where
+// nobody knows how.
+func (s *stock) make(name string) string {
 	s.t.Helper()
-	s.ids["key"] = s.expect(s.manage("/auth/keys", object{"scope": "branch", "branch_id": s.ids["branch"], "name": "till"}), http.StatusCreated).text("data.key.key_id")
-	s.ids["subscription"] = s.expect(s.manage("/webhooks/subscriptions", object{"url": "http://127.0.0.1:9/hook", "event_types": []string{"dispute.*"}}), http.StatusCreated).text("data.subscription_id")
-	s.ids["budget"] = s.expect(s.manage("/budgets", object{"name": "June", "cap_minor": 500000, "currency": "USD"}), http.StatusCreated).text("data.budget_id")
+	switch name {
+	case "key":
+		return s.manage("/auth/keys", object{"scope": "branch", "branch_id": s.ids["branch"], "name": "till"}).text("data.key.key_id")
+	case "subscription":
+		return s.manage("/webhooks/subscriptions", object{"url": "http://127.0.0.1:9/hook", "event_types": []string{"dispute.*"}}).text("data.subscription_id")
+	case "budget":
+		return s.manage("/budgets", object{"name": "June", "cap_minor": 500000, "currency": "USD"}).text("data.budget_id")
+	case "delivery":
+		return s.delivered()
+	case "transaction":
+		return s.sold()
+	case "credential":
+		return s.post("/customers/"+s.guest.id+"/credentials", object{"credential": object{"credential_type": "provider_customer_id", "value": "pos-" + s.guest.id}}).text("data.credential_id")
+	case "claim":
+		return s.manage("/claims", object{"customer_id": s.guest.id}).text("data.claim_id")
+	case "request":
+		return s.manage("/customers/"+s.guest.id+"/gdpr/export", object{"reason": "asked"}).text("data.request_id")
+	case "dispute":
+		return s.manage("/disputes", object{"transaction_id": s.id("transaction"), "reason": "wrong_amount", "amount_minor": 375, "description": "x"}).text("data.dispute_id")
+	case "proposal":
+		return s.post("/proposals", object{"kind": "upsell", "customer_id": s.guest.id, "session_id": s.ids["session"], "title": "A cookie",
+			"value": object{"type": "amount", "amount_minor": 100, "per": "basket"}, "budget_id": s.id("budget")}).text("data.proposal_id")
+	case "run":
+		return s.manage("/reconciliation", object{"period_start": "2026-06-01T00:00:00Z", "period_end": "2026-06-08T00:00:00Z", "currency": "USD",
+			"totals": []object{{"item": "payments", "amount_minor": 0, "count": 0}}}).text("data.run_id")
+	case "paid":
+		return s.post("/payments", bill(crumb, s.mint(s.guest, "qr"))).text("data.payment_id")
+	case "deposit":
+		topup := s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 900, "currency": "USD"}).text("data.topup_id")
+		s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
+		return topup
+	case "stranger":
+		return s.verified("+14155550126").id
+	case "trace":
+		return s.get("/checkout/sessions/" + s.ids["session"] + "/offers").text("meta.decision_trace_id")
+	}
+	return ""
 }
 
-// deliver stocks a webhook delivery, to an endpoint that took it.
-func (s *stock) deliver() {
+// id is the id of what the shop holds, made now where it is not there yet.
+func (s *stock) id(name string) string {
+	s.t.Helper()
+	if s.ids[name] == "" {
+		s.ids[name] = s.make(name)
+	}
+	if s.ids[name] == "" {
+		s.t.Fatalf("no %s could be stocked; say in make how", name)
+	}
+	return s.ids[name]
+}
+
+// delivered stocks a webhook delivery, to an endpoint that took it.
+func (s *stock) delivered() (id string) {
 	s.t.Helper()
 	r := hook.Listen()
 	s.t.Cleanup(r.Close)
@@ -85,36 +136,53 @@ func (s *stock) deliver() {
 	s.enrol("+14155550125")
 	eventually(s.t, func() error {
 		a := s.manage("/webhooks/deliveries?state=delivered", nil)
-		if s.ids["delivery"] = a.text("data.deliveries.0.delivery_id"); s.ids["delivery"] == "" {
+		if id = a.text("data.deliveries.0.delivery_id"); id == "" {
 			return fmt.Errorf("nothing was delivered: %s", a.Raw)
 		}
 		return nil
 	})
+	return id
 }
 
-// params says which of the stocked ids fills a path variable of an operation.
-func (s *stock) params(op, name string) string {
+// sold sells something for cash and returns the transaction.
+func (s *stock) sold() string {
+	s.t.Helper()
+	id, _ := s.withOffer(false)
+	a := s.expect(s.post("/checkout/sessions/"+id+"/close", object{"tenders": []object{{"type": "cash", "amount_minor": 1275}}}), http.StatusOK)
+	return a.text("data.transaction.transaction_id")
+}
+
+// consents records what the guest agreed to.
+func (s *stock) consents(purpose string, more object) {
+	s.t.Helper()
+	body := object{"customer_id": s.guest.id, "purpose": purpose, "state": "granted", "version": "2026-05"}
+	maps.Copy(body, more)
+	s.expect(s.post("/enroll/consent", body), http.StatusCreated)
+}
+
+// fills is the id that fills a path variable of an operation.
+func (s *stock) fills(op document.Operation, variable string) string {
+	noun := strings.TrimSuffix(variable, "Id")
 	switch {
-	case name == "id" && strings.HasPrefix(op, "payment"):
-		return s.ids["payment"]
-	case name == "id" && op == "clawbackGrant":
-		return s.ids["grant"]
-	case name == "id":
-		return s.ids["session"]
-	case name == "skuId":
-		return "TOPUP-20"
+	case variable == "id" && strings.HasPrefix(op.Path, "/payments"):
+		noun = "payment"
+	case variable == "id" && strings.HasPrefix(op.Path, "/grants"):
+		noun = "grant"
+	case variable == "id":
+		noun = "session"
+	case op.ID == "reverseTopup":
+		noun = "deposit"
 	}
-	return s.ids[strings.TrimSuffix(name, "Id")]
+	return s.id(noun)
 }
 
 // path fills the variables of an operation's path.
 func (s *stock) path(op document.Operation) string {
+	s.t.Helper()
 	parts := strings.Split(op.Path, "/")
 	for i, part := range parts {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
-			if parts[i] = s.params(op.ID, strings.TrimSuffix(name, "}")); parts[i] == "" {
-				s.t.Fatalf("%s is new here: stock what fills %s in %s", op.ID, part, op.Path)
-			}
+			parts[i] = s.fills(op, strings.TrimSuffix(name, "}"))
 		}
 	}
 	return strings.Join(parts, "/")
@@ -129,20 +197,43 @@ func (s *stock) good(op document.Operation) request {
 	if body["context"] != nil {
 		body["context"] = s.where
 	}
-	for name, value := range map[string]any{
-		"customer_id": s.guest.id, "session_id": s.ids["session"], "enrollment_id": s.ids["enrollment"], "topup_id": s.ids["topup"],
-		"terminal_id": s.ids["terminal"], "branch_id": s.ids["branch"], "credential": s.qr, "amount_minor": 1000,
-		"provider_settlement_reference": "pi_" + uuid.NewString(),
-	} {
-		if body[name] != nil {
-			body[name] = value
+	for name := range body {
+		switch name {
+		case "payment_id":
+			body[name] = s.id("paid")
+		case "source_customer_id":
+			body[name] = s.id("stranger")
+		case "decision_trace_id":
+			body[name] = s.id("trace")
+		case "customer_id", "session_id", "enrollment_id", "topup_id", "terminal_id", "branch_id", "budget_id", "transaction_id", "offer_id":
+			body[name] = s.id(strings.TrimSuffix(name, "_id"))
+		case "credential":
+			if op.ID != "linkCustomerCredential" {
+				body[name] = s.qr
+			}
+		case "provider_settlement_reference":
+			body[name] = "pi_" + uuid.NewString()
+		case "occurred_at", "since":
+			body[name] = time.Now().UTC().Format(time.RFC3339)
+		case "session_ids":
+			body[name] = []any{s.ids["session"]}
 		}
 	}
+	s.suit(op, body)
+	return request{method: op.Method, path: s.path(op), as: s.caller(op), body: body}
+}
+
+// suit changes what an operation's example says of a world that is not the
+// shop's.
+func (s *stock) suit(op document.Operation, body object) {
+	s.t.Helper()
 	switch op.ID {
 	case "verifyEnrollment":
 		body["code"] = s.code
 	case "paymentCapture":
 		body["code"] = s.otp
+	case "paymentAuthorize":
+		body["amount_minor"] = 1000
 	case "initiateEnrollment":
 		body["phone"] = "+14155550199"
 		delete(body, "session_id") // which is another guest's
@@ -153,11 +244,30 @@ func (s *stock) good(op document.Operation) request {
 	case "redeemOffer", "releaseOffer":
 		body["session_id"] = s.held
 	case "createOffer":
-		body["funding"] = object{"budget_id": s.ids["budget"], "funded_by": "merchant"}
-	case "createSubscription":
-		body["url"] = "https://partner.example.com/hook"
+		body["funding"] = object{"budget_id": s.id("budget"), "funded_by": "merchant"}
+	case "submitIdentity":
+		s.consents("terms", nil)
+		s.consents("profiling", nil)
+	case "logCustomerEvent":
+		s.consents("profiling", nil)
+	case "updateCustomerPreferences":
+		s.consents("marketing", object{"channel": "email"})
+		s.consents("receipts", object{"channel": "email"})
+		body["expected_version"] = number(s.get("/customers/" + s.guest.id + "/preferences").at("data.version"))
+	case "resolveIdentity":
+		body["credentials"] = []any{byPhone(s.guest)}
+	case "issueGrant":
+		delete(body, "budget_id") // whose currency would be at fault before the grant's
+		body["expires_at"] = time.Now().AddDate(1, 0, 0).UTC().Format(time.RFC3339)
+	case "refundCreate":
+		body["amount_minor"] = crumb
+	case "sendReceipt":
+		body["channel"] = "sms"
+	case "submitTopupSettlement":
+		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
+	case "reportAttribution":
+		body["exposures"] = []any{object{"offer_id": s.ids["offer"], "decision_trace_id": s.id("trace"), "outcome": "redeemed"}}
 	}
-	return request{method: op.Method, path: s.path(op), as: s.caller(op), body: body}
 }
 
 // caller is the credential that op takes.

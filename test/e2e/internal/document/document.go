@@ -82,6 +82,8 @@ type Operation struct {
 	Request map[string]any
 	// Example is the body's example, nil where there is none.
 	Example map[string]any
+	// Operator says that it needs operator authority.
+	Operator bool
 	// Query are the names that its query may have.
 	Query []string
 }
@@ -105,6 +107,7 @@ func (d *Document) Operations() (out []Operation) {
 func operation(path, method string, spec map[string]any) Operation {
 	o := Operation{Method: strings.ToUpper(method), Path: path}
 	o.ID, _ = spec["operationId"].(string)
+	o.Operator, _ = spec["x-operator"].(bool)
 	security, _ := spec["security"].([]any)
 	for _, alternative := range security {
 		names, _ := alternative.(map[string]any)
