@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +30,10 @@ import (
 // TestMain lets the test binary be every process that the tests need: run with
 // "actuator <name>" it is that actuator.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 1 && os.Getenv(handshake.Config().MagicCookieKey) != "" {
+		sdk.Serve(odd{}) // as it was installed: an executable without arguments
+		os.Exit(0)
+	}
 	if len(os.Args) > 2 && os.Args[1] == "actuator" {
 		act(os.Args[2], os.Args[3:])
 		os.Exit(0)
@@ -49,6 +57,12 @@ func act(name string, args []string) {
 		serveRaw(handshake.Version, answers[args[0]])
 	case "future":
 		serveRaw(99, answers["short"])
+	case "past":
+		serveRaw(0, answers["short"])
+	case "nothing-declared":
+		sdk.Serve(nothing{})
+	case "panics":
+		panic("I was not given my settings")
 	case "mute":
 		select {}
 	case "babble":
@@ -90,6 +104,11 @@ func beHost() {
 	select {}
 }
 
+// nothing declares nothing.
+type nothing struct{ odd }
+
+func (nothing) Describe() sdk.Manifest { return sdk.Manifest{} }
+
 // odd does what the snapshot's session id says.
 type odd struct{}
 
@@ -111,6 +130,19 @@ func (odd) Plan(ctx context.Context, s sdk.Snapshot) (sdk.Plan, error) {
 		return sdk.Plan{}, &sdk.Error{Code: "no_such_profile", Message: "unknown profile", Field: "facts.profile", Retryable: true}
 	case "exit":
 		os.Exit(4)
+	case "print":
+		fmt.Println("this is not for you")
+	case "fork":
+		return fork()
+	case "allocate":
+		allocate()
+	case "spin":
+		for { //nolint:revive // it is to use the processor
+		}
+	case "dial":
+		return dial()
+	case "write":
+		return write()
 	case "environment":
 		data, err := json.Marshal(map[string]any{"environment": os.Environ()})
 		return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation(data)}, Reasoning: reasoning}, err
@@ -121,6 +153,51 @@ func (odd) Plan(ctx context.Context, s sdk.Snapshot) (sdk.Plan, error) {
 		waitFor(s.Facts)
 	}
 	return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation([]byte(`{"pid":` + fmt.Sprint(os.Getpid()) + `}`))}, Reasoning: reasoning}, nil
+}
+
+// fork leaves a child behind and says which.
+func fork() (sdk.Plan, error) {
+	cmd := exec.Command("/bin/sleep", "3600")
+	if err := cmd.Start(); err != nil {
+		return sdk.Plan{}, err
+	}
+	return says(map[string]any{"started": true})
+}
+
+// allocate never has enough.
+func allocate() {
+	var all [][]byte
+	for {
+		page := make([]byte, 16<<20)
+		for i := range page {
+			page[i] = 1
+		}
+		all = append(all, page)
+		_ = all
+	}
+}
+
+// dial tries to reach the address that is everybody's.
+func dial() (sdk.Plan, error) {
+	conn, err := net.DialTimeout("udp", "192.0.2.1:53", time.Second)
+	if err == nil {
+		_, err = conn.Write([]byte("hello"))
+		_ = conn.Close()
+	}
+	return says(map[string]any{"reached": err == nil, "error": fmt.Sprint(err)})
+}
+
+// write writes a file that is too large, where it may write at all.
+func write() (sdk.Plan, error) {
+	signal.Ignore(syscall.SIGXFSZ)
+	dir, _ := os.Getwd()
+	err := os.WriteFile("large", make([]byte, 2<<20), 0o600)
+	return says(map[string]any{"dir": dir, "error": fmt.Sprint(err)})
+}
+
+func says(facts map[string]any) (sdk.Plan, error) {
+	data, err := json.Marshal(facts)
+	return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation(data)}, Reasoning: sdk.Reasoning{Summary: "Odd.", Rule: "odd"}}, err
 }
 
 // waitFor returns once the file named in the facts exists.

@@ -103,11 +103,12 @@ func (o *Opened) Close() error {
 var causes = []struct{ found, says string }{
 	{"incompatible API version", "the actuator speaks another version of the protocol than this feddi: build it with the SDK of this release, or install a newer feddi"},
 	{"Incompatible core API version", "the actuator speaks another version of the handshake than this feddi: build it with the SDK of this release"},
+	{"Failed to read any lines from plugin's stdout", "the actuator ended before it answered, or never answered; run it by hand to see why: it should say that it is a plugin"},
 	{"Unrecognized remote plugin message", "the actuator printed something else than the handshake: its main must only call sdk.Serve, and log to standard error (sdk.Logger)"},
 	{"timeout while waiting for plugin to start", "the actuator did not answer in time: its main must call sdk.Serve at once and prepare nothing before"},
 	{"exec format error", "the system cannot run the file: build it for this machine"},
 	{"no such file or directory", "the file, or the interpreter that its first line names, is not there"},
-	{"plugin exited before we could connect", "the actuator ended before it answered; run it by hand to see why"},
+	{"plugin exited before we could connect", "the actuator ended before it answered; run it by hand to see why: it should say that it is a plugin"},
 }
 
 // Explained is a failed start with what it means.

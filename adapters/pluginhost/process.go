@@ -41,7 +41,7 @@ type process struct {
 func (a *actuator) launch(ctx context.Context) (*process, error) {
 	dir := a.host.dir
 	if a.spec.Confined {
-		own, err := os.MkdirTemp(dir, a.spec.Name+"-")
+		own, err := os.MkdirTemp(dir, "w-") // short: a socket in it has 107 bytes for its path
 		if err != nil {
 			return nil, err
 		}
