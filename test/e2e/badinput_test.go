@@ -319,7 +319,11 @@ func currencies(good request) (out []bad) {
 			changed[n] = v
 		}
 		changed["currency"] = currency
-		out = append(out, bad{"currency " + currency, good.with(changed), http.StatusBadRequest, code, "currency"})
+		field := "currency"
+		if code == "UNSUPPORTED_CURRENCY" && body["budget_id"] != nil { // which is in one currency already
+			code, field = "CURRENCY_MISMATCH", "budget_id"
+		}
+		out = append(out, bad{"currency " + currency, good.with(changed), http.StatusBadRequest, code, field})
 	}
 	return out
 }

@@ -257,7 +257,6 @@ func (s *stock) suit(op document.Operation, body object) {
 	case "resolveIdentity":
 		body["credentials"] = []any{byPhone(s.guest)}
 	case "issueGrant":
-		delete(body, "budget_id") // whose currency would be at fault before the grant's
 		body["expires_at"] = time.Now().AddDate(1, 0, 0).UTC().Format(time.RFC3339)
 	case "refundCreate":
 		body["amount_minor"] = crumb
