@@ -34,6 +34,10 @@ type Sessions interface {
 	Save(ctx context.Context, s Session) (Session, error)
 	// Basket reads a revision; 0 means the latest. Errors: NOT_FOUND.
 	Basket(ctx context.Context, t tenancy.Tenant, sessionID string, revision int64) (Basket, error)
+	// Baskets reads up to limit revisions after a revision, oldest first.
+	Baskets(ctx context.Context, t tenancy.Tenant, sessionID string, after int64, limit int) ([]Basket, error)
+	// Sessions lists, latest opened first.
+	Sessions(ctx context.Context, t tenancy.Tenant, f SessionFilter) ([]Session, error)
 	// AddBasket writes the next revision. Errors: REVISION_CONFLICT where that
 	// revision is there already.
 	AddBasket(ctx context.Context, t tenancy.Tenant, b Basket) error
@@ -41,6 +45,23 @@ type Sessions interface {
 	// until the transaction ends, passing by those that others hold and those up
 	// to and including after; nil where there is none.
 	ClaimExpired(ctx context.Context, now time.Time, after Due) (*Session, error)
+}
+
+// SessionFilter narrows a list of sessions; zero members do not, but for Before.
+type SessionFilter struct {
+	// State is judged at Now: an open session past its expiry is expired.
+	State                            State
+	Now                              time.Time
+	BranchID, TerminalID, CustomerID string
+	// Reach leaves out what a brand's or branch's credential does not see (see
+	// Within).
+	Reach                    tenancy.Place
+	OpenedFrom, OpenedBefore *time.Time
+	// Before leaves out what is not before (Before, BeforeID); a time far ahead
+	// begins at the latest.
+	Before   time.Time
+	BeforeID string
+	Limit    int
 }
 
 // Due orders sessions by when they are over. The zero value is before all.

@@ -30,6 +30,7 @@ func RegisterAuth(reg *pipeline.Registry, d AuthDeps) {
 	a := authAPI{d}
 	pipeline.Handle(reg, partnerv1connect.AuthServiceCreateApiKeyProcedure, a.create, pipeline.AnyMerchant())
 	pipeline.Handle(reg, partnerv1connect.AuthServiceListApiKeysProcedure, a.list, pipeline.AnyMerchant())
+	pipeline.Handle(reg, partnerv1connect.AuthServiceGetApiKeyProcedure, a.get, pipeline.AnyMerchant())
 	pipeline.Handle(reg, partnerv1connect.AuthServiceRevokeApiKeyProcedure, a.revoke, pipeline.AnyMerchant())
 	pipeline.Handle(reg, partnerv1connect.AuthServiceRegenerateApiKeyProcedure, a.regenerate, pipeline.AnyMerchant())
 	pipeline.Handle(reg, partnerv1connect.AuthServiceDeleteApiKeyProcedure, a.delete, pipeline.AnyMerchant())
@@ -55,6 +56,12 @@ func (a authAPI) list(ctx context.Context, call *app.Call, req *partnerv1.ListAp
 			res.Keys = append(res.Keys, apiKey(k))
 		}
 		return res
+	})
+}
+
+func (a authAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetApiKeyRequest) (*partnerv1.GetApiKeyResponse, error) {
+	return pipeline.Run(ctx, call, a.Auth.Key, req.GetKeyId(), func(_ *app.Call, k tenancy.APIKey) *partnerv1.GetApiKeyResponse {
+		return &partnerv1.GetApiKeyResponse{Key: apiKey(k)}
 	})
 }
 

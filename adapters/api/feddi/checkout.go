@@ -3,6 +3,7 @@ package feddi
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/api/feddi/sessions"
 	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/actuation"
@@ -27,6 +28,7 @@ func RegisterCheckout(reg *pipeline.Registry, uses *checkoutuses.Service) {
 	pipeline.Handle(reg, partnerv1connect.CheckoutSessionServiceGetBasketProcedure, a.basket)
 	pipeline.Handle(reg, partnerv1connect.CheckoutSessionServiceCloseCheckoutSessionProcedure, a.close)
 	pipeline.Handle(reg, partnerv1connect.CheckoutSessionServiceAbandonCheckoutSessionProcedure, a.abandon)
+	sessions.Register(reg, uses)
 }
 
 func (a checkoutAPI) open(ctx context.Context, call *app.Call, req *partnerv1.OpenCheckoutSessionRequest) (*partnerv1.OpenCheckoutSessionResponse, error) {

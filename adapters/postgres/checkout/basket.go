@@ -39,11 +39,36 @@ func (s *Store) Basket(ctx context.Context, t tenancy.Tenant, sessionID string, 
 	case row == nil:
 		return checkout.Basket{}, fault.NotFound("basket")
 	}
+	return row.basket(sessionID)
+}
+
+func (r basketRow) basket(sessionID string) (checkout.Basket, error) {
 	b := checkout.Basket{
-		SessionID: sessionID, Revision: row.Revision, Currency: row.Currency, SubtotalMinor: row.SubtotalMinor,
-		DiscountMinor: row.DiscountMinor, TaxMinor: row.TaxMinor, TotalMinor: row.TotalMinor, CreatedAt: row.CreatedAt,
+		SessionID: sessionID, Revision: r.Revision, Currency: r.Currency, SubtotalMinor: r.SubtotalMinor,
+		DiscountMinor: r.DiscountMinor, TaxMinor: r.TaxMinor, TotalMinor: r.TotalMinor, CreatedAt: r.CreatedAt,
 	}
-	return b, json.Unmarshal(row.Lines, &b.Lines)
+	return b, json.Unmarshal(r.Lines, &b.Lines)
+}
+
+const listBaskets = `
+select revision, currency, lines, subtotal_minor, discount_minor, tax_minor, total_minor, created_at
+from basket_revisions
+where tenant_no = $1 and session_id = $2 and revision > $3
+order by revision limit $4`
+
+// Baskets implements checkout.Sessions.
+func (s *Store) Baskets(ctx context.Context, t tenancy.Tenant, sessionID string, after int64, limit int) ([]checkout.Basket, error) {
+	rows, err := pg.Many[basketRow](ctx, s.q, listBaskets, t.No, sessionID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]checkout.Basket, len(rows))
+	for i, r := range rows {
+		if out[i], err = r.basket(sessionID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 const addBasket = `

@@ -152,3 +152,28 @@ func tenantOf(partnerID, merchantID string, live bool, no int32) tenancy.Tenant 
 	}
 	return t
 }
+
+// A brand's or branch's credential sees what happened at no particular place,
+// too (checkout.Within).
+const listSessions = `
+select ` + sessionColumns + ` from checkout_sessions
+where tenant_no = $1 and (opened_at, session_id) < ($2, $3)
+  and ($4 = '' or case when state = 'open' and expires_at <= $5 then 'expired' else state end = $4)
+  and ($6 = '' or (branch_id = $6 and branch_id <> '')) and ($7 = '' or terminal_id = $7) and ($8 = '' or customer_id = $8)
+  and ($9 = '' or brand_id in ('', $9)) and ($10 = '' or branch_id in ('', $10))
+  and ($11::timestamptz is null or opened_at >= $11) and ($12::timestamptz is null or opened_at < $12)
+order by opened_at desc, session_id desc limit $13`
+
+// Sessions implements checkout.Sessions.
+func (s *Store) Sessions(ctx context.Context, t tenancy.Tenant, f checkout.SessionFilter) ([]checkout.Session, error) {
+	rows, err := pg.Many[sessionRow](ctx, s.q, listSessions, t.No, f.Before, f.BeforeID, string(f.State), f.Now, f.BranchID, f.TerminalID,
+		f.CustomerID, f.Reach.BrandID, f.Reach.BranchID, f.OpenedFrom, f.OpenedBefore, f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]checkout.Session, len(rows))
+	for i, r := range rows {
+		out[i] = r.session(t)
+	}
+	return out, nil
+}

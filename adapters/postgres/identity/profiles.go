@@ -43,6 +43,9 @@ func (s *Store) Preferences(ctx context.Context, t tenancy.Tenant, customerID st
 
 // SavePreferences implements identity.Profiles.
 func (s *Store) SavePreferences(ctx context.Context, t tenancy.Tenant, p identity.Preferences) error {
+	if p.Channels == nil {
+		p.Channels = map[string]bool{} // an empty object, never null
+	}
 	_, err := s.q.Exec(ctx, `INSERT INTO customer_preferences AS p (customer_id, tenant_no, version, channels, opt_out_all, opt_out_kinds,
 			opt_out_categories, receipt_channel, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

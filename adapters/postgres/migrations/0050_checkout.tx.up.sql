@@ -34,6 +34,7 @@ create table checkout_sessions (
 -- What the expiry sweep reads: open sessions in the order in which they end.
 create index checkout_sessions_due on checkout_sessions (expires_at, session_id) where state = 'open';
 create index checkout_sessions_list on checkout_sessions (tenant_no, opened_at, session_id);
+create index checkout_sessions_branch on checkout_sessions (tenant_no, branch_id, opened_at, session_id) where branch_id <> '';
 
 -- Immutable: a change is a next revision.
 create table basket_revisions (

@@ -518,7 +518,7 @@ func TestCapabilities(t *testing.T) { // rules 53, 60
 		return out
 	}
 	want := map[string]bool{
-		"createApiKey": true, "listApiKeys": true, "revokeApiKey": true, "regenerateApiKey": true, "deleteApiKey": true,
+		"createApiKey": true, "listApiKeys": true, "getApiKey": true, "revokeApiKey": true, "regenerateApiKey": true, "deleteApiKey": true,
 		"createSandboxCredentials": true, "exchangeTerminalToken": true, "validateTerminalToken": false,
 		"getHealth": true, "getCapabilities": true, "getOpenApiSpec": true,
 	}

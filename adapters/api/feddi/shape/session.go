@@ -45,13 +45,21 @@ func Basket(b checkout.Basket) *partnerv1.Basket {
 
 func basketLines(lines []checkout.Line) []*partnerv1.BasketLine {
 	out := make([]*partnerv1.BasketLine, 0, len(lines))
-	for _, l := range lines {
-		out = append(out, &partnerv1.BasketLine{
-			LineId: l.LineID, Sku: l.SKU, Name: Optional(l.Name), Category: Optional(l.Category), Quantity: int32(l.Quantity),
-			UnitPriceMinor: l.UnitPriceMinor, DiscountMinor: l.DiscountMinor, TaxMinor: l.TaxMinor,
-		})
+	for i := range lines {
+		out = append(out, BasketLine(&lines[i]))
 	}
 	return out
+}
+
+// BasketLine is one line of a basket; nil where there is none.
+func BasketLine(l *checkout.Line) *partnerv1.BasketLine {
+	if l == nil {
+		return nil
+	}
+	return &partnerv1.BasketLine{
+		LineId: l.LineID, Sku: l.SKU, Name: Optional(l.Name), Category: Optional(l.Category), Quantity: int32(l.Quantity),
+		UnitPriceMinor: l.UnitPriceMinor, DiscountMinor: l.DiscountMinor, TaxMinor: l.TaxMinor,
+	}
 }
 
 // Draft is a basket as the till sent it.

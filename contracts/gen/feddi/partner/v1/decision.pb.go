@@ -33,8 +33,8 @@ type Decision struct {
 	DecisionId string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
 	// What was decided about.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	// pending waits for its actuator and is retried; committed has its effects on the ledger;
-	// refused changed nothing; reversed was undone by a void or refund.
+	// pending waits for its actuator and is retried, or for the customer to take what was proposed;
+	// committed has its effects on the ledger; refused changed nothing; reversed was undone by a void or refund.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// What the decision is worth, in minor units; 0 where it moves no value.
 	AmountMinor int64 `protobuf:"varint,4,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
