@@ -231,8 +231,17 @@ func (h *Host) Shadow(merchantID, installationID string) (actuation.Registry, bo
 type Report struct {
 	Installation string // empty for the host's own
 	TenantNo     int32
+	Pid          int // its process; 0 while none runs
 	Status       actuation.Status
 	Usage        actuation.Usage
+}
+
+// pid is its process; 0 while none runs.
+func (a *actuator) pid() int {
+	if p := a.current.Load(); p != nil && p.cmd.Process != nil {
+		return p.cmd.Process.Pid
+	}
+	return 0
 }
 
 // Reports lists every actuator: the host's own, then the merchants', those that
@@ -240,13 +249,13 @@ type Report struct {
 func (h *Host) Reports() []Report {
 	var out []Report
 	for _, a := range h.actuators {
-		out = append(out, Report{Status: a.status(), Usage: a.meter.usage()})
+		out = append(out, Report{Pid: a.pid(), Status: a.status(), Usage: a.meter.usage()})
 	}
 	h.own.mu.Lock()
 	defer h.own.mu.Unlock()
 	for _, in := range h.own.running {
 		for ; in != nil; in = in.next {
-			out = append(out, Report{in.ID, in.Tenant.No, in.actuator.status(), in.actuator.meter.usage()})
+			out = append(out, Report{in.ID, in.Tenant.No, in.actuator.pid(), in.actuator.status(), in.actuator.meter.usage()})
 		}
 	}
 	return out

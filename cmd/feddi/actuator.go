@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/alecthomas/kong"
 
-	"github.com/feddi/feddi/adapters/pluginhost"
 	"github.com/feddi/feddi/cmd/feddi/internal/actuatorcmd"
 	"github.com/feddi/feddi/plugins/attribution"
 	"github.com/feddi/feddi/plugins/cashback"
@@ -20,6 +19,8 @@ type actuatorCommand struct {
 	Install   actuatorcmd.Install   `cmd:"" help:"Install an actuator for one merchant; running servers take it up within a second."`
 	Uninstall actuatorcmd.Uninstall `cmd:"" help:"Uninstall a merchant's actuator."`
 	List      actuatorcmd.List      `cmd:"" help:"List what is installed and how every actuator fares."`
+
+	Replay actuatorcmd.Replay `cmd:"" help:"Run an actuator over recorded decisions: what would change, by count and by money. Commits nothing."`
 
 	Wallet      walletActuator      `cmd:"" hidden:"" help:"Debits wallets: promo first, then actual."`
 	Cashback    cashbackActuator    `cmd:"" hidden:"" help:"Gives cashback on identified sales."`
@@ -46,12 +47,3 @@ func (cashbackActuator) Run() error { sdk.Serve(cashback.Cashback{}); return nil
 
 // Run serves until the host ends it.
 func (attributionActuator) Run() error { sdk.Serve(attribution.Attribution{}); return nil }
-
-// firstParty are the actuators that every server runs.
-func firstParty() []pluginhost.Spec {
-	return []pluginhost.Spec{
-		pluginhost.Self("wallet", "actuator", "wallet"),
-		pluginhost.Self("cashback", "actuator", "cashback"),
-		pluginhost.Self("attribution", "actuator", "attribution"),
-	}
-}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -65,7 +67,7 @@ type world struct {
 	url string
 	dsn string
 	db  *pg.DB
-	sys *system
+	sys *system.System
 }
 
 func start(t *testing.T) *world {
@@ -76,8 +78,8 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.db.Close)
-	w.sys, err = startSystem(t.Context(), w.db, options{
-		mode: tenancy.Sandbox, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+	w.sys, err = system.Start(t.Context(), w.db, system.Options{
+		Mode: tenancy.Sandbox, Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -290,6 +292,40 @@ func TestAMerchantsOwnActuator(t *testing.T) {
 	if v := mine.sell(1)["upsell"]["actuator"].(object)["version"]; v != "1.1.0" {
 		t.Errorf("the version before it still decides: %v", v)
 	}
+
+	// Another version over the past: what would change, and nothing is committed.
+	generous := build(t, "punchcard", strings.NewReplacer(`"1.0.0"`, `"2.0.0"`, "Every: 10", "Every: 2"))
+	before := w.count(`select count(*) from decisions`)
+	out := command(t, 0, "actuator", "replay", generous, "--since", "1h", "--merchant", mine.merchant, "--database", w.dsn, "--settings", `{"every":2}`, "--json")
+	var replay struct {
+		Decisions, Same, Fails int
+		Begins                 int              `json:"acts_where_it_refused"`
+		Before                 map[string]int64 `json:"granted_before_minor"`
+		After                  map[string]int64 `json:"granted_after_minor"`
+	}
+	if err := json.Unmarshal([]byte(out), &replay); err != nil || replay.Decisions < 3 || replay.Begins == 0 || replay.Fails != 0 || replay.After["USD"] <= replay.Before["USD"] {
+		t.Errorf("%v %s", err, out)
+	}
+	if after := w.count(`select count(*) from decisions`); after != before {
+		t.Errorf("the replay left %d decisions", after-before)
+	}
+
+	// Killed, it is told of, and its sales go on: the decision waits.
+	degraded := func(kind string) func() bool {
+		return func() bool { return w.count(`select count(*) from events where type = $1`, kind) == 1 }
+	}
+	for _, r := range w.sys.host.Reports() {
+		if r.Installation != "" && r.Status.Manifest.Version == "1.1.0" {
+			if err := syscall.Kill(r.Pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "actuator.degraded", degraded("actuator.degraded"))
+	eventually(t, "actuator.restored", degraded("actuator.restored"))
+	eventually(t, "the list has it", func() bool {
+		return strings.Contains(command(t, 0, "actuator", "list", "--database", w.dsn), "punchcard 1.1.0          ready")
+	})
 
 	// Uninstalled, the next sale is as before.
 	command(t, 0, "actuator", "uninstall", "punchcard", "--merchant", mine.merchant, "--database", w.dsn)

@@ -107,12 +107,27 @@ func (s *Store) Told(ctx context.Context) ([]actuators.Told, error) {
 }
 
 // Of one merchant where one is named; of all for the operator of the machine.
-const recorded = `select d.decision_id, d.actuator, d.actuator_version, d.plan,
-  (select s from json_array_elements(t.inputs->'snapshots') s where s->>'id' = d.decision_id) as snapshot
+const fromRecorded = `
 from decisions d join decision_traces t on t.tenant_no = d.tenant_no and t.trace_id = d.trace_id
 join merchants m on m.tenant_no = d.tenant_no
-where t.kind = 'sale' and d.plan is not null and d.kind = any ($1) and d.at >= $2 and d.decision_id > $3 and ($4 = '' or m.merchant_id = $4)
+where t.kind = 'sale' and d.plan is not null and d.kind = any ($1) and d.at >= $2 and d.decision_id > $3 and ($4 = '' or m.merchant_id = $4)`
+
+const recorded = `select d.decision_id, d.actuator, d.actuator_version, d.plan,
+  (select s from json_array_elements(t.inputs->'snapshots') s where s->>'id' = d.decision_id) as snapshot` + fromRecorded + `
 order by d.decision_id limit $5`
+
+// CountRecorded implements actuators.Store.
+func (s *Store) CountRecorded(ctx context.Context, f actuators.RecordedFilter) (int64, error) {
+	return pg.One[int64](ctx, s.db.Q(), `select count(*)`+fromRecorded, words(f.Kinds), f.Since, f.After, f.MerchantID)
+}
+
+func words(kinds []actuation.Kind) []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = string(k)
+	}
+	return out
+}
 
 // Recorded implements actuators.Store.
 func (s *Store) Recorded(ctx context.Context, f actuators.RecordedFilter) ([]actuators.Recorded, error) {
@@ -120,11 +135,7 @@ func (s *Store) Recorded(ctx context.Context, f actuators.RecordedFilter) ([]act
 		DecisionID, Actuator, ActuatorVersion string
 		Plan, Snapshot                        json.RawMessage
 	}
-	kinds := make([]string, len(f.Kinds))
-	for i, k := range f.Kinds {
-		kinds[i] = string(k)
-	}
-	rows, err := pg.Many[decided](ctx, s.db.Q(), recorded, kinds, f.Since, f.After, f.MerchantID, f.Limit)
+	rows, err := pg.Many[decided](ctx, s.db.Q(), recorded, words(f.Kinds), f.Since, f.After, f.MerchantID, f.Limit)
 	if err != nil {
 		return nil, err
 	}

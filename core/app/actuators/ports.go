@@ -35,6 +35,8 @@ type Store interface {
 	// Recorded lists decided snapshots of kinds since a time, oldest first, from
 	// after the cursor; empty where there are no more.
 	Recorded(ctx context.Context, f RecordedFilter) ([]Recorded, error)
+	// CountRecorded says how many Recorded has in all.
+	CountRecorded(ctx context.Context, f RecordedFilter) (int64, error)
 	// Bought sums up what a customer bought in a currency before the transaction.
 	Bought(ctx context.Context, t tenancy.Tenant, customerID, transactionID, currency string, before time.Time) (History, error)
 }
