@@ -84,8 +84,8 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.sys.stop(context.Background()) })
-	w.url = w.sys.url() + "/v1/partner"
+	t.Cleanup(func() { w.sys.Stop(context.Background()) })
+	w.url = w.sys.URL() + "/v1/partner"
 	return w
 }
 
@@ -204,9 +204,9 @@ func eventually(t *testing.T, what string, check func() bool) {
 func (s *shop) running(version string, shadow bool) {
 	s.t.Helper()
 	eventually(s.t, "the server takes up "+version, func() bool {
-		for _, in := range s.sys.host.InstalledFor(s.merchant) {
+		for _, in := range s.sys.Host.InstalledFor(s.merchant) {
 			if in.Manifest.Version == version && in.Shadow == shadow {
-				for _, r := range s.sys.host.Reports() {
+				for _, r := range s.sys.Host.Reports() {
 					if r.Installation == in.ID && r.Status.State == "ready" {
 						return true
 					}
@@ -314,7 +314,7 @@ func TestAMerchantsOwnActuator(t *testing.T) {
 	degraded := func(kind string) func() bool {
 		return func() bool { return w.count(`select count(*) from events where type = $1`, kind) == 1 }
 	}
-	for _, r := range w.sys.host.Reports() {
+	for _, r := range w.sys.Host.Reports() {
 		if r.Installation != "" && r.Status.Manifest.Version == "1.1.0" {
 			if err := syscall.Kill(r.Pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -329,7 +329,7 @@ func TestAMerchantsOwnActuator(t *testing.T) {
 
 	// Uninstalled, the next sale is as before.
 	command(t, 0, "actuator", "uninstall", "punchcard", "--merchant", mine.merchant, "--database", w.dsn)
-	eventually(t, "it is gone", func() bool { return len(w.sys.host.InstalledFor(mine.merchant)) == 0 })
+	eventually(t, "it is gone", func() bool { return len(w.sys.Host.InstalledFor(mine.merchant)) == 0 })
 	if d := mine.sell(10); d["upsell"] != nil {
 		t.Errorf("an uninstalled actuator decided: %v", d)
 	}

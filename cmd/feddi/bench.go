@@ -12,6 +12,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/clock"
@@ -41,15 +42,15 @@ type benchReport interface{ Print(w io.Writer) }
 
 // measure runs fn on a system of its own and prints what it found, also where
 // it ended in an error.
-func (f benchFlags) measure(ctx context.Context, t *terminal, fn func(*system, *bench.Deployment, bench.Head) (benchReport, error)) error {
+func (f benchFlags) measure(ctx context.Context, t *terminal, fn func(*system.System, *bench.Deployment, bench.Head) (benchReport, error)) error {
 	return f.measureDatabase(ctx, t, func(d *bench.Deployment, head bench.Head) (benchReport, error) {
-		s, err := startSystem(ctx, d.DB, options{mode: tenancy.Sandbox, listen: "127.0.0.1:0", log: quietLog(t.err)})
+		s, err := system.Start(ctx, d.DB, system.Options{Mode: tenancy.Sandbox, Version: version, Listen: "127.0.0.1:0", Log: quietLog(t.err)})
 		if err != nil {
 			return nil, err
 		}
-		defer s.stop(context.WithoutCancel(ctx))
-		d.URL, d.Address = s.url(), s.listener.Addr().String()
-		d.CreateSandbox = creator(s.uses.sandbox)
+		defer s.Stop(context.WithoutCancel(ctx))
+		d.URL, d.Address = s.URL(), s.Address()
+		d.CreateSandbox = creator(s.Uses.Sandbox)
 		return fn(s, d, head)
 	})
 }
@@ -58,13 +59,13 @@ func (f benchFlags) measure(ctx context.Context, t *terminal, fn func(*system, *
 func (f benchFlags) measureDatabase(ctx context.Context, t *terminal, fn func(*bench.Deployment, bench.Head) (benchReport, error)) error {
 	show := newMeter(t.err)
 	defer show.done()
-	db, err := startDatabase(ctx, "", func(what string) { show.tell(what, -1) })
+	db, err := system.StartDatabase(ctx, "", func(what string) { show.tell(what, -1) })
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.close(context.WithoutCancel(ctx)) }()
-	uses := &sandbox.Service{UoW: postgres.New(db.db, nil, nil), Clock: clock.System{}, IDs: ids.New(clock.System{})}
-	d := &bench.Deployment{DB: db.db, Database: db.server.From(), Progress: show.tell, Quiet: f.Quiet, CreateSandbox: creator(uses)}
+	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
+	uses := &sandbox.Service{UoW: postgres.New(db.DB, nil, nil), Clock: clock.System{}, IDs: ids.New(clock.System{})}
+	d := &bench.Deployment{DB: db.DB, Database: db.Server.From(), Progress: show.tell, Quiet: f.Quiet, CreateSandbox: creator(uses)}
 	head, err := d.NewHead(ctx, version)
 	if err != nil {
 		return err

@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/feddi/feddi/adapters/celrules"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench"
-	"github.com/feddi/feddi/core/actuation"
-	"github.com/feddi/feddi/core/app/payments"
-	"github.com/feddi/feddi/core/decision"
-	"github.com/feddi/feddi/core/tenancy"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 )
 
 type benchOffers struct {
@@ -97,7 +93,7 @@ func (c *benchWebhooks) Validate() error {
 
 // Run measures deliveries.
 func (c *benchWebhooks) Run(ctx context.Context, t *terminal) error {
-	return c.measure(ctx, t, func(_ *system, d *bench.Deployment, head bench.Head) (benchReport, error) {
+	return c.measure(ctx, t, func(_ *system.System, d *bench.Deployment, head bench.Head) (benchReport, error) {
 		return reported(bench.Webhooks(ctx, d, head, bench.WebhooksOptions{
 			Events: c.Events, Connections: c.Connections, Idle: c.Calm, Outage: c.Outage, Wallets: c.Wallets,
 		}))
@@ -123,34 +119,11 @@ func (c *benchReplay) Validate() error {
 
 // Run replays; status 1 where a decision came out differently.
 func (c *benchReplay) Run(ctx context.Context, t *terminal) error {
-	return c.measure(ctx, t, func(s *system, d *bench.Deployment, head bench.Head) (benchReport, error) {
+	return c.measure(ctx, t, func(s *system.System, d *bench.Deployment, head bench.Head) (benchReport, error) {
 		return reported(bench.Replay(ctx, d, head, bench.ReplayOptions{
-			Most: c.Most, Make: c.Make, Checkout: s.uses.checkout, Incentives: s.uses.incentives, Trace: s.replayTrace, Payment: s.replayPayment,
+			Most: c.Most, Make: c.Make, Checkout: s.Uses.Checkout, Incentives: s.Uses.Incentives, Trace: s.ReplayTrace, Payment: s.ReplayPayment,
 		}))
 	})
-}
-
-// replayTrace decides a stored trace again with the engine of its kind.
-func (s *system) replayTrace(ctx context.Context, t tenancy.Tenant, kind, id string) error {
-	if kind == string(actuation.KindOffer) {
-		return s.uses.incentives.Replay(ctx, t, id)
-	}
-	trace, err := s.uow.Read().Decisions.Trace(ctx, t, id)
-	switch {
-	case err != nil:
-		return err
-	case kind == string(actuation.KindRecovery):
-		return decision.Replay(ctx, trace, payments.Recover)
-	}
-	return s.uses.transactions.Replay(ctx, trace)
-}
-
-func (s *system) replayPayment(ctx context.Context, merchantID string, stored json.RawMessage) (json.RawMessage, error) {
-	actuator, err := s.host.For(actuation.KindWalletDebit, merchantID)
-	if err != nil {
-		return nil, err
-	}
-	return payments.Replay(ctx, actuator, stored)
 }
 
 // reported keeps a nil report nil behind the interface.

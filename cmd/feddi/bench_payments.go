@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/cmd/feddi/internal/bench"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 )
 
 type benchPayments struct {
@@ -45,7 +46,7 @@ func (c *benchPayments) Validate() error {
 
 // Run measures payments; status 1 where one was lost, invented or unbalanced.
 func (c *benchPayments) Run(ctx context.Context, t *terminal) error {
-	return c.measure(ctx, t, func(_ *system, d *bench.Deployment, head bench.Head) (benchReport, error) {
+	return c.measure(ctx, t, func(_ *system.System, d *bench.Deployment, head bench.Head) (benchReport, error) {
 		r, err := bench.Payments(ctx, d, head, bench.PaymentsOptions{
 			Connections: c.Connections, Duration: c.Duration, Wallets: c.Wallets, Merchants: c.Merchants,
 			OneMerchant: c.OneMerchant, Sessions: c.Sessions, MaxPayments: c.MaxPayments, History: c.History, Profile: c.CPUProfile,

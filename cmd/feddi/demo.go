@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/feddi/feddi/cmd/feddi/internal/goldenpath"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -29,27 +30,27 @@ func (c demoCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	begin := time.Now()
 	progress := newProgress(t.err)
-	d, err := startDatabase(ctx, "", progress.tell)
+	d, err := system.StartDatabase(ctx, "", progress.tell)
 	if err != nil {
 		progress.done()
 		return err
 	}
-	defer func() { _ = d.close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = d.Close(context.WithoutCancel(ctx)) }()
 	progress.tell("starting the server and three actuators")
-	s, err := startSystem(ctx, d.db, options{
-		mode: tenancy.Sandbox, listen: "127.0.0.1:0", log: quietLog(t.err), limits: c.Runs == 1,
+	s, err := system.Start(ctx, d.DB, system.Options{
+		Mode: tenancy.Sandbox, Version: version, Listen: "127.0.0.1:0", Log: quietLog(t.err), Limits: c.Runs == 1,
 	})
 	if err != nil {
 		progress.done()
 		return err
 	}
-	defer s.stop(context.WithoutCancel(ctx))
+	defer s.Stop(context.WithoutCancel(ctx))
 	progress.done()
 	healthy := time.Since(begin)
 	if c.Runs > 1 {
-		return c.measure(ctx, t, s.url(), healthy)
+		return c.measure(ctx, t, s.URL(), healthy)
 	}
-	return walkOnce(ctx, t, s.url(), d.server.From(), healthy)
+	return walkOnce(ctx, t, s.URL(), d.Server.From(), healthy)
 }
 
 func walkOnce(ctx context.Context, t *terminal, url, from string, healthy time.Duration) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/migrations"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgdev"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 )
 
 type doctorCommand struct {
@@ -115,7 +116,7 @@ func databaseAnswers(ctx context.Context) finding {
 
 func actuatorsStart(ctx context.Context) finding {
 	begin := time.Now()
-	host, err := pluginhost.New(pluginhost.Config{Specs: firstParty(), Version: version, Logger: quietLog(os.Stderr)})
+	host, err := pluginhost.New(pluginhost.Config{Specs: system.FirstParty(), Version: version, Logger: quietLog(os.Stderr)})
 	if err == nil {
 		err = host.Start(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/app/auth"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/ids"
@@ -106,7 +107,7 @@ func (c keysRevoke) Run(ctx context.Context, t *terminal) error {
 }
 
 func withBootstrap(ctx context.Context, fn func(b *auth.Bootstrap) error) error {
-	url, err := databaseURL()
+	url, err := system.DatabaseURL()
 	if err != nil {
 		return err
 	}

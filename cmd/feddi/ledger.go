@@ -9,6 +9,7 @@ import (
 	storeledger "github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgdev"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/ledger"
 )
 
@@ -75,7 +76,7 @@ func (c ledgerVerify) server(ctx context.Context) (*pgdev.Server, error) {
 	if c.DataDir != "" {
 		return pgdev.Start(ctx, pgdev.Options{Dir: c.DataDir, Durable: true, Private: true})
 	}
-	url, err := databaseURL()
+	url, err := system.DatabaseURL()
 	if err != nil {
 		return nil, err
 	}

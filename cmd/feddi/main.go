@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // merchants' time zones on machines that have none
 
 	"github.com/alecthomas/kong"
 )
@@ -30,7 +31,7 @@ type commands struct {
 	Openapi  openapiCommand  `cmd:"" help:"Print the OpenAPI 3.1 document."`
 	Keys     keysCommand     `cmd:"" help:"Make, list and revoke API keys from the server's own machine."`
 	Doctor   doctorCommand   `cmd:"" help:"Say what this machine has and what is missing."`
-	Actuator actuatorCommand `cmd:"" help:"Run a first-party actuator; the server does this itself."`
+	Actuator actuatorCommand `cmd:"" help:"Write, examine and install actuators of your own."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 

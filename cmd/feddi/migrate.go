@@ -6,6 +6,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/migrations"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 )
 
 type migrateCommand struct {
@@ -14,7 +15,7 @@ type migrateCommand struct {
 
 // Run migrates the database that DATABASE_URL names.
 func (c migrateCommand) Run(ctx context.Context, t *terminal) error {
-	url, err := databaseURL()
+	url, err := system.DatabaseURL()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/feddi/feddi/adapters/vault"
+	"github.com/feddi/feddi/cmd/feddi/internal/system"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -20,13 +21,13 @@ type serverFlags struct {
 	Listen     string     `default:"127.0.0.1:8080" help:"Address to listen on; port 0 chooses one." placeholder:"HOST:PORT"`
 	RateLimits string     `default:"on" enum:"on,off" env:"FEDDI_RATE_LIMITS" help:"off is for load runs; code attempts stay capped."`
 	LogLevel   slog.Level `default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
-	SMS        smsOptions `embed:""`
+	SMS        system.SMS `embed:""`
 }
 
-func (f serverFlags) options(mode tenancy.Mode, master []byte, log io.Writer) options {
-	return options{
-		mode: mode, listen: f.Listen, limits: f.RateLimits == "on", masterKey: master, sms: f.SMS,
-		log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: f.LogLevel})),
+func (f serverFlags) options(mode tenancy.Mode, master []byte, log io.Writer) system.Options {
+	return system.Options{
+		Mode: mode, Version: version, Listen: f.Listen, Limits: f.RateLimits == "on", MasterKey: master, SMS: f.SMS,
+		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: f.LogLevel})),
 	}
 }
 
@@ -38,31 +39,31 @@ type devCommand struct {
 // Run runs the whole system in sandbox mode until SIGTERM or Ctrl-C.
 func (c devCommand) Run(ctx context.Context, t *terminal) error {
 	progress := newProgress(t.err)
-	d, err := startDatabase(ctx, c.DataDir, progress.tell)
+	d, err := system.StartDatabase(ctx, c.DataDir, progress.tell)
 	if err != nil {
 		progress.done()
 		return err
 	}
-	defer func() { _ = d.close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = d.Close(context.WithoutCancel(ctx)) }()
 	master, err := keyFile(filepath.Join(c.DataDir, "master.key"))
 	if err != nil {
 		progress.done()
 		return err
 	}
 	progress.tell("starting the server and three actuators")
-	s, err := startSystem(ctx, d.db, c.options(tenancy.Sandbox, master, t.err))
+	s, err := system.Start(ctx, d.DB, c.options(tenancy.Sandbox, master, t.err))
 	progress.done()
 	if err != nil {
 		return err
 	}
-	base := s.url() + "/v1/partner"
-	fmt.Fprintf(t.out, "listening %s\n\n", s.url())
+	base := s.URL() + "/v1/partner"
+	fmt.Fprintf(t.out, "listening %s\n\n", s.URL())
 	fmt.Fprintf(t.out, "  API documents  %s/openapi\n", base)
 	fmt.Fprintf(t.out, "  capabilities   %s/capabilities\n", base)
 	fmt.Fprintf(t.out, "  a key          POST %s/auth/keys/sandbox\n", base)
-	fmt.Fprintf(t.out, "  data           %s (%s)\n", c.DataDir, d.server.From())
+	fmt.Fprintf(t.out, "  data           %s (%s)\n", c.DataDir, d.Server.From())
 	fmt.Fprintf(t.out, "\nCtrl-C drains and ends it.\n")
-	return s.runUntil(ctx, d)
+	return s.RunUntil(ctx, d)
 }
 
 type serveCommand struct {
@@ -76,7 +77,7 @@ func (c serveCommand) Run(ctx context.Context, t *terminal) error {
 	if c.RateLimits == "off" {
 		return errors.New("serve does not run without rate limits; FEDDI_RATE_LIMITS=off is for dev and load runs")
 	}
-	if _, err := databaseURL(); err != nil {
+	if _, err := system.DatabaseURL(); err != nil {
 		return err
 	}
 	master, err := c.master()
@@ -89,19 +90,19 @@ func (c serveCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	o := c.options(mode, master, t.err)
 	if master == nil {
-		o.log.Warn("FEDDI_MASTER_KEY is not set: whoever reads the database can sign terminal tokens")
+		o.Log.Warn("FEDDI_MASTER_KEY is not set: whoever reads the database can sign terminal tokens")
 	}
-	d, err := startDatabase(ctx, "", func(what string) { o.log.Info(what) })
+	d, err := system.StartDatabase(ctx, "", func(what string) { o.Log.Info(what) })
 	if err != nil {
 		return err
 	}
-	defer func() { _ = d.close(context.WithoutCancel(ctx)) }()
-	s, err := startSystem(ctx, d.db, o)
+	defer func() { _ = d.Close(context.WithoutCancel(ctx)) }()
+	s, err := system.Start(ctx, d.DB, o)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "listening %s\n", s.url())
-	return s.runUntil(ctx, d)
+	fmt.Fprintf(t.out, "listening %s\n", s.URL())
+	return s.RunUntil(ctx, d)
 }
 
 func (c serveCommand) master() ([]byte, error) {
@@ -113,21 +114,6 @@ func (c serveCommand) master() ([]byte, error) {
 		return nil, errors.New("FEDDI_MASTER_KEY must be base64 of at least 32 bytes, for example from: openssl rand -base64 32")
 	}
 	return key, nil
-}
-
-// runUntil serves until ctx ends, then drains. A database of our own that ends
-// by itself is the end of the server too.
-func (s *system) runUntil(ctx context.Context, d *database) error {
-	var err error
-	select {
-	case <-ctx.Done():
-		s.log.Info("draining: requests in flight finish, new ones are refused")
-	case <-d.server.Done():
-		err = errors.New("the database ended; its log is in the data directory")
-	}
-	s.stop(context.WithoutCancel(ctx))
-	s.log.Info("stopped")
-	return err
 }
 
 // keyFile reads a key, and makes it where there is none.

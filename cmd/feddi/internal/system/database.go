@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -12,28 +12,28 @@ import (
 )
 
 // database is a Postgres that is connected and migrated.
-type database struct {
-	server *pgdev.Server
-	db     *pg.DB
+type Database struct {
+	Server *pgdev.Server
+	DB     *pg.DB
 	tell   func(string)
 }
 
-// startDatabase uses DATABASE_URL or starts a durable server in dir (empty: a
+// StartDatabase uses DATABASE_URL or starts a durable server in dir (empty: a
 // temporary one that is gone with the process), and brings it up to date.
-func startDatabase(ctx context.Context, dir string, tell func(string)) (*database, error) {
+func StartDatabase(ctx context.Context, dir string, tell func(string)) (*Database, error) {
 	server, err := pgdev.Start(ctx, pgdev.Options{Dir: dir, Durable: true, Progress: tell})
 	if err != nil {
 		return nil, err
 	}
-	d := &database{server: server, tell: tell}
-	if d.db, err = connect(ctx, server.DSN(""), tell); err != nil {
+	d := &Database{Server: server, tell: tell}
+	if d.DB, err = Connect(ctx, server.DSN(""), tell); err != nil {
 		return nil, errors.Join(err, server.Stop(context.WithoutCancel(ctx)))
 	}
 	return d, nil
 }
 
 // connect opens dsn and migrates it.
-func connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error) {
+func Connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error) {
 	db, err := pg.Connect(ctx, dsn, pg.Options{})
 	if err != nil {
 		return nil, err
@@ -46,13 +46,13 @@ func connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error)
 }
 
 // close disconnects, and stops a server of our own.
-func (d *database) close(ctx context.Context) error {
-	d.db.Close()
-	return d.server.Stop(ctx)
+func (d *Database) Close(ctx context.Context) error {
+	d.DB.Close()
+	return d.Server.Stop(ctx)
 }
 
-// databaseURL is where production's database is.
-func databaseURL() (string, error) {
+// DatabaseURL is where production's database is.
+func DatabaseURL() (string, error) {
 	if url := os.Getenv("DATABASE_URL"); url != "" {
 		return url, nil
 	}

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -25,7 +25,7 @@ const (
 // ownActuators are the merchants' actuators of a running system: it takes up
 // what is installed, tells how they fare, and writes their events.
 type ownActuators struct {
-	system  *system
+	system  *System
 	store   actuators.Store
 	keeper  *actuators.Keeper
 	shadows *actuators.Shadows
@@ -51,13 +51,13 @@ func (o *ownActuators) changed(c pluginhost.Change) {
 }
 
 // assemble makes what it needs of the system, and gives the use cases their part.
-func (o *ownActuators) assemble(s *system) {
-	o.system, o.log = s, s.log
-	o.store = store.New(s.db)
-	o.keeper = &actuators.Keeper{Store: o.store, Host: s.host, Mode: s.mode}
-	s.uses.transactions.Own, s.uses.transactions.Bought = s.host, o.store
+func (o *ownActuators) assemble(s *System) {
+	o.system, o.log = s, s.Log
+	o.store = store.New(s.DB)
+	o.keeper = &actuators.Keeper{Store: o.store, Host: s.Host, Mode: s.Mode}
+	s.Uses.Transactions.Own, s.Uses.Transactions.Bought = s.Host, o.store
 	o.shadows = &actuators.Shadows{
-		UoW: s.uow, Store: o.store, Clock: s.clock, Installed: s.host.InstalledFor, Registry: s.host.Shadow, Snapshot: s.uses.transactions.OwnSnapshot,
+		UoW: s.UoW, Store: o.store, Clock: s.clock, Installed: s.Host.InstalledFor, Registry: s.Host.Shadow, Snapshot: s.Uses.Transactions.OwnSnapshot,
 	}
 }
 
@@ -89,7 +89,7 @@ func (o *ownActuators) look(ctx context.Context) {
 
 func (o *ownActuators) tell(ctx context.Context) {
 	var list []actuators.Told
-	for _, r := range o.system.host.Reports() {
+	for _, r := range o.system.Host.Reports() {
 		name := r.Installation
 		if name == "" {
 			name = r.Status.Manifest.Name
@@ -123,7 +123,7 @@ func (o *ownActuators) announce(ctx context.Context, c pluginhost.Change) {
 	})
 	if err == nil {
 		e := event.Event{ID: o.system.ids.Make(ids.Event), Tenant: c.Installation.Tenant, Type: kind, Subject: id, At: c.At, Data: data}
-		err = o.system.uow.Do(ctx, func(ctx context.Context, st app.Stores) error { return st.Events.Append(ctx, e) })
+		err = o.system.UoW.Do(ctx, func(ctx context.Context, st app.Stores) error { return st.Events.Append(ctx, e) })
 	}
 	if err != nil && ctx.Err() == nil {
 		o.log.Warn("an event of an actuator was not written", "event", kind, "actuator", c.Name, "error", err)

@@ -1,4 +1,6 @@
-package main
+// Package system is the composition root: it puts adapters, use cases and
+// actuators together over a migrated database, runs them, and drains them.
+package system
 
 import (
 	"context"
@@ -33,35 +35,36 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// options say what kind of system to run.
-type options struct {
-	mode      tenancy.Mode
-	listen    string // host:port; port 0 chooses one
-	limits    bool   // whether rates are limited
-	masterKey []byte // seals the secrets in the database; nil leaves them in the clear
-	sms       smsOptions
-	log       *slog.Logger
+// Options say what kind of system to run.
+type Options struct {
+	Mode      tenancy.Mode
+	Listen    string // host:port; port 0 chooses one
+	Limits    bool   // whether rates are limited
+	MasterKey []byte // seals the secrets in the database; nil leaves them in the clear
+	SMS       SMS
+	Log       *slog.Logger
+	Version   string // of the program
 }
 
 // system is a running Feddi: everything between a database and its clients.
-type system struct {
-	options
-	db        *pg.DB
+type System struct {
+	Options
+	DB        *pg.DB
 	clock     clock.Clock
 	ids       *ids.Source
 	name      string // of this server, unique among those that share the database
 	secrets   tenancy.Secrets
 	wake      *outbox.Wake
-	uow       *postgres.UnitOfWork
+	UoW       *postgres.UnitOfWork
 	vault     *vault.Vault
 	directory *storetenancy.Directory
 	auth      *jwtauth.Authenticator
 	watcher   *storetenancy.Watcher
-	host      *pluginhost.Host
+	Host      *pluginhost.Host
 	own       *ownActuators
 	planner   *actuation.Planner
 	journal   *ledger.Journal
-	uses      *useCases
+	Uses      *UseCases
 	worker    *webhookhttp.Worker
 	consumers *events.Consumers
 	sub       *outbox.Subscriber
@@ -76,31 +79,31 @@ type system struct {
 	running sync.WaitGroup
 }
 
-// startSystem puts a system together over a migrated database and returns once
+// Start puts a system together over a migrated database and returns once
 // it is healthy: it listens, and every actuator answers.
-func startSystem(ctx context.Context, db *pg.DB, o options) (*system, error) {
-	s := &system{options: o, db: db, clock: clock.System{}, wake: outbox.NewWake(), own: newOwnActuators()}
+func Start(ctx context.Context, db *pg.DB, o Options) (*System, error) {
+	s := &System{Options: o, DB: db, clock: clock.System{}, wake: outbox.NewWake(), own: newOwnActuators()}
 	s.ids = ids.New(s.clock)
 	s.name = serverName()
 	for _, step := range []func(context.Context) error{s.openSecrets, s.startActuators, s.assemble, s.listenHTTP} {
 		if err := step(ctx); err != nil {
-			s.stop(context.WithoutCancel(ctx))
+			s.Stop(context.WithoutCancel(ctx))
 			return nil, err
 		}
 	}
 	s.startBackground()
 	if err := s.ready(ctx); err != nil {
-		s.stop(context.WithoutCancel(ctx))
+		s.Stop(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return s, nil
 }
 
 // ready waits until GET /health would say so.
-func (s *system) ready(ctx context.Context) error {
+func (s *System) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	if err := s.host.WaitReady(ctx); err != nil {
+	if err := s.Host.WaitReady(ctx); err != nil {
 		return fmt.Errorf("the actuators did not start: %w", err)
 	}
 	select {
@@ -111,97 +114,100 @@ func (s *system) ready(ctx context.Context) error {
 	return s.probe.wait(ctx)
 }
 
-// url is where the server listens.
-func (s *system) url() string { return "http://" + s.listener.Addr().String() }
+// Address is where the server listens, as host:port.
+func (s *System) Address() string { return s.listener.Addr().String() }
 
-func (s *system) openSecrets(ctx context.Context) (err error) {
-	if s.secrets, err = storetenancy.OpenSecrets(ctx, s.db, s.masterKey, s.clock.Now()); err != nil {
+// URL is where the server listens.
+func (s *System) URL() string { return "http://" + s.Address() }
+
+func (s *System) openSecrets(ctx context.Context) (err error) {
+	if s.secrets, err = storetenancy.OpenSecrets(ctx, s.DB, s.MasterKey, s.clock.Now()); err != nil {
 		return err
 	}
 	s.vault, err = vault.New(s.secrets.ServerKey, "webhook signing secrets")
 	return err
 }
 
-func (s *system) startActuators(ctx context.Context) (err error) {
-	s.host, err = pluginhost.New(pluginhost.Config{
-		Specs: firstParty(), Version: version, Logger: s.log, Clock: s.clock, Changed: s.own.changed,
+func (s *System) startActuators(ctx context.Context) (err error) {
+	s.Host, err = pluginhost.New(pluginhost.Config{
+		Specs: FirstParty(), Version: s.Version, Logger: s.Log, Clock: s.clock, Changed: s.own.changed,
 	})
 	if err != nil {
 		return err
 	}
-	s.planner = &actuation.Planner{Registry: s.host, Rejected: s.planRejected}
-	return s.host.Start(ctx)
+	s.planner = &actuation.Planner{Registry: s.Host, Rejected: s.planRejected}
+	return s.Host.Start(ctx)
 }
 
 // planRejected tells the operator; the partner gets ACTUATOR_UNAVAILABLE.
-func (s *system) planRejected(r *actuation.Rejected) {
-	s.host.Rejected(r)
-	s.log.Error("an actuator's plan was refused; nothing was changed", "error", r)
+func (s *System) planRejected(r *actuation.Rejected) {
+	s.Host.Rejected(r)
+	s.Log.Error("an actuator's plan was refused; nothing was changed", "error", r)
 }
 
 // assemble makes everything that the actuators and the database are needed for.
-func (s *system) assemble(ctx context.Context) (err error) {
-	s.uow = postgres.New(s.db, s.vault, s.wake.Ring)
-	s.directory = storetenancy.NewDirectory(s.db)
+func (s *System) assemble(ctx context.Context) (err error) {
+	s.UoW = postgres.New(s.DB, s.vault, s.wake.Ring)
+	s.directory = storetenancy.NewDirectory(s.DB)
 	if err := s.makeAuth(); err != nil {
 		return err
 	}
-	if s.sender, err = newSender(s.mode, s.sms, s.clock, s.log); err != nil {
+	if s.sender, err = newSender(s.Mode, s.SMS, s.clock, s.Log); err != nil {
 		return err
 	}
-	if s.journal, err = ledger.OpenJournal(ctx, s.db, 0); err != nil {
+	if s.journal, err = ledger.OpenJournal(ctx, s.DB, 0); err != nil {
 		return err
 	}
-	if s.uses, err = s.makeUseCases(); err != nil {
+	if s.Uses, err = s.makeUseCases(); err != nil {
 		return err
 	}
 	s.own.assemble(s)
-	s.worker = webhookhttp.New(webhooks.NewQueue(s.db.Q(), s.ids, s.vault), s.clock, apiVersions[0], s.log)
-	s.consumers = events.NewConsumers(s.db.Q())
-	s.sub = outbox.NewSubscriber(events.NewReader(s.db.Q()), s.consumers, s.name, s.wake, s.log)
-	if s.router, err = outbox.NewRouter(s.sub, s.consumers, s.log); err != nil {
+	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.ids, s.vault), s.clock, apiVersions[0], s.Log)
+	s.consumers = events.NewConsumers(s.DB.Q())
+	s.sub = outbox.NewSubscriber(events.NewReader(s.DB.Q()), s.consumers, s.name, s.wake, s.Log)
+	if s.router, err = outbox.NewRouter(s.sub, s.consumers, s.Log); err != nil {
 		return err
 	}
 	s.router.Consume("webhooks", s.worker.Handle)
 	s.router.Consume("shadows", outbox.Only(s.own.shadows.Watch, "transaction.created"))
-	s.router.Consume("transactions", outbox.Only(s.uses.transactions.FromPayments, "payment.succeeded"))
-	s.probe = newProbe(s.db, s.host, s.log)
+	s.router.Consume("transactions", outbox.Only(s.Uses.Transactions.FromPayments, "payment.succeeded"))
+	s.probe = newProbe(s.DB, s.Host, s.Log)
 	return nil
 }
 
-func (s *system) makeAuth() (err error) {
+func (s *System) makeAuth() (err error) {
 	s.auth, err = jwtauth.New(jwtauth.Options{
-		Signing: s.secrets.Signing, Store: storetenancy.New(s.db.Q()), Clock: s.clock, Modes: []tenancy.Mode{s.mode}, Log: s.log,
+		Signing: s.secrets.Signing, Store: storetenancy.New(s.DB.Q()), Clock: s.clock, Modes: []tenancy.Mode{s.Mode}, Log: s.Log,
 	})
 	if err != nil {
 		return err
 	}
-	s.watcher = storetenancy.NewWatcher(s.db, tenancy.Listeners{s.directory, s.auth}, s.log)
+	s.watcher = storetenancy.NewWatcher(s.DB, tenancy.Listeners{s.directory, s.auth}, s.Log)
 	return nil
 }
 
-func (s *system) listenHTTP(ctx context.Context) error {
+func (s *System) listenHTTP(ctx context.Context) error {
 	handler, err := s.handler()
 	if err != nil {
 		return err
 	}
 	var lc net.ListenConfig
-	if s.listener, err = lc.Listen(ctx, "tcp", s.listen); err != nil {
-		return fmt.Errorf("listen on %s: %w", s.listen, err)
+	if s.listener, err = lc.Listen(ctx, "tcp", s.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
-	s.http = api.NewHTTPServer(handler, s.log)
+	s.http = api.NewHTTPServer(handler, s.Log)
 	return nil
 }
 
 // startBackground starts what runs until stop.
-func (s *system) startBackground() {
+func (s *System) startBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopped = cancel
-	s.uses.pipeline.Start()
+	s.Uses.Pipeline.Start()
 	run := func(what string, fn func(context.Context) error) {
 		s.running.Go(func() {
 			if err := fn(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, http.ErrServerClosed) {
-				s.log.Error("a part of the server ended", "part", what, "error", err)
+				s.Log.Error("a part of the server ended", "part", what, "error", err)
 			}
 		})
 	}
@@ -212,7 +218,7 @@ func (s *system) startBackground() {
 	run("last use", func(ctx context.Context) error { s.auth.Run(ctx); return nil })
 	run("probe", func(ctx context.Context) error { s.probe.run(ctx); return nil })
 	run("actuators", func(ctx context.Context) error { s.own.run(ctx); return nil })
-	schedule := &scheduler{leases: jobs.New(s.db.Q()), holder: s.name, log: s.log}
+	schedule := &scheduler{leases: jobs.New(s.DB.Q()), holder: s.name, log: s.Log}
 	for _, j := range s.jobs() {
 		run(j.name, func(ctx context.Context) error { schedule.run(ctx, j); return nil })
 	}
@@ -223,7 +229,7 @@ const drainLimit = 20 * time.Second
 
 // stop drains: health turns to 503, new requests are refused, those in flight
 // finish, the background comes to rest, and the actuators end last.
-func (s *system) stop(ctx context.Context) {
+func (s *System) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
 	if s.probe != nil {
@@ -231,11 +237,11 @@ func (s *system) stop(ctx context.Context) {
 	}
 	if s.http != nil {
 		if err := s.http.Shutdown(ctx); err != nil {
-			s.log.Warn("some requests did not finish in time", "error", err)
+			s.Log.Warn("some requests did not finish in time", "error", err)
 		}
 	}
 	if s.stopped != nil {
-		s.uses.pipeline.Stop()
+		s.Uses.Pipeline.Stop()
 		s.stopped()
 		_ = s.sub.Close()
 		s.running.Wait()
@@ -246,11 +252,26 @@ func (s *system) stop(ctx context.Context) {
 	if s.sender.close != nil {
 		s.sender.close()
 	}
-	if s.host != nil {
-		if err := s.host.Stop(ctx); err != nil {
-			s.log.Warn("an actuator did not end in time", "error", err)
+	if s.Host != nil {
+		if err := s.Host.Stop(ctx); err != nil {
+			s.Log.Warn("an actuator did not end in time", "error", err)
 		}
 	}
+}
+
+// RunUntil serves until ctx ends, then drains. A database of our own that ends
+// by itself is the end of the server too.
+func (s *System) RunUntil(ctx context.Context, d *Database) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		s.Log.Info("draining: requests in flight finish, new ones are refused")
+	case <-d.Server.Done():
+		err = errors.New("the database ended; its log is in the data directory")
+	}
+	s.Stop(context.WithoutCancel(ctx))
+	s.Log.Info("stopped")
+	return err
 }
 
 // derive makes a key for one purpose from the server's key.
@@ -265,4 +286,13 @@ func serverName() string {
 		host = "server"
 	}
 	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+}
+
+// FirstParty are the actuators that every server runs.
+func FirstParty() []pluginhost.Spec {
+	return []pluginhost.Spec{
+		pluginhost.Self("wallet", "actuator", "wallet"),
+		pluginhost.Self("cashback", "actuator", "cashback"),
+		pluginhost.Self("attribution", "actuator", "attribution"),
+	}
 }

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"log/slog"
@@ -9,8 +9,8 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// smsOptions say how messages reach customers' phones.
-type smsOptions struct {
+// SMS say how messages reach customers' phones.
+type SMS struct {
 	SMSURL    string `name:"sms-url" env:"FEDDI_SMS_URL" help:"Your SMS gateway: takes a signed JSON POST for each message." placeholder:"URL"`
 	SMSSecret string `name:"sms-secret" env:"FEDDI_SMS_SECRET" help:"Signs those posts (whsec_...)." placeholder:"SECRET"`
 	VerifyURL string `name:"verify-url" env:"FEDDI_VERIFY_URL" help:"The page that takes the token of an enrolment link; {token} stands for it." placeholder:"URL"`
@@ -24,7 +24,7 @@ type sender struct {
 
 // newSender chooses who delivers messages: nobody in the sandbox, where answers
 // show the codes; the operator's gateway in production.
-func newSender(mode tenancy.Mode, o smsOptions, c clock.Clock, log *slog.Logger) (sender, error) {
+func newSender(mode tenancy.Mode, o SMS, c clock.Clock, log *slog.Logger) (sender, error) {
 	switch {
 	case mode == tenancy.Sandbox:
 		return sender{Sender: &messages.Sandbox{}}, nil

@@ -1,0 +1,35 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/decision"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// ReplayTrace decides a stored trace again with the engine of its kind.
+func (s *System) ReplayTrace(ctx context.Context, t tenancy.Tenant, kind, id string) error {
+	if kind == string(actuation.KindOffer) {
+		return s.Uses.Incentives.Replay(ctx, t, id)
+	}
+	trace, err := s.UoW.Read().Decisions.Trace(ctx, t, id)
+	switch {
+	case err != nil:
+		return err
+	case kind == string(actuation.KindRecovery):
+		return decision.Replay(ctx, trace, payments.Recover)
+	}
+	return s.Uses.Transactions.Replay(ctx, trace)
+}
+
+// ReplayPayment plans a stored payment again, for a merchant.
+func (s *System) ReplayPayment(ctx context.Context, merchantID string, stored json.RawMessage) (json.RawMessage, error) {
+	actuator, err := s.Host.For(actuation.KindWalletDebit, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	return payments.Replay(ctx, actuator, stored)
+}
