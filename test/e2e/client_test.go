@@ -261,13 +261,6 @@ func (s *shop) signIn(key credential, terminal string) credential {
 	return credential{"Authorization", "Bearer " + a.text("data.token")}
 }
 
-// with is the shop for a subtest.
-func (s *shop) with(t *testing.T) *shop {
-	c := *s
-	c.t = t
-	return &c
-}
-
 // do makes a call: as the terminal where none says otherwise, with meta and
 // context added to an object that has none.
 func (s *shop) do(r request) *answer {

@@ -179,18 +179,14 @@ func TestDrain(t *testing.T) {
 		t.Fatal("the program ended while a request was in flight")
 	default:
 	}
-	a := flight.land()
-	if a.StatusCode != http.StatusCreated {
-		t.Errorf("the request in flight was answered %d", a.StatusCode)
+	status, body := flight.land()
+	if status != http.StatusCreated {
+		t.Errorf("the request in flight was answered %d %s", status, body)
 	}
 	if err := server.Wait(); err != nil {
 		t.Error(err)
 	}
 	// What it answered is there after the restart, and a retry replays it.
-	body, err := io.ReadAll(a.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.server = startOwn(t, o).URL
 	again := s.expect(sendTo(t, s.server, flight.request), http.StatusCreated)
 	if !bytes.Equal(fresh(again.Raw), body) {
@@ -239,7 +235,7 @@ func takeOff(t *testing.T, s *shop) *flying {
 }
 
 // land sends the body and reads the answer.
-func (f *flying) land() *http.Response {
+func (f *flying) land() (status int, body []byte) {
 	f.t.Helper()
 	if _, err := f.conn.Write(f.rest); err != nil {
 		f.t.Fatal(err)
@@ -248,8 +244,11 @@ func (f *flying) land() *http.Response {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.t.Cleanup(func() { a.Body.Close() })
-	return a
+	defer a.Body.Close()
+	if body, err = io.ReadAll(a.Body); err != nil {
+		f.t.Fatal(err)
+	}
+	return a.StatusCode, body
 }
 
 // Health is 503 until everything is there, with the same data as 200; it never
