@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { describe, plan } from "./punchcard.mjs";
+import { serve } from "./serve.mjs";
+
+serve({ describe, plan });
