@@ -14,7 +14,7 @@ import (
 // It asks by starting a program that does not exist: where the namespaces are
 // granted, the failure is that there is no such program.
 var isolates = sync.OnceValue(func() bool {
-	cmd := exec.Command("/nonexistent/feddi-probe") //nolint:noctx // it cannot start
+	cmd := exec.Command("/nonexistent/feddi-probe")
 	cmd.Err = nil
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	isolate(cmd.SysProcAttr, false)

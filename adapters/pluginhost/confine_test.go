@@ -50,9 +50,15 @@ func TestConfined(t *testing.T) {
 	b.ready(t)
 
 	p, err := b.plan(t.Context(), "environment", "")
-	environment := fmt.Sprint(annotation(t, p, err)["environment"])
-	if strings.Contains(environment, "HOME=") || strings.Contains(environment, "GO") {
-		t.Errorf("it has the host's environment: %s", environment)
+	environment, _ := annotation(t, p, err)["environment"].([]any)
+	for _, v := range environment {
+		name, value, _ := strings.Cut(v.(string), "=")
+		if name != "PATH" && name != "TMPDIR" && value != "" && os.Getenv(name) == value {
+			t.Errorf("it has %s of the host's environment", name)
+		}
+	}
+	if len(environment) == 0 {
+		t.Error("it says nothing of its environment")
 	}
 	p, err = b.plan(t.Context(), "dial", "")
 	if said := annotation(t, p, err); isolates() && said["reached"] != false {
@@ -124,7 +130,7 @@ func descendants(pid int) []int {
 // system, its call fails with a type, and it is back at once.
 func TestLimitsEndIt(t *testing.T) {
 	t.Parallel()
-	for what, limits := range map[string]Limits{"allocate": {MemoryBytes: 256 << 20}, "spin": {CPUSeconds: 1}} {
+	for what, limits := range map[string]Limits{"allocate": {}, "spin": {CPUSeconds: 1}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			s := theirs(t, "odd")

@@ -143,7 +143,7 @@ func (h *Host) Start(ctx context.Context) error {
 	h.dir = dir
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
-	h.own.life = life
+	h.own.life = life //nolint:fatcontext // installed actuators start at any time and live as long as the host
 	for _, a := range h.actuators {
 		h.wg.Go(func() { a.supervise(life) })
 	}

@@ -137,7 +137,7 @@ func (odd) Plan(ctx context.Context, s sdk.Snapshot) (sdk.Plan, error) {
 	case "allocate":
 		allocate()
 	case "spin":
-		for { //nolint:revive // it is to use the processor
+		for { //nolint:staticcheck // it is to use up the processor
 		}
 	case "dial":
 		return dial()

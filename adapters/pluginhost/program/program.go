@@ -51,7 +51,7 @@ func Inspect(path string) (File, error) {
 	info, err := os.Stat(abs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return p, fmt.Errorf("there is no %s; build the actuator first, for example: go build -o %s .", abs, filepath.Base(abs))
+		return p, fmt.Errorf("there is no %s; build the actuator first, for example with go build -o %s", abs, filepath.Base(abs))
 	case err != nil:
 		return p, err
 	case info.IsDir():

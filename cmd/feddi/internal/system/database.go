@@ -11,7 +11,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/pgdev"
 )
 
-// database is a Postgres that is connected and migrated.
+// Database is a Postgres that is connected and migrated.
 type Database struct {
 	Server *pgdev.Server
 	DB     *pg.DB
@@ -32,7 +32,7 @@ func StartDatabase(ctx context.Context, dir string, tell func(string)) (*Databas
 	return d, nil
 }
 
-// connect opens dsn and migrates it.
+// Connect opens dsn and migrates it.
 func Connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error) {
 	db, err := pg.Connect(ctx, dsn, pg.Options{})
 	if err != nil {
@@ -45,7 +45,7 @@ func Connect(ctx context.Context, dsn string, tell func(string)) (*pg.DB, error)
 	return db, nil
 }
 
-// close disconnects, and stops a server of our own.
+// Close disconnects, and stops a server of our own.
 func (d *Database) Close(ctx context.Context) error {
 	d.DB.Close()
 	return d.Server.Stop(ctx)

@@ -46,7 +46,7 @@ type Options struct {
 	Version   string // of the program
 }
 
-// system is a running Feddi: everything between a database and its clients.
+// System is a running Feddi: everything between a database and its clients.
 type System struct {
 	Options
 	DB        *pg.DB
@@ -227,7 +227,7 @@ func (s *System) startBackground() {
 // drainLimit bounds how long requests in flight may take to finish.
 const drainLimit = 20 * time.Second
 
-// stop drains: health turns to 503, new requests are refused, those in flight
+// Stop drains: health turns to 503, new requests are refused, those in flight
 // finish, the background comes to rest, and the actuators end last.
 func (s *System) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
