@@ -32,7 +32,7 @@ func (r *PaymentsReport) ratios() PaymentsRatios {
 		default:
 			random = row
 		}
-		out.OverLimit[strings.TrimPrefix(row.name(), "payments, ")] = row.Rate / r.limitRate()
+		out.OverLimit[row.name()] = row.Rate / r.limitRate()
 		if row.Connections == 1 && r.Limit[0].P50 > 0 {
 			out.LatencyAt1 = float64(row.P50) / float64(r.Limit[0].P50)
 		}
@@ -72,7 +72,7 @@ func (r *PaymentsReport) judge() error {
 // Print writes the report for a person.
 func (r *PaymentsReport) Print(w io.Writer) {
 	r.Head.print(w)
-	t := report.Table{Head: []string{"", "per s", "/limit", "p50 ms", "p99 ms", "p99.9", "us CPU*"}}
+	t := report.Table{Head: []string{"payments", "per s", "/limit", "p50 ms", "p99 ms", "p99.9", "us CPU*"}}
 	for i, m := range r.Limit {
 		name := fmt.Sprintf("Postgres, %d", m.Clients)
 		if i == 2 {
@@ -85,7 +85,7 @@ func (r *PaymentsReport) Print(w io.Writer) {
 			report.Millis(row.P999), row.perPayment())
 	}
 	t.Print(w)
-	fmt.Fprintf(w, "Columns: connections; /limit is over the mean of what %s commits at %d.\n", r.LimitTool, limitClients)
+	fmt.Fprintf(w, "/limit: over the mean of what %s commits at %d clients\n", r.LimitTool, limitClients)
 	fmt.Fprintln(w, "* processor time of one payment: server with client / Postgres / actuators")
 	r.printRest(w)
 }
@@ -99,7 +99,7 @@ func (r *PaymentsReport) printRest(w io.Writer) {
 		fmt.Fprintf(w, "one merchant and branch / random merchants: %.2f\n", r.Ratios.OneMerchant)
 	}
 	if r.Ratios.History > 0 {
-		fmt.Fprintf(w, "on a ledger with a past / on an empty one: %.2f\n", r.Ratios.History)
+		fmt.Fprintf(w, "after that history / before it: %.2f\n", r.Ratios.History)
 	}
 	fmt.Fprintf(w, "%.0f %% of the payments spent two or more promotional lots\n", 100*r.TwoLotShare)
 	for _, m := range r.Limit {
@@ -123,22 +123,27 @@ func (r *PaymentsReport) printRow(w io.Writer, row PaymentsRow) {
 		if row.Caught == 0 {
 			caught = fmt.Sprintf("not all handled %d s later", int(patience.Seconds()))
 		}
-		fmt.Fprintf(w, "%s: %s events waited at the end, %s\n", row.name(), report.Count(float64(row.Behind)), caught)
+		fmt.Fprintf(w, "%s: %s events waited, %s\n", row.name(), report.Count(float64(row.Behind)), caught)
 	}
 	if noise := row.Share.Noise(); noise != "" {
 		fmt.Fprintf(w, "%s: %s\n", row.name(), noise)
 	}
 }
 
+// name is the row's name, of 19 characters at most.
 func (row PaymentsRow) name() string {
-	name := fmt.Sprintf("payments, %d", row.Connections)
-	if row.OneMerchant {
-		name += ", one merchant"
+	n := fmt.Sprint(row.Connections)
+	switch {
+	case row.OneMerchant && row.History > 0:
+		return n + ", one, history"
+	case row.OneMerchant:
+		return n + ", one merchant"
+	case row.History > 0:
+		return n + ", after history"
+	case row.Connections == 1:
+		return "1 connection"
 	}
-	if row.History > 0 {
-		name += ", with a past"
-	}
-	return name
+	return n + " connections"
 }
 
 // perDebit is the processor time of one debit of the limit, as perPayment.

@@ -191,13 +191,16 @@ func (b *webhooksBench) throughput(ctx context.Context, r *WebhooksReport, o Web
 	return err
 }
 
-// pace publishes n payments at a steady rate and waits for nothing.
-func (b *webhooksBench) pace(ctx context.Context, n int, rate float64) error {
+// pace publishes n payments at a steady rate. It begins once they are
+// prepared, and tells that it does.
+func (b *webhooksBench) pace(ctx context.Context, n int, rate float64, begins func()) error {
 	t, err := b.till(ctx, n)
 	if err != nil {
 		return err
 	}
 	defer t.codes.Close()
+	b.d.tell(fmt.Sprintf("%.0f events a second", rate), -1)
+	begins()
 	return wanted(load.Keep(ctx, load.Pace{
 		Address: b.d.Address, Connections: 8, PerSecond: rate, Requests: n, Next: t.next, Judge: judgePayment, Answered: b.answered,
 	}))
@@ -206,8 +209,7 @@ func (b *webhooksBench) pace(ctx context.Context, n int, rate float64) error {
 func (b *webhooksBench) calm(ctx context.Context, r *WebhooksReport, o WebhooksOptions) error {
 	n := max(1, int(o.Idle.Seconds()*IdleRate))
 	before := b.hook.Distinct()
-	b.d.tell(fmt.Sprintf("%d events a second", IdleRate), -1)
-	if err := b.pace(ctx, n, IdleRate); err != nil {
+	if err := b.pace(ctx, n, IdleRate, func() {}); err != nil {
 		return err
 	}
 	if err := b.hook.Wait(ctx, before+n, time.Minute); err != nil {
@@ -225,13 +227,17 @@ func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o Webhook
 	n := int(2 * o.Outage.Seconds() * OutageRate)
 	before := b.hook.Distinct()
 	refused := b.hook.Refused()
-	down := time.AfterFunc(o.Outage/2, func() { b.hook.Fail(true) })
-	defer down.Stop()
 	var recovered time.Time
 	up := make(chan struct{})
-	time.AfterFunc(o.Outage*3/2, func() { recovered = time.Now(); b.hook.Fail(false); close(up) })
-	b.d.tell("the receiver is out of order", -1)
-	if err := b.pace(ctx, n, OutageRate); err != nil {
+	err := b.pace(ctx, n, OutageRate, func() {
+		time.AfterFunc(o.Outage/2, func() { b.hook.Fail(true) })
+		time.AfterFunc(o.Outage*3/2, func() {
+			recovered = time.Now()
+			b.hook.Fail(false)
+			close(up)
+		})
+	})
+	if err != nil {
 		return err
 	}
 	<-up
@@ -241,7 +247,7 @@ func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o Webhook
 	r.Outage = WebhooksOutage{
 		Lasted: o.Outage, Events: n, Wasted: b.hook.Refused() - refused, Recovered: max(0, b.hook.Last().Sub(recovered)),
 	}
-	_, err := b.arrivals()
+	_, err = b.arrivals()
 	return err
 }
 
