@@ -44,7 +44,7 @@ func TestConfined(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("the limits are Linux's; run this test there")
 	}
-	s := theirs(t, "odd")
+	s := theirs(t, "patient")
 	s.Limits = Limits{FileBytes: 1 << 20}
 	b := setup(t, Config{Specs: []Spec{s}})
 	b.ready(t)
@@ -76,7 +76,7 @@ func TestConfined(t *testing.T) {
 // TestWithNetwork: hosts that were granted bring the network back.
 func TestWithNetwork(t *testing.T) {
 	t.Parallel()
-	s := theirs(t, "odd")
+	s := theirs(t, "patient")
 	s.Network = true
 	cmd, err := s.confined(t.TempDir())
 	if err != nil {
@@ -92,7 +92,7 @@ func TestWithNetwork(t *testing.T) {
 // TestForkedChildrenGo: what an actuator forks ends with it.
 func TestForkedChildrenGo(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{Specs: []Spec{theirs(t, "odd")}})
+	b := setup(t, Config{Specs: []Spec{theirs(t, "patient")}})
 	b.ready(t)
 	p, err := b.plan(t.Context(), "fork", "")
 	annotation(t, p, err)
@@ -133,7 +133,7 @@ func TestLimitsEndIt(t *testing.T) {
 	for what, limits := range map[string]Limits{"allocate": {}, "spin": {CPUSeconds: 1}} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			s := theirs(t, "odd")
+			s := theirs(t, "patient")
 			s.Limits = limits
 			b := setup(t, Config{Specs: []Spec{s}, BreakerTrips: 100})
 			b.ready(t)
@@ -153,11 +153,11 @@ func TestLimitsEndIt(t *testing.T) {
 // TestUnfit: what cannot be installed or started, with words for its author.
 func TestUnfit(t *testing.T) {
 	t.Parallel()
-	changed := theirs(t, "odd")
+	changed := theirs(t, "patient")
 	changed.SHA256 = strings.Repeat("0", 64)
-	missing := theirs(t, "odd")
+	missing := theirs(t, "patient")
 	missing.Command = filepath.Join(t.TempDir(), "punchcard")
-	other := theirs(t, "odd")
+	other := theirs(t, "patient")
 	other.Manifest = &actuation.Manifest{Name: "odd", Version: "0.9.0"}
 	for name, c := range map[string]struct {
 		spec Spec

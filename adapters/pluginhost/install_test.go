@@ -16,7 +16,7 @@ var discard = slog.New(slog.DiscardHandler)
 // declared is what the odd actuator describes.
 func declared(t *testing.T) actuation.Manifest {
 	t.Helper()
-	o, err := Open(t.Context(), theirs(t, "odd"), Config{Logger: discard, Dir: shortDir(t)})
+	o, err := Open(t.Context(), theirs(t, "patient"), Config{Logger: discard, Dir: shortDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ import (
 // "actuator <name>" it is that actuator.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 1 && os.Getenv(handshake.Config().MagicCookieKey) != "" {
-		sdk.Serve(odd{}) // as it was installed: an executable without arguments
+		sdk.Serve(patient{}) // as it was installed: an executable without arguments
 		os.Exit(0)
 	}
 	if len(os.Args) > 2 && os.Args[1] == "actuator" {
@@ -59,6 +59,8 @@ func act(name string, args []string) {
 		serveRaw(99, answers["short"])
 	case "past":
 		serveRaw(0, answers["short"])
+	case "patient":
+		sdk.Serve(patient{})
 	case "nothing-declared":
 		sdk.Serve(nothing{})
 	case "panics":
@@ -102,6 +104,15 @@ func beHost() {
 	}
 	fmt.Println(h.actuators[0].current.Load().cmd.Process.Pid)
 	select {}
+}
+
+// patient is odd with time, for tests that are not about deadlines.
+type patient struct{ odd }
+
+func (patient) Describe() sdk.Manifest {
+	m := odd{}.Describe()
+	m.TimeLimit = 10 * time.Second
+	return m
 }
 
 // nothing declares nothing.
