@@ -32,6 +32,7 @@ import (
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/tenancy"
+	"github.com/feddi/feddi/test/internal/rig"
 	"github.com/feddi/feddi/test/internal/trade"
 )
 
@@ -58,21 +59,21 @@ func setup(t *testing.T, actuator ...string) *bench {
 	t.Helper()
 	dsn := pgtest.DSN(t)
 	db, err := pg.Connect(t.Context(), dsn, pg.Options{})
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(db.Close)
-	b := &bench{t: t, db: db, books: books(t, dsn), uow: postgres.New(db, nil, nil), ids: ids.New(clock.System{})}
+	b := &bench{t: t, db: db, books: rig.Books(t, dsn), uow: postgres.New(db, nil, nil), ids: ids.New(clock.System{})}
 	b.host, err = pluginhost.New(pluginhost.Config{
 		Specs:  []pluginhost.Spec{pluginhost.Self("wallet", append([]string{"actuator"}, actuator...)...)},
 		Logger: slog.New(slog.DiscardHandler), Dir: shortDir(t),
 		BreakerTrips: 50, // a liar is asked again and again
 	})
-	must(t, err)
-	must(t, b.host.Start(t.Context()))
+	rig.Must(t, err)
+	rig.Must(t, b.host.Start(t.Context()))
 	t.Cleanup(func() { _ = b.host.Stop(context.WithoutCancel(t.Context())) }) // its process ends with us at the latest
-	must(t, b.host.WaitReady(t.Context()))
+	rig.Must(t, b.host.WaitReady(t.Context()))
 
 	journal, err := storeledger.OpenJournal(t.Context(), db, 0)
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(journal.Close)
 	pipeline := &payments.Pipeline{
 		Journal: journal, Planner: &actuation.Planner{Registry: b.host, Rejected: b.reject}, Clock: clock.System{}, IDs: b.ids,
@@ -106,12 +107,12 @@ func (b *bench) merchant() tenancy.Tenant {
 	b.t.Helper()
 	store, now := storetenancy.New(b.db.Q()), time.Now()
 	partner := tenancy.Partner{ID: b.ids.Make(ids.Partner), Name: "Partner", Sandbox: true, CreatedAt: now}
-	must(b.t, store.AddPartner(b.t.Context(), partner))
+	rig.Must(b.t, store.AddPartner(b.t.Context(), partner))
 	m, err := store.AddMerchant(b.t.Context(), tenancy.Merchant{
 		ID: b.ids.Make(ids.Merchant), PartnerID: partner.ID, Mode: tenancy.Sandbox, Name: "Merchant",
 		Status: tenancy.MerchantActive, Settings: tenancy.DefaultSettings("USD"), CreatedAt: now,
 	})
-	must(b.t, err)
+	rig.Must(b.t, err)
 	return m.Tenant()
 }
 
@@ -122,13 +123,13 @@ func (b *bench) customer(tn tenancy.Tenant, actual int64, lots ...int64) string 
 	ctx, now, id := b.t.Context(), time.Now(), b.ids.Make(ids.Customer)
 	_, err := b.db.Q().Exec(ctx, `INSERT INTO customers (customer_id, tenant_no, phone, state, created_at) VALUES ($1, $2, $3, 'VERIFIED', $4)`,
 		id, tn.No, fmt.Sprintf("+1415%07d", b.phones.Add(1)), now)
-	must(b.t, err)
-	must(b.t, b.uow.Read().Ledger.OpenWallet(ctx, tn, id, "USD"))
+	rig.Must(b.t, err)
+	rig.Must(b.t, b.uow.Read().Ledger.OpenWallet(ctx, tn, id, "USD"))
 	if actual > 0 {
 		top, err := b.topups.Prepare(ctx, b.call(tn, "prepareTopup", uuid.NewString()), topup.PrepareInput{CustomerID: id, AmountMinor: actual, Currency: "USD"})
-		must(b.t, err)
+		rig.Must(b.t, err)
 		_, err = b.topups.Confirm(ctx, b.call(tn, "confirmTopup", uuid.NewString()), topup.ConfirmInput{TopupID: top.Topup.ID, Reference: top.Topup.ID})
-		must(b.t, err)
+		rig.Must(b.t, err)
 	}
 	for i, amount := range lots {
 		expires := now.AddDate(0, 0, 1+i)
@@ -138,7 +139,7 @@ func (b *bench) customer(tn tenancy.Tenant, actual int64, lots ...int64) string 
 		if i < len(lots)-1 {
 			in.ExpiresAt = &expires
 		}
-		must(b.t, b.uow.Do(ctx, func(ctx context.Context, st app.Stores) error {
+		rig.Must(b.t, b.uow.Do(ctx, func(ctx context.Context, st app.Stores) error {
 			_, err := grants.Issue(ctx, st, in)
 			return err
 		}))
@@ -153,7 +154,7 @@ func (b *bench) code(tn tenancy.Tenant, customer string) identity.Credential {
 	_, err := storeidentity.New(b.db.Q()).AddCode(b.t.Context(), identity.PaymentCode{
 		Hash: identity.HashCode(tn, c), Tenant: tn, CustomerID: customer, Type: c.Type, ExpiresAt: time.Now().Add(10 * time.Minute),
 	})
-	must(b.t, err)
+	rig.Must(b.t, err)
 	return c
 }
 
@@ -185,7 +186,7 @@ func (b *bench) pay(tn tenancy.Tenant, key string, code identity.Credential, amo
 func (b *bench) fingerprint() string {
 	b.t.Helper()
 	text, err := b.books.Fingerprint(b.t.Context())
-	must(b.t, err)
+	rig.Must(b.t, err)
 	return text
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/feddi/feddi/test/internal/rig"
 )
 
 // diskSize leaves a fresh cluster some tens of MiB.
@@ -22,7 +24,7 @@ func smallDisk(t *testing.T) string {
 	//nolint:gosec // both arguments are ours
 	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+diskSize+",mode=0755", "feddi-fault", dir).CombinedOutput()
 	if err != nil {
-		t.Skipf("NOT RUN: a full disk needs a small file system, and mounting one needs root: %v: %s", err, strings.TrimSpace(string(out)))
+		rig.NotRun(t, "a full disk needs a small file system, and mounting one needs root: %v: %s", err, strings.TrimSpace(string(out)))
 	}
 	unmountAfter(t, dir)
 	return dir
@@ -34,8 +36,8 @@ func unmountAfter(t *testing.T, dir string) {
 	t.Helper()
 	keeper := exec.Command("/bin/sh", "-c", `cat >/dev/null; exec umount -l "$1"`, "keeper", dir)
 	pipe, err := keeper.StdinPipe()
-	must(t, err)
-	must(t, keeper.Start())
+	rig.Must(t, err)
+	rig.Must(t, keeper.Start())
 	t.Cleanup(func() {
 		if err := errors.Join(pipe.Close(), keeper.Wait()); err != nil {
 			t.Errorf("unmount %s: %v", dir, err)
@@ -49,7 +51,7 @@ func ballast(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
 	f, err := os.Create(path)
-	must(t, err)
+	rig.Must(t, err)
 	defer f.Close()
 	block := make([]byte, 1<<20)
 	for len(block) > 0 {
@@ -68,40 +70,40 @@ func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	p := startPostgres(t, smallDisk(t))
-	_, dsn := lineTo(t, p.dsn)
+	_, dsn := rig.LineTo(t, p.address)
 	s := launch(t, dsn, 8)
-	load := s.shop.Load(ctx, 8)
-	must(t, load.Taken(ctx, 40))
+	load := s.Shop.Load(ctx, 8)
+	rig.Must(t, load.Taken(ctx, 40))
 
 	// No table can grow: payments are refused, what only reads goes on.
 	full := ballast(t, p.dir)
-	must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
-	_, err := s.shop.Balance(ctx, s.shop.Guests[0])
-	must(t, err)
-	must(t, os.Remove(full))
-	must(t, load.Taken(ctx, 40))
+	rig.Must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
+	_, err := s.Shop.Balance(ctx, s.Shop.Guests[0])
+	rig.Must(t, err)
+	rig.Must(t, os.Remove(full))
+	rig.Must(t, load.Taken(ctx, 40))
 
 	// The log cannot grow: Postgres itself gives up, and comes back when there
 	// is room again.
 	full = ballast(t, p.dir)
-	b := books(t, p.dsn())
-	eventually(t, func() error {
+	b := rig.Books(t, p.dsn())
+	rig.Eventually(t, func() error {
 		if err := b.SwitchLog(ctx); err != nil {
 			return nil //nolint:nilerr // that is what is waited for
 		}
 		return errors.New("the log goes on")
 	})
 	p.ended()
-	must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
-	must(t, os.Remove(full))
+	rig.Must(t, load.Refused(ctx, http.StatusServiceUnavailable, 10))
+	rig.Must(t, os.Remove(full))
 	p.again()
-	must(t, load.Taken(ctx, 40))
+	rig.Must(t, load.Taken(ctx, 40))
 	payments, counts, err := load.Stop()
-	must(t, err)
+	rig.Must(t, err)
 	for status, n := range counts.Refused {
 		if status != http.StatusServiceUnavailable {
 			t.Errorf("a full disk was answered with status %d, %d times", status, n)
 		}
 	}
-	s.balance(payments, counts, p.dsn())
+	s.Balance(payments, counts, p.dsn())
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/feddi/feddi/plugins/sdk"
 	"github.com/feddi/feddi/plugins/sdk/wire"
 	"github.com/feddi/feddi/plugins/wallet"
+	"github.com/feddi/feddi/test/internal/rig"
 )
 
 // Whatever an actuator answers, a payment that it does not plan rightly fails
@@ -48,9 +49,9 @@ func TestLiesChangeNothing(t *testing.T) {
 			if after := b.fingerprint(); after != before {
 				t.Errorf("it changed something:\n%s\n%s", before, after)
 			}
-			must(t, os.WriteFile(filepath.Join(honest, customer), nil, 0o600))
+			rig.Must(t, os.WriteFile(filepath.Join(honest, customer), nil, 0o600))
 			var done payments.Result
-			eventually(t, func() (err error) {
+			rig.Eventually(t, func() (err error) {
 				done, err = b.pay(mine, key, code, amount)
 				return err
 			})
@@ -59,7 +60,7 @@ func TestLiesChangeNothing(t *testing.T) {
 			}
 		})
 	}
-	must(t, b.books.Sound(t.Context()))
+	rig.Must(t, b.books.Sound(t.Context()))
 }
 
 func TestNoiseChangesNothing(t *testing.T) {
@@ -117,7 +118,7 @@ func TestMutantPlansNeverCommit(t *testing.T) {
 		t.Fatalf("%d payments were taken, refused for %v: this tried little", taken, rules)
 	}
 	t.Logf("%d payments were taken, plans refused for %v", taken, rules)
-	must(t, b.books.Sound(t.Context()))
+	rig.Must(t, b.books.Sound(t.Context()))
 	decisions := b.decisions()
 	if len(decisions) != taken {
 		t.Errorf("%d payments were answered, the books have %d", taken, len(decisions))
@@ -134,12 +135,12 @@ func TestMutantPlansNeverCommit(t *testing.T) {
 func (b *bench) decisions() (all []payments.Decision) {
 	b.t.Helper()
 	rows, err := b.db.Pool().Query(b.t.Context(), "SELECT decision::text FROM payments WHERE status = 'succeeded'")
-	must(b.t, err)
+	rig.Must(b.t, err)
 	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	must(b.t, err)
+	rig.Must(b.t, err)
 	for _, text := range texts {
 		var d payments.Decision
-		must(b.t, json.Unmarshal([]byte(text), &d))
+		rig.Must(b.t, json.Unmarshal([]byte(text), &d))
 		all = append(all, d)
 	}
 	return all
@@ -149,6 +150,6 @@ func (b *bench) decisions() (all []payments.Decision) {
 func replan(t *testing.T, s actuation.Snapshot) actuation.Plan {
 	t.Helper()
 	answer, err := sdk.NewServer(wallet.Wallet{}).PlanBatch(t.Context(), wire.PlanBatchRequest([]actuation.Snapshot{s}))
-	must(t, err)
+	rig.Must(t, err)
 	return wire.Plans(answer)[0]
 }

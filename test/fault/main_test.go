@@ -11,14 +11,10 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/feddi/feddi/test/internal/feddid"
-	"github.com/feddi/feddi/test/internal/trade"
+	"github.com/feddi/feddi/test/internal/rig"
 )
-
-// patience bounds every wait for a condition.
-const patience = 30 * time.Second
 
 // TestMain lets the test binary be an actuator too: run with "actuator" and a
 // name it is that one.
@@ -53,111 +49,10 @@ func run(m *testing.M) int {
 // program builds the program once, for the tests that need it.
 var program func() (string, error)
 
-// system is a running program with a shop that pays at it.
-type system struct {
-	t      *testing.T
-	start  feddid.Options
-	server *feddid.Server
-	shop   *trade.Shop
-}
-
 // launch starts the program on a database, with a shop of n guests.
-func launch(t *testing.T, dsn string, n int) *system {
+func launch(t *testing.T, dsn string, n int) *rig.System {
 	t.Helper()
 	binary, err := program()
-	must(t, err)
-	s := &system{t: t, start: feddid.Options{Binary: binary, DSN: dsn, DataDir: t.TempDir()}}
-	s.server, err = feddid.Start(t.Context(), s.start)
-	must(t, err)
-	t.Cleanup(func() { s.server.Kill() })
-	s.shop, err = trade.Open(t.Context(), s.server.URL)
-	must(t, err)
-	t.Cleanup(s.shop.Close)
-	must(t, s.shop.Enrol(t.Context(), n, 10_000_000))
-	return s
-}
-
-// again starts the program anew, after its end, as an init system would.
-func (s *system) again() {
-	s.t.Helper()
-	var err error
-	s.server, err = feddid.Start(s.t.Context(), s.start)
-	must(s.t, err)
-	s.shop.Move(s.server.URL)
-}
-
-// settle ends a load once the system is well: it finishes what is open, and
-// holds the books at dsn against all answers.
-func (s *system) settle(load *trade.Load, dsn string) {
-	s.t.Helper()
-	payments, counts, err := load.Stop()
-	must(s.t, err)
-	s.balance(payments, counts, dsn)
-}
-
-// balance is settle for payments of any kind of load.
-func (s *system) balance(payments []*trade.Payment, counts trade.Counts, dsn string) {
-	s.t.Helper()
-	repeated, err := s.shop.Settle(s.t.Context(), payments)
-	if err != nil {
-		s.t.Fatalf("%v\n%s", err, s.log())
-	}
-	if err := books(s.t, dsn).Agree(s.t.Context(), payments, s.shop.Guests); err != nil {
-		s.t.Errorf("%v\n%s", err, s.log())
-	}
-	s.t.Logf("%d payments, %d of them finished by repeating them; answered %+v", len(payments), repeated, counts)
-}
-
-// log is the end of what the program printed.
-func (s *system) log() string {
-	text := s.server.Output()
-	return text[max(0, len(text)-4000):]
-}
-
-// healthy waits until GET /health gives this status.
-func (s *system) healthy(status int) {
-	s.t.Helper()
-	eventually(s.t, func() error {
-		got, body := s.server.Health(s.t.Context())
-		if got != status {
-			return fmt.Errorf("health is %d %s, not %d", got, body, status)
-		}
-		return nil
-	})
-}
-
-// books opens the books at dsn until t ends.
-func books(t *testing.T, dsn string) *trade.Books {
-	t.Helper()
-	b, err := trade.OpenBooks(t.Context(), dsn)
-	must(t, err)
-	t.Cleanup(b.Close)
-	return b
-}
-
-// eventually waits until check gives no error.
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline.C:
-			t.Fatalf("still not after %s: %v", patience, err)
-		case <-tick.C:
-		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rig.Must(t, err)
+	return rig.Launch(t, binary, dsn, n)
 }

@@ -9,11 +9,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pgdev"
-	"github.com/feddi/feddi/test/internal/line"
+	"github.com/feddi/feddi/test/internal/rig"
 	"github.com/feddi/feddi/test/internal/trade"
 )
+
+// patience bounds a start and an end of Postgres.
+const patience = 30 * time.Second
 
 // cluster is a durable Postgres of a test's own, which it may kill.
 type cluster struct {
@@ -42,18 +46,18 @@ func (p *cluster) again() {
 	defer cancel()
 	var err error
 	p.run, err = pgdev.Start(ctx, pgdev.Options{Dir: p.dir, Durable: true, Private: true})
-	must(p.t, err)
+	rig.Must(p.t, err)
 }
 
 // kill ends it as a power cut would.
 func (p *cluster) kill() {
 	p.t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
-	must(p.t, err)
+	rig.Must(p.t, err)
 	line, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(line)
-	must(p.t, err)
-	must(p.t, syscall.Kill(pid, syscall.SIGKILL))
+	rig.Must(p.t, err)
+	rig.Must(p.t, syscall.Kill(pid, syscall.SIGKILL))
 	p.ended()
 }
 
@@ -71,11 +75,14 @@ func (p *cluster) ended() {
 
 func (p *cluster) dsn() string { return p.run.DSN("") }
 
+// address is dsn for a line.
+func (p *cluster) address() (string, error) { return p.dsn(), nil }
+
 // shortDir is a directory whose path leaves room for a socket's name.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "feddi-fault-pg-")
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
@@ -84,34 +91,23 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// lineTo is a line to a database, and its address.
-func lineTo(t *testing.T, backend func() string) (*line.Line, string) {
-	t.Helper()
-	l, err := line.Open(func() (string, error) { return backend(), nil })
-	must(t, err)
-	t.Cleanup(l.Close)
-	dsn, err := l.DSN()
-	must(t, err)
-	return l, dsn
-}
-
 func TestPostgresKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	p := startPostgres(t, shortDir(t))
-	_, dsn := lineTo(t, p.dsn)
+	_, dsn := rig.LineTo(t, p.address)
 	s := launch(t, dsn, 8)
-	load := s.shop.Load(ctx, 8)
+	load := s.Shop.Load(ctx, 8)
 	for range 2 {
-		must(t, load.Taken(ctx, 40))
+		rig.Must(t, load.Taken(ctx, 40))
 		p.kill()
-		must(t, load.Refused(ctx, 503, 10))
-		s.healthy(503)
+		rig.Must(t, load.Refused(ctx, 503, 10))
+		s.Healthy(503)
 		p.again()
 	}
-	must(t, load.Taken(ctx, 40))
-	s.healthy(200)
-	s.settle(load, p.dsn())
+	rig.Must(t, load.Taken(ctx, 40))
+	s.Healthy(200)
+	s.Settle(load, p.dsn())
 }
 
 // Postgres takes all its connections down when one of its own processes dies,
@@ -121,20 +117,20 @@ func TestPostgresCrashesAndRecovers(t *testing.T) {
 	ctx := t.Context()
 	p := startPostgres(t, shortDir(t))
 	s := launch(t, p.dsn(), 8)
-	load := s.shop.Load(ctx, 8)
+	load := s.Shop.Load(ctx, 8)
 	for range 2 {
-		must(t, load.Taken(ctx, 40))
-		must(t, syscall.Kill(backend(t, p.dsn()), syscall.SIGKILL))
-		must(t, load.Refused(ctx, 503, 1))
+		rig.Must(t, load.Taken(ctx, 40))
+		rig.Must(t, syscall.Kill(backend(t, p.dsn()), syscall.SIGKILL))
+		rig.Must(t, load.Refused(ctx, 503, 1))
 	}
-	must(t, load.Taken(ctx, 40))
-	s.settle(load, p.dsn())
+	rig.Must(t, load.Taken(ctx, 40))
+	s.Settle(load, p.dsn())
 }
 
 // backend is the process of one of the connections that payments travel on.
 func backend(t *testing.T, dsn string) (pid int) {
 	t.Helper()
-	eventually(t, func() error {
+	rig.Eventually(t, func() error {
 		b, err := trade.OpenBooks(t.Context(), dsn)
 		if err != nil {
 			return err

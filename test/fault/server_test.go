@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
+	"github.com/feddi/feddi/test/internal/rig"
 	"github.com/feddi/feddi/test/internal/trade"
 )
 
@@ -11,29 +12,29 @@ func TestServerKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.DSN(t)
 	s := launch(t, dsn, 8)
-	load := s.shop.Load(t.Context(), 8)
+	load := s.Shop.Load(t.Context(), 8)
 	for range 5 {
-		must(t, load.Taken(t.Context(), 40))
-		s.server.Kill()
-		s.again()
+		rig.Must(t, load.Taken(t.Context(), 40))
+		s.Server.Kill()
+		s.Again()
 	}
-	must(t, load.Taken(t.Context(), 40))
-	s.settle(load, dsn)
+	rig.Must(t, load.Taken(t.Context(), 40))
+	s.Settle(load, dsn)
 }
 
 func TestOneOfManyPaymentsFits(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.DSN(t)
 	s := launch(t, dsn, 0)
-	must(t, s.shop.Enrol(t.Context(), 1, 999)) // no bonus
-	guest := s.shop.Guests[0]
+	rig.Must(t, s.Shop.Enrol(t.Context(), 1, 999)) // no bonus
+	guest := s.Shop.Guests[0]
 	payments := make([]*trade.Payment, 64)
 	for i := range payments {
 		var err error
-		payments[i], err = s.shop.NewPayment(t.Context(), guest, 999)
-		must(t, err)
+		payments[i], err = s.Shop.NewPayment(t.Context(), guest, 999)
+		rig.Must(t, err)
 	}
-	answers := together(payments, func(p *trade.Payment) trade.Answer { return s.shop.Send(t.Context(), p) })
+	answers := together(payments, func(p *trade.Payment) trade.Answer { return s.Shop.Send(t.Context(), p) })
 	counts := map[string]int{}
 	for _, a := range answers {
 		counts[a.String()]++
@@ -41,10 +42,10 @@ func TestOneOfManyPaymentsFits(t *testing.T) {
 	if counts["201 "] != 1 || counts["402 INSUFFICIENT_FUNDS"] != len(payments)-1 {
 		t.Fatalf("answers %v", counts)
 	}
-	b := books(t, dsn)
-	must(t, b.Sound(t.Context()))
-	balance, err := s.shop.Balance(t.Context(), guest)
-	must(t, err)
+	b := rig.Books(t, dsn)
+	rig.Must(t, b.Sound(t.Context()))
+	balance, err := s.Shop.Balance(t.Context(), guest)
+	rig.Must(t, err)
 	if balance.ActualMinor != 0 {
 		t.Errorf("the wallet has %+v", balance)
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,9 @@ type Options struct {
 	DSN     string // DATABASE_URL
 	DataDir string // keeps the master key; the same for a restart
 	Listen  string // empty for a free port of 127.0.0.1
+	// Production runs feddi serve in place of feddi dev.
+	Production bool
+	Env        []string // added to the environment, where it wins
 }
 
 // Server is a running program.
@@ -83,8 +87,12 @@ func Launch(ctx context.Context, o Options) (*Server, error) {
 	if o.Listen != "" {
 		listen, s.URL = o.Listen, "http://"+o.Listen
 	}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, "dev", "--listen", listen, "--data-dir", o.DataDir)
-	s.cmd.Env = append(os.Environ(), "DATABASE_URL="+o.DSN, "FEDDI_RATE_LIMITS=off", "FEDDI_LOG_LEVEL=WARN")
+	args, env := []string{"dev", "--data-dir", o.DataDir}, []string{"FEDDI_RATE_LIMITS=off"}
+	if o.Production {
+		args, env = []string{"serve"}, nil
+	}
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, append(args, "--listen", listen)...)
+	s.cmd.Env = slices.Concat(os.Environ(), []string{"DATABASE_URL=" + o.DSN, "FEDDI_LOG_LEVEL=WARN"}, env, o.Env)
 	// A killed test run leaves nothing behind. The kernel ties that to the thread
 	// which started the process, so one thread stays with it until it ends.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
