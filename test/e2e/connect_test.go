@@ -401,6 +401,54 @@ func TestDoorsShareIdempotencyKeys(t *testing.T) {
 	s.is(s.balance(g), "balance", `{"pending_topups_minor":12004}`)
 }
 
+// Wrong calls are refused over every protocol with the codes of REST, each in
+// the one detail of its error.
+func TestBadCallsOverConnect(t *testing.T) {
+	t.Parallel()
+	s, foreign := stocked(t), stocked(t)
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			where := &partnerv1.RequestContext{MerchantId: s.ids["merchant"]}
+			good := func() *partnerv1.PrepareTopupRequest {
+				return &partnerv1.PrepareTopupRequest{Meta: rpcMeta(), Context: where, CustomerId: proto.String(s.guest.id), AmountMinor: 5, Currency: "USD"}
+			}
+			for _, c := range []struct {
+				what   string
+				h      headers
+				spoil  func(r *partnerv1.PrepareTopupRequest)
+				status connect.Code
+				code   string
+				field  string
+			}{
+				{"nobody", headers{}, nil, connect.CodeUnauthenticated, "UNAUTHENTICATED", ""},
+				{"a token that is none", headers{as: credential{"Authorization", "Bearer x"}}, nil, connect.CodeUnauthenticated, "UNAUTHENTICATED", ""},
+				{"a key that is no UUID", headers{as: s.till, key: "x"}, nil, connect.CodeInvalidArgument, "IDEMPOTENCY_KEY_INVALID", "Idempotency-Key"},
+				{"no meta", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) { r.Meta = nil }, connect.CodeInvalidArgument, "VALIDATION_FAILED", "meta"},
+				{"another version", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) { r.Meta.ApiVersion = "2020-01-01" }, connect.CodeInvalidArgument, "UNSUPPORTED_API_VERSION", "meta.api_version"},
+				{"no amount", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) { r.AmountMinor = 0 }, connect.CodeInvalidArgument, "VALIDATION_FAILED", "amount_minor"},
+				{"another's merchant", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) {
+					r.Context = &partnerv1.RequestContext{MerchantId: foreign.ids["merchant"]}
+				}, connect.CodePermissionDenied, "MERCHANT_NOT_AUTHORIZED", "context.merchant_id"},
+				{"another's customer", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) { r.CustomerId = proto.String(foreign.guest.id) }, connect.CodeNotFound, "NOT_FOUND", "customer"},
+				{"another currency", headers{as: s.till}, func(r *partnerv1.PrepareTopupRequest) { r.Currency = "ZZZ" }, connect.CodeInvalidArgument, "UNSUPPORTED_CURRENCY", "currency"},
+			} {
+				req := good()
+				if c.spoil != nil {
+					c.spoil(req)
+				}
+				_, err := p.clients(&c.h).topup.PrepareTopup(t.Context(), req)
+				detail, wrong := detailOf(err)
+				if wrong != nil || connect.CodeOf(err) != c.status || detail.GetCode() != c.code {
+					t.Errorf("%s: %v %v %v", c.what, err, detail, wrong)
+				} else if c.field != "" && detail.GetDetails()[0].GetField() != c.field {
+					t.Errorf("%s: the refusal names %v", c.what, detail.GetDetails())
+				}
+			}
+		})
+	}
+}
+
 // A decline is an outcome too, and replays through the other door with its
 // recovery and its trace.
 func TestDeclinesReplayThroughTheOtherDoor(t *testing.T) {

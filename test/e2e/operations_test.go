@@ -478,7 +478,7 @@ func TestTwoServers(t *testing.T) {
 		}
 		return nil
 	})
-	if took := time.Since(begin); took > 1500*time.Millisecond { // the page says 1 s; the rest is for a busy machine
+	if took := time.Since(begin); took > 2*time.Second { // the page says 1 s; the rest is for a busy machine
 		t.Errorf("the other server refuses a revoked key after %s", took)
 	}
 }
