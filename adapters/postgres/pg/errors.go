@@ -56,7 +56,8 @@ func Map(err error) error {
 	case s == "" && isConnect(err): // also where a limit of its own ended it
 		return away(err)
 	case s == queryCanceled, isContext(err):
-		return fault.New(fault.CodeDeadlineExceeded, "the database had no time left to finish; nothing was changed; retry with the same key").Because(err)
+		// Whether it finished after we stopped waiting is not known: the key tells.
+		return fault.New(fault.CodeDeadlineExceeded, "the database did not answer in time; retry with the same key, which gives the outcome where there is one").Because(err)
 	case s == lockNotAvailable:
 		return fmt.Errorf("%w: %w", ErrLockTimeout, err)
 	case s == serializationFailure, s == deadlockDetected:
