@@ -113,7 +113,7 @@ func (r *payments) check(t *testing.T, rows int) {
 	var created int64
 	for _, row := range r.Rows {
 		created += row.Created
-		if len(row.Others) > 0 || row.Payments == 0 || row.Created < row.Payments || row.PerSecond <= 0 {
+		if !few(row.Others, row.Created) || row.Payments == 0 || row.Created < row.Payments || row.PerSecond <= 0 {
 			t.Errorf("row %+v", row)
 		}
 	}
@@ -126,6 +126,20 @@ func (r *payments) check(t *testing.T, rows int) {
 	if !r.Ledger.Sound || r.Ledger.Examined.Entries < created {
 		t.Errorf("ledger %+v after %d payments", r.Ledger, created)
 	}
+}
+
+// few allows what a busy machine may answer for one payment in twenty: typed,
+// retryable refusals (503 after three lost races or a late lock, 429 of a full
+// queue). Any other answer is a defect.
+func few(others map[string]int64, created int64) bool {
+	var n int64
+	for answer, count := range others {
+		if !strings.HasPrefix(answer, "503 ") && !strings.HasPrefix(answer, "429 ") {
+			return false
+		}
+		n += count
+	}
+	return n*20 <= created
 }
 
 func TestPayments(t *testing.T) {

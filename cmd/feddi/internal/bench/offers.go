@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/grocery"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
 	"github.com/feddi/feddi/core/offers"
@@ -80,9 +81,9 @@ func offersRow(ctx context.Context, d *Deployment, n int, o OffersOptions) (Offe
 	row.Heap = max(0, live()-before)
 	baskets := make([]*offers.Facts, differentBaskets)
 	for i := range baskets {
-		baskets[i] = basketOf(n, i)
+		baskets[i] = grocery.Basket(n, i)
 	}
-	if err := decides(ctx, catalogue, catalogueOf(n), o.Rules, baskets[0]); err != nil {
+	if err := decides(ctx, catalogue, grocery.Offers(n), o.Rules, baskets[0]); err != nil {
 		return row, err
 	}
 	used := report.Now()
@@ -108,7 +109,7 @@ func offersRow(ctx context.Context, d *Deployment, n int, o OffersOptions) (Offe
 
 // build compiles a catalogue and tells how long that took.
 func build(n int, rules offers.RuleCompiler) (*engine.Catalogue, time.Duration) {
-	definitions := catalogueOf(n)
+	definitions := grocery.Offers(n)
 	begin := time.Now()
 	catalogue := engine.New(1, definitions, rules)
 	return catalogue, time.Since(begin)
@@ -160,7 +161,7 @@ func (r *OffersReport) Print(w io.Writer) {
 			fmt.Sprintf("%.0f", row.Shown), fmt.Sprintf("%.0f", row.Withheld), fmt.Sprintf("%.0f", row.HeapPer100k()/(1<<20)), report.Millis(row.Build))
 	}
 	t.Print(w)
-	fmt.Fprintf(w, "\nA basket of %d lines; reasoning cards and withheld reasons included.\n", basketLines)
+	fmt.Fprintf(w, "\nA basket of %d lines; reasoning cards and withheld reasons included.\n", grocery.BasketLines)
 	fmt.Fprintf(w, "p99 with the most offers is %.1f times that with the fewest\n", r.Growth)
 	for _, row := range r.Rows {
 		if noise := row.Share.Noise(); noise != "" {

@@ -1,4 +1,6 @@
-package bench
+// Package grocery is the made-up shop of the offers bench: a catalogue of any size
+// and baskets that touch it as a grocery's would.
+package grocery
 
 import (
 	"fmt"
@@ -12,9 +14,11 @@ import (
 const (
 	wideOffers        = 50
 	offersPerCategory = 10
-	basketLines       = 50
 	basketCategories  = 10
 )
+
+// BasketLines is how many lines every basket has.
+const BasketLines = 50
 
 // rules are the free expressions; every tenth offer carries one of them, and
 // offers that share one share its program.
@@ -31,9 +35,9 @@ var rules = []string{
 // categoriesOf is how many categories a catalogue of n offers has.
 func categoriesOf(n int) int { return max(basketCategories, n/100) }
 
-// catalogueOf makes n live offers: every second one has a minimum, every third
+// Offers makes n live offers: every second one has a minimum, every third
 // asks for a tier, every fifth for certain days, every seventh for hours.
-func catalogueOf(n int) []offers.Offer {
+func Offers(n int) []offers.Offer {
 	out := make([]offers.Offer, n)
 	categories := categoriesOf(n)
 	for i := range out {
@@ -77,9 +81,9 @@ func condition(d *offers.Definition, i int) {
 	}
 }
 
-// basketOf is a basket of 50 lines, each of a SKU that has an offer of its
+// Basket is a basket of 50 lines, each of a SKU that has an offer of its
 // own, in 10 categories, and a customer with tier, history and preferences.
-func basketOf(n, round int) *offers.Facts {
+func Basket(n, round int) *offers.Facts {
 	at := time.Date(2026, 6, 12, 10, 15, 0, 0, time.UTC) // a Friday
 	f := &offers.Facts{
 		SessionID: "cs_bench", At: at, Local: offers.LocalTime(at, time.UTC), Currency: "USD", Channel: "in_store", Revision: 1,
@@ -90,7 +94,7 @@ func basketOf(n, round int) *offers.Facts {
 	}
 	categories := categoriesOf(n)
 	skus := n - wideOffers - offersPerCategory*categories
-	for i := range basketLines {
+	for i := range BasketLines {
 		l := offers.Line{
 			LineID: fmt.Sprint(i + 1), SKU: fmt.Sprintf("sku-%d", (round*53+i*7)%max(1, skus)), Name: "Something to drink",
 			Category: fmt.Sprintf("category-%d", (round+i%basketCategories)%categories), Quantity: int64(1 + i%3), Unit: int64(100 + 37*i),
