@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/fault"
 )
 
 // Handler handles a run of events in order. An event may come again (delivery
@@ -93,7 +94,9 @@ func (r *Router) Run(ctx context.Context) error { return r.router.Run(ctx) }
 func (r *Router) Running() <-chan struct{} { return r.router.Running() }
 
 // park sets a single event aside when it failed to the end, so that those
-// behind it go on; a longer segment comes back in halves.
+// behind it go on; a longer segment comes back in halves. An event that failed
+// because a part of the system is down is not at fault: those behind it would
+// fail as well, and it comes back until that part does.
 func (r *Router) park(consumer string) message.HandlerMiddleware {
 	return func(next message.HandlerFunc) message.HandlerFunc {
 		return func(m *message.Message) ([]*message.Message, error) {
@@ -104,6 +107,10 @@ func (r *Router) park(consumer string) message.HandlerMiddleware {
 			}
 			if len(events) != 1 {
 				r.log.Warn("a run of events failed and is tried again in halves", "consumer", consumer, "events", len(events), "error", err)
+				return nil, err
+			}
+			if fault.Is(err, fault.CodeSubsystemDegraded) {
+				r.log.Warn("an event waits for a part of the system that is down", "consumer", consumer, "event", events[0].ID, "error", err)
 				return nil, err
 			}
 			r.log.Error("an event could not be handled and was parked", "consumer", consumer, "event", events[0].ID, "type", events[0].Type, "error", err)
