@@ -66,7 +66,7 @@ func TestWalletActuatorHung(t *testing.T) {
 
 	hung := walletOf(t, s, 0)
 	rig.Must(t, syscall.Kill(hung, syscall.SIGSTOP))
-	a := s.Shop.Send(ctx, p)
+	a := s.Shop.Send(ctx, &p.Intent)
 	if !a.Repeat() || a.Status == 0 || a.Took > 5*time.Second {
 		t.Fatalf("a payment was answered %s after %v", a, a.Took)
 	}
@@ -85,9 +85,10 @@ func TestWalletActuatorHung(t *testing.T) {
 	}
 	s.Healthy(http.StatusOK)
 	rig.Must(t, load.Taken(ctx, 30))
-	payments, counts, err := load.Stop()
+	told, counts, err := load.Stop()
 	rig.Must(t, err)
-	s.Balance(append(payments, p), counts, dsn)
+	told.Payments = append(told.Payments, p)
+	s.Balance(told, counts, dsn)
 }
 
 // An actuator that stalls now and then, as in a pause of its machine, is the

@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,7 +11,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	"github.com/feddi/feddi/test/internal/rig"
+	"github.com/feddi/feddi/test/internal/trade"
 )
 
 // diskSize leaves a fresh cluster some tens of MiB.
@@ -98,12 +101,41 @@ func TestDiskFull(t *testing.T) {
 	rig.Must(t, os.Remove(full))
 	p.again()
 	rig.Must(t, load.Taken(ctx, 40))
-	payments, counts, err := load.Stop()
+	told, counts, err := load.Stop()
 	rig.Must(t, err)
 	for status, n := range counts.Refused {
 		if status != http.StatusServiceUnavailable {
 			t.Errorf("a full disk was answered with status %d, %d times", status, n)
 		}
 	}
-	s.Balance(payments, counts, p.dsn())
+	s.Balance(told, counts, p.dsn())
+}
+
+// While one table has no room, what the event log is to bring about waits; no
+// event is set aside for it as if it were at fault itself.
+func TestTableFull(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := pgtest.DSN(t)
+	s := launch(t, dsn, 1)
+	b := rig.Books(t, dsn)
+	tries, release, err := b.Fill(ctx, "transactions")
+	rig.Must(t, err)
+	var told trade.Told
+	for range 3 {
+		p, err := s.Shop.NewPayment(ctx, s.Shop.Guests[0], 500)
+		rig.Must(t, err)
+		s.Shop.Send(ctx, &p.Intent)
+		told.Payments = append(told.Payments, p)
+	}
+	// Long enough that each of them is tried to the end alone.
+	rig.Eventually(t, func() error {
+		n, err := tries()
+		if err == nil && n < 20 {
+			err = fmt.Errorf("it was tried %d times", n)
+		}
+		return err
+	})
+	rig.Must(t, release())
+	s.Balance(told, trade.Counts{}, dsn)
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	"github.com/feddi/feddi/test/internal/line"
 	"github.com/feddi/feddi/test/internal/rig"
@@ -17,12 +15,17 @@ import (
 )
 
 // cutting is the line's rules where no connection lives long: each ends after
-// some bytes, wherever that is in a statement or its answer, and some answers
-// to payments are lost after the database has done its work.
+// some bytes, wherever that is in a statement or its answer, and some answers,
+// more of them to payments, are lost after the database has done its work.
 func cutting() line.Rules {
 	return line.Rules{
 		Bytes: func() int64 { return 2_000 + rand.Int64N(300_000) },
-		Lose:  func(application string) bool { return application == "feddi payments" && rand.IntN(8) == 0 },
+		Lose: func(application string) bool {
+			if application == "feddi payments" {
+				return rand.IntN(8) == 0
+			}
+			return rand.IntN(40) == 0
+		},
 	}
 }
 
@@ -84,10 +87,10 @@ func TestSlowDatabaseIsAnsweredEarly(t *testing.T) {
 	crowd := make([]*trade.Payment, 0, codes*tills)
 	for range tills {
 		for _, p := range payments {
-			crowd = append(crowd, &trade.Payment{Key: uuid.NewString(), Code: p.Code, Guest: p.Guest, AmountMinor: 100})
+			crowd = append(crowd, p.Twin())
 		}
 	}
-	answers := together(crowd, func(p *trade.Payment) trade.Answer { return s.Shop.Send(ctx, p) })
+	answers := together(crowd, func(p *trade.Payment) trade.Answer { return s.Shop.Send(ctx, &p.Intent) })
 	early, late := time.Hour, time.Hour
 	for _, a := range answers {
 		switch {
@@ -109,7 +112,7 @@ func TestSlowDatabaseIsAnsweredEarly(t *testing.T) {
 	// With time to spare every till gets its answer, by the key that it has.
 	var taken []*trade.Payment
 	for some := range slices.Chunk(crowd, 128) {
-		for i, a := range together(some, func(p *trade.Payment) trade.Answer { return s.Shop.Send(ctx, p) }) {
+		for i, a := range together(some, func(p *trade.Payment) trade.Answer { return s.Shop.Send(ctx, &p.Intent) }) {
 			switch {
 			case a.Status == http.StatusCreated:
 				taken = append(taken, some[i])
@@ -121,7 +124,7 @@ func TestSlowDatabaseIsAnsweredEarly(t *testing.T) {
 	if len(taken) != codes {
 		t.Errorf("%d codes paid %d times", codes, len(taken))
 	}
-	s.Balance(taken, trade.Counts{}, dsn)
+	s.Balance(trade.Told{Payments: taken}, trade.Counts{}, dsn)
 }
 
 // together sends all payments at once. Answer i is to payment i.

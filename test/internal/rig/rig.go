@@ -54,22 +54,22 @@ func (s *System) Again() {
 // holds the books at dsn against all answers.
 func (s *System) Settle(load *trade.Load, dsn string) {
 	s.t.Helper()
-	payments, counts, err := load.Stop()
+	told, counts, err := load.Stop()
 	Must(s.t, err)
-	s.Balance(payments, counts, dsn)
+	s.Balance(told, counts, dsn)
 }
 
-// Balance is Settle for payments of any kind of load.
-func (s *System) Balance(payments []*trade.Payment, counts trade.Counts, dsn string) {
+// Balance is Settle for any kind of load.
+func (s *System) Balance(told trade.Told, counts trade.Counts, dsn string) {
 	s.t.Helper()
-	repeated, err := s.Shop.Settle(s.t.Context(), payments)
+	repeated, err := s.Shop.Settle(s.t.Context(), told)
 	if err != nil {
 		s.t.Fatalf("%v\n%s", err, s.log())
 	}
-	if err := Books(s.t, dsn).Agree(s.t.Context(), payments, s.Shop.Guests); err != nil {
+	if err := Books(s.t, dsn).Agree(s.t.Context(), told, s.Shop.Guests); err != nil {
 		s.t.Errorf("%v\n%s", err, s.log())
 	}
-	s.t.Logf("%d payments, %d of them finished by repeating them; answered %+v", len(payments), repeated, counts)
+	s.t.Logf("%d payments and %d top-ups, %d of them finished by repeating them; answered %+v", len(told.Payments), len(told.Topups), repeated, counts)
 }
 
 // log is the end of what the program printed.

@@ -31,46 +31,52 @@ func OpenBooks(ctx context.Context, dsn string) (*Books, error) {
 // Close closes the connection.
 func (b *Books) Close() { b.db.Close() }
 
-// Agree holds the books against what the guests were told: each of payments is
-// there exactly once and nothing else is, in payments, entries, events and
-// codes; every balance follows from the postings; each guest has what was
-// paid in, less what was paid, plus cashback. It waits for what the event log
-// brings about (transactions, cashback), which must be there exactly once too.
-func (b *Books) Agree(ctx context.Context, payments []*Payment, guests []Guest) error {
-	told, err := receipts(payments)
-	return errors.Join(err,
-		b.same(ctx, told, "payments", "SELECT payment_id FROM payments WHERE status = 'succeeded'"),
-		b.same(ctx, told, "entries of payments", "SELECT ref_id FROM entries WHERE kind = 'payment'"),
-		b.same(ctx, told, "payment.succeeded events", "SELECT subject FROM events WHERE type = 'payment.succeeded'"),
+// Agree holds the books against what the guests were told: each payment and
+// top-up is there exactly once and nothing else is, in payments, top-ups,
+// entries, events, keys and codes; every balance follows from the postings;
+// each guest has what was paid in, less what was paid, plus cashback. It waits
+// for what the event log brings about (transactions, cashback), which must be
+// there exactly once too.
+func (b *Books) Agree(ctx context.Context, told Told, guests []Guest) error {
+	for _, g := range guests {
+		if g.Funding != nil {
+			told.Topups = append(told.Topups, g.Funding)
+		}
+	}
+	paid, err := ids(told.Payments, (*Payment).ID, (*Payment).judge)
+	toppedUp, err2 := ids(told.Topups, func(t *Topup) string { return t.ID }, (*Topup).judge)
+	return errors.Join(err, err2,
+		b.same(ctx, paid, "payments", "SELECT payment_id FROM payments WHERE status = 'succeeded'"),
+		b.same(ctx, paid, "entries of payments", "SELECT ref_id FROM entries WHERE kind = 'payment'"),
+		b.same(ctx, paid, "payment.succeeded events", "SELECT subject FROM events WHERE type = 'payment.succeeded'"),
 		b.none(ctx, "other payments", "SELECT payment_id || ' ' || status FROM payments WHERE status <> 'succeeded'"),
 		b.none(ctx, "payment.failed events", "SELECT subject FROM events WHERE type = 'payment.failed'"),
-		b.keys(ctx, payments),
-		b.settled(ctx, told, guests),
+		b.same(ctx, toppedUp, "top-ups", "SELECT topup_id FROM topups WHERE state = 'COMPLETED'"),
+		b.same(ctx, toppedUp, "entries of top-ups", "SELECT ref_id FROM entries WHERE kind = 'topup'"),
+		b.same(ctx, toppedUp, "topup.completed events", "SELECT subject FROM events WHERE type = 'topup.completed'"),
+		b.keys(ctx, told),
+		b.settled(ctx, paid, told.Topups),
 		b.Sound(ctx),
 	)
 }
 
-// receipts are the ids of payments, each of which must have one of its own.
-func receipts(payments []*Payment) (told []string, err error) {
+// ids are the sorted ids of what was done, each of which must be another one.
+func ids[T any](done []T, id func(T) string, judge func(T) []string) (all []string, err error) {
 	var wrong []error
-	for _, p := range payments {
-		for _, text := range p.judge() {
+	for _, d := range done {
+		for _, text := range judge(d) {
 			wrong = append(wrong, errors.New(text))
 		}
-		id := p.ID()
-		if id == "" {
-			wrong = append(wrong, fmt.Errorf("payment %s has no receipt", p.Key))
-		}
-		told = append(told, id)
+		all = append(all, id(d))
 	}
-	slices.Sort(told)
-	if distinct := slices.Compact(slices.Clone(told)); len(distinct) != len(told) {
-		wrong = append(wrong, fmt.Errorf("%d payments have %d ids", len(told), len(distinct)))
+	slices.Sort(all)
+	if distinct := slices.Compact(slices.Clone(all)); len(distinct) != len(all) {
+		wrong = append(wrong, fmt.Errorf("%d intents have %d ids", len(all), len(distinct)))
 	}
 	if len(wrong) > 10 {
 		wrong = append(wrong[:10], fmt.Errorf("and %d more", len(wrong)-10))
 	}
-	return told, errors.Join(wrong...)
+	return all, errors.Join(wrong...)
 }
 
 // Sound derives every figure from the postings again.
@@ -130,15 +136,15 @@ func (b *Books) texts(ctx context.Context, sql string, args ...any) ([]string, e
 }
 
 // keys checks that every key has one stored answer, and every code one use.
-func (b *Books) keys(ctx context.Context, payments []*Payment) error {
+func (b *Books) keys(ctx context.Context, told Told) error {
 	var keys []string
-	for _, p := range payments {
+	for _, p := range told.Payments {
 		keys = append(keys, p.Key)
 	}
 	slices.Sort(keys)
 	used, err := pg.One[int64](ctx, b.db.Q(), "SELECT count(*) FROM payment_codes WHERE used_at IS NOT NULL")
-	if err == nil && used != int64(len(payments)) {
-		err = fmt.Errorf("%d codes are used by %d payments", used, len(payments))
+	if err == nil && used != int64(len(keys)) {
+		err = fmt.Errorf("%d codes are used by %d payments", used, len(keys))
 	}
 	return errors.Join(err, b.same(ctx, keys, "keys of payments",
 		"SELECT key::text FROM idempotency WHERE operation = 'paymentAuthorize' AND status = 201"))
@@ -146,18 +152,18 @@ func (b *Books) keys(ctx context.Context, payments []*Payment) error {
 
 // settled waits until the event log has been worked off, and then checks what
 // came of it.
-func (b *Books) settled(ctx context.Context, told []string, guests []Guest) error {
-	if err := b.await(ctx, len(told)); err != nil {
+func (b *Books) settled(ctx context.Context, paid []string, topups []*Topup) error {
+	if err := b.await(ctx, len(paid)); err != nil {
 		return err
 	}
 	return errors.Join(
 		b.none(ctx, "events set aside", "SELECT consumer || ': ' || cause FROM event_parked"),
-		b.same(ctx, told, "transactions of payments", "SELECT payment_id FROM transaction_payments"),
-		b.same(ctx, told, "transaction.created events", `SELECT p.payment_id FROM events e
+		b.same(ctx, paid, "transactions of payments", "SELECT payment_id FROM transaction_payments"),
+		b.same(ctx, paid, "transaction.created events", `SELECT p.payment_id FROM events e
 			JOIN transaction_payments p ON p.transaction_id = e.subject WHERE e.type = 'transaction.created'`),
-		b.same(ctx, told, "lots of cashback", `SELECT p.payment_id FROM grants g
+		b.same(ctx, paid, "lots of cashback", `SELECT p.payment_id FROM grants g
 			JOIN transaction_payments p ON p.transaction_id = g.origin_id WHERE g.source = 'CASHBACK'`),
-		b.balances(ctx, guests),
+		b.balances(ctx, topups),
 	)
 }
 
@@ -186,7 +192,7 @@ func (b *Books) await(ctx context.Context, n int) error {
 }
 
 // balances checks that no guest has more or less than is due.
-func (b *Books) balances(ctx context.Context, guests []Guest) error {
+func (b *Books) balances(ctx context.Context, topups []*Topup) error {
 	rows, err := b.db.Pool().Query(ctx, `SELECT w.customer_id,
 		actual_minor + promo_available_minor + promo_locked_minor
 		+ coalesce((SELECT sum(amount_minor) FROM payments p WHERE p.customer_id = w.customer_id AND p.status = 'succeeded'), 0)::bigint
@@ -205,25 +211,15 @@ func (b *Books) balances(ctx context.Context, guests []Guest) error {
 		had[guest] = minor
 	}
 	funded := map[string]int64{}
-	for _, g := range guests {
-		funded[g.ID] = g.FundedMinor
+	for _, t := range topups {
+		funded[t.Guest.ID] += t.paidInMinor()
 	}
 	// The sandbox brings a guest of its own, who has nothing.
 	maps.DeleteFunc(had, func(guest string, minor int64) bool { return minor == 0 && funded[guest] == 0 })
-	maps.DeleteFunc(funded, func(_ string, minor int64) bool { return minor == 0 })
 	if err := rows.Err(); err != nil || maps.Equal(had, funded) {
 		return err
 	}
 	return fmt.Errorf("paid in, as the wallets tell it: %v; as the guests do: %v", had, funded)
-}
-
-// Known is how many of these payments the books have, by their keys.
-func (b *Books) Known(ctx context.Context, payments []*Payment) (int64, error) {
-	keys := make([]string, len(payments))
-	for i, p := range payments {
-		keys[i] = p.Key
-	}
-	return pg.One[int64](ctx, b.db.Q(), "SELECT count(*) FROM idempotency WHERE operation = 'paymentAuthorize' AND key = ANY($1::text[]::uuid[])", keys)
 }
 
 // Fingerprint is a digest of all that money is in: wallets, lots, entries,
@@ -254,4 +250,25 @@ func (b *Books) Backends(ctx context.Context, application string) ([]int, error)
 func (b *Books) SwitchLog(ctx context.Context) error {
 	_, err := b.db.Pool().Exec(ctx, "SELECT pg_switch_wal()")
 	return err
+}
+
+// Fill makes every insert into a table fail as on a full disk, until release is
+// called. tries is how many there were.
+func (b *Books) Fill(ctx context.Context, table string) (tries func() (int64, error), release func() error, err error) {
+	_, err = b.db.Pool().Exec(ctx, `
+		CREATE SEQUENCE inserts; -- what is counted in it is not rolled back
+		CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM nextval('inserts');
+			RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full';
+		END $$;
+		CREATE TRIGGER no_room BEFORE INSERT ON `+table+` FOR EACH STATEMENT EXECUTE FUNCTION no_room()`)
+	tries = func() (int64, error) {
+		return pg.One[int64](ctx, b.db.Q(), "SELECT last_value FROM inserts")
+	}
+	release = func() error {
+		_, err := b.db.Pool().Exec(ctx, "DROP TRIGGER no_room ON "+table)
+		return err
+	}
+	return tries, release, err
 }

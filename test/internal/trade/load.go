@@ -17,11 +17,11 @@ type Load struct {
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 
-	mu       sync.Mutex
-	payments []*Payment
-	counts   Counts
-	odd      []string      // answers that a till could do nothing with
-	change   chan struct{} // closed and replaced at every answer
+	mu     sync.Mutex
+	told   Told
+	counts Counts
+	odd    []string      // answers that a till could do nothing with
+	change chan struct{} // closed and replaced at every answer
 }
 
 // Counts tell what a load was answered.
@@ -47,47 +47,70 @@ func (s *Shop) Load(ctx context.Context, workers int) *Load {
 
 // What a worker does.
 const (
-	minting = "minting"
-	paying  = "paying"
+	minting    = "minting"
+	paying     = "paying"
+	preparing  = "preparing a top-up"
+	confirming = "confirming a top-up"
 )
 
 // breath is how long a till waits before it tries again.
 const breath = 30 * time.Millisecond
 
-// work pays again and again. Like a till, it repeats a payment without an
-// answer a few times, and leaves some open.
+// work pays again and again, and tops up now and then.
 func (l *Load) work(ctx context.Context, g Guest) {
 	for ctx.Err() == nil {
+		if rand.IntN(8) == 0 {
+			l.topUp(ctx, g)
+			continue
+		}
 		code, a := l.shop.Mint(ctx, g)
-		if a.Status != http.StatusCreated || a.Err != nil {
-			l.note(ctx, minting, a)
+		if !l.note(ctx, minting, http.StatusCreated, a) {
 			pause(ctx, breath)
 			continue
 		}
 		p := newPayment(g, code, 100+rand.Int64N(900))
 		l.mu.Lock()
-		l.payments = append(l.payments, p)
+		l.told.Payments = append(l.told.Payments, p)
 		l.mu.Unlock()
-		for range 1 + rand.IntN(3) {
-			a := l.shop.Send(ctx, p)
-			l.note(ctx, paying, a)
-			if !a.Repeat() {
-				break
-			}
-			pause(ctx, breath)
-		}
+		l.send(ctx, paying, &p.Intent)
 	}
 }
 
-// note counts an answer. One that the end of the load cut off counts nothing.
-func (l *Load) note(ctx context.Context, doing string, a Answer) {
-	if a.Status == 0 && ctx.Err() != nil {
+func (l *Load) topUp(ctx context.Context, g Guest) {
+	id, a := l.shop.prepare(ctx, g, 500+rand.Int64N(5000)) // with a bonus, for most
+	if !l.note(ctx, preparing, http.StatusCreated, a) {
+		pause(ctx, breath)
 		return
+	}
+	t := newTopup(g, id)
+	l.mu.Lock()
+	l.told.Topups = append(l.told.Topups, t)
+	l.mu.Unlock()
+	l.send(ctx, confirming, &t.Intent)
+}
+
+// send repeats what was not answered a few times, like a till, and leaves some
+// open.
+func (l *Load) send(ctx context.Context, doing string, i *Intent) {
+	for range 1 + rand.IntN(3) {
+		a := l.shop.Send(ctx, i)
+		if l.note(ctx, doing, i.done, a) {
+			return
+		}
+		pause(ctx, breath)
+	}
+}
+
+// note counts an answer, and says whether it is the one that was wanted. One
+// that the end of the load cut off counts nothing.
+func (l *Load) note(ctx context.Context, doing string, wanted int, a Answer) bool {
+	if a.Status == 0 && ctx.Err() != nil {
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case a.Status == http.StatusCreated && a.Err == nil:
+	case a.Status == wanted && a.Err == nil:
 		if doing == paying {
 			l.counts.Taken++
 		}
@@ -101,6 +124,7 @@ func (l *Load) note(ctx context.Context, doing string, a Answer) {
 	}
 	close(l.change)
 	l.change = make(chan struct{})
+	return a.Status == wanted
 }
 
 // Await waits until ready says so of what was answered so far.
@@ -140,9 +164,9 @@ func (l *Load) Refused(ctx context.Context, status, n int) error {
 	return l.Await(ctx, func(c Counts) bool { return c.Refused[status] >= before.Refused[status]+n })
 }
 
-// Stop ends the load, and returns its payments and what they were answered. The
-// error names answers that a till could do nothing with.
-func (l *Load) Stop() (payments []*Payment, counts Counts, err error) {
+// Stop ends the load, and returns what was wanted and how that was answered.
+// The error names answers that a till could do nothing with.
+func (l *Load) Stop() (told Told, counts Counts, err error) {
 	l.stop()
 	l.workers.Wait()
 	var errs []error
@@ -153,7 +177,7 @@ func (l *Load) Stop() (payments []*Payment, counts Counts, err error) {
 		}
 		errs = append(errs, errors.New(odd))
 	}
-	return l.payments, l.counts, errors.Join(errs...)
+	return l.told, l.counts, errors.Join(errs...)
 }
 
 // pause waits for d or the end of ctx.
@@ -166,59 +190,59 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Settle repeats every payment without a receipt, with its own key, until it
-// has one; then all of these and some others once more, for the same answer.
-// The server must be well again.
-func (s *Shop) Settle(ctx context.Context, payments []*Payment) (repeated int, err error) {
+// Settle repeats every intent without a receipt, with its own key, until it has
+// one; then all of these and some others once more, for the same answer. The
+// server must be well again.
+func (s *Shop) Settle(ctx context.Context, told Told) (repeated int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var again, others []*Payment
-	for _, p := range payments {
-		if p.Receipt() == nil {
-			again = append(again, p)
+	var again, others []*Intent
+	for _, i := range told.intents() {
+		if i.Receipt() == nil {
+			again = append(again, i)
 		} else if len(others) < 20 {
-			others = append(others, p)
+			others = append(others, i)
 		}
 	}
-	if err := each(again, func(p *Payment) error { return s.finish(ctx, p) }); err != nil {
+	if err := each(again, func(i *Intent) error { return s.finish(ctx, i) }); err != nil {
 		return len(again), err
 	}
-	return len(again), each(append(again, others...), func(p *Payment) error { return s.replay(ctx, p) })
+	return len(again), each(append(again, others...), func(i *Intent) error { return s.replay(ctx, i) })
 }
 
-// finish sends p until it is taken.
-func (s *Shop) finish(ctx context.Context, p *Payment) error {
+// finish sends i until it is done.
+func (s *Shop) finish(ctx context.Context, i *Intent) error {
 	for {
-		a := s.Send(ctx, p)
+		a := s.Send(ctx, i)
 		switch {
-		case a.Status == http.StatusCreated:
+		case a.Status == i.done:
 			return nil
 		case !a.Repeat() || ctx.Err() != nil:
-			return fmt.Errorf("payment %s cannot be finished: %s %s", p.Key, a, a.Data)
+			return fmt.Errorf("%s with key %s cannot be finished: %s %s", i.path, i.Key, a, a.Data)
 		}
 		pause(ctx, breath)
 	}
 }
 
-// replay sends p, which was taken, again.
-func (s *Shop) replay(ctx context.Context, p *Payment) error {
-	a := s.Send(ctx, p)
-	if a.Status != http.StatusCreated || !a.Replayed {
-		return fmt.Errorf("payment %s was taken, and then answered %s (replayed: %v) %s", p.Key, a, a.Replayed, a.Data)
+// replay sends i, which was done, again.
+func (s *Shop) replay(ctx context.Context, i *Intent) error {
+	a := s.Send(ctx, i)
+	if a.Status != i.done || !a.Replayed {
+		return fmt.Errorf("%s with key %s was done, and then answered %s (replayed: %v) %s", i.path, i.Key, a, a.Replayed, a.Data)
 	}
 	return nil
 }
 
-// each does the same for all payments, eight at a time.
-func each(payments []*Payment, do func(*Payment) error) error {
+// each does the same for all intents, eight at a time.
+func each(intents []*Intent, do func(*Intent) error) error {
 	var mu sync.Mutex
 	var errs []error
-	work := make(chan *Payment)
+	work := make(chan *Intent)
 	var workers sync.WaitGroup
 	for range 8 {
 		workers.Go(func() {
-			for p := range work {
-				err := do(p)
+			for i := range work {
+				err := do(i)
 				mu.Lock()
 				if err != nil && len(errs) < 10 {
 					errs = append(errs, err)
@@ -227,8 +251,8 @@ func each(payments []*Payment, do func(*Payment) error) error {
 			}
 		})
 	}
-	for _, p := range payments {
-		work <- p
+	for _, i := range intents {
+		work <- i
 	}
 	close(work)
 	workers.Wait()

@@ -32,8 +32,8 @@ type Shop struct {
 // Guest is a customer with a wallet.
 type Guest struct {
 	ID string
-	// FundedMinor is what was paid in, bonus included.
-	FundedMinor int64
+	// Funding is what it began with; nil where that is nothing.
+	Funding *Topup
 }
 
 type object = map[string]any
@@ -116,7 +116,7 @@ func (s *Shop) Enrol(ctx context.Context, n int, minor int64) error {
 			return err
 		}
 		if minor > 0 {
-			if g.FundedMinor, err = s.fund(ctx, g, minor); err != nil {
+			if g.Funding, err = s.fund(ctx, g, minor); err != nil {
 				return err
 			}
 		}
@@ -138,16 +138,28 @@ func (s *Shop) enrol(ctx context.Context, phone string) (g Guest, err error) {
 	return g, s.must(ctx, "/enroll/verify", object{"enrollment_id": begun.EnrollmentID, "code": begun.Sandbox.Code}, nil)
 }
 
-func (s *Shop) fund(ctx context.Context, g Guest, minor int64) (funded int64, err error) {
+func (s *Shop) fund(ctx context.Context, g Guest, minor int64) (*Topup, error) {
+	id, a := s.prepare(ctx, g, minor)
+	if a.Status != http.StatusCreated || a.Err != nil {
+		return nil, fmt.Errorf("preparing a top-up was answered %s: %s", a, a.Data)
+	}
+	t := newTopup(g, id)
+	if a := s.Send(ctx, &t.Intent); a.Status != t.done {
+		return nil, fmt.Errorf("confirming a top-up was answered %s: %s", a, a.Data)
+	}
+	return t, nil
+}
+
+// prepare begins a top-up.
+func (s *Shop) prepare(ctx context.Context, g Guest, minor int64) (id string, a Answer) {
+	a = s.post(ctx, "/topup/prepare", uuid.NewString(), object{"customer_id": g.ID, "amount_minor": minor, "currency": "USD"})
 	var prepared struct {
 		TopupID string `json:"topup_id"`
 	}
-	if err := s.must(ctx, "/topup/prepare", object{"customer_id": g.ID, "amount_minor": minor, "currency": "USD"}, &prepared); err != nil {
-		return 0, err
+	if a.Status == http.StatusCreated {
+		a.Err = json.Unmarshal(a.Data, &prepared)
 	}
-	var done struct{ Balance Balance }
-	err = s.must(ctx, "/topup/confirm", object{"topup_id": prepared.TopupID, "provider_settlement_reference": uuid.NewString()}, &done)
-	return done.Balance.Spendable(), err
+	return prepared.TopupID, a
 }
 
 // Balance is a wallet as the server shows it.
@@ -156,9 +168,6 @@ type Balance struct {
 	PromoAvailableMinor int64 `json:"promo_available_minor"`
 	PromoLockedMinor    int64 `json:"promo_locked_minor"`
 }
-
-// Spendable is what can be paid with.
-func (b Balance) Spendable() int64 { return b.ActualMinor + b.PromoAvailableMinor }
 
 // Balance reads a wallet.
 func (s *Shop) Balance(ctx context.Context, g Guest) (b Balance, err error) {
@@ -177,14 +186,6 @@ func (s *Shop) Mint(ctx context.Context, g Guest) (code string, a Answer) {
 		a.Err = json.Unmarshal(a.Data, &minted)
 	}
 	return minted.Credential.Value, a
-}
-
-// pay sends a payment.
-func (s *Shop) pay(ctx context.Context, p *Payment) Answer {
-	return s.post(ctx, "/payments", p.Key, object{
-		"amount_minor": p.AmountMinor, "currency": "USD",
-		"credential": object{"credential_type": "qr", "value": p.Code},
-	})
 }
 
 // must makes a call that has to succeed, and reads its data.
