@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,10 +55,6 @@ func (s sources) download(ctx context.Context, o Options) (programs, error) {
 // fetch unpacks the programs into root. It always returns an error: a data
 // path that cannot be ends the library's start right after the unpacking.
 func fetch(root string, s sources) error {
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
 	scratch, err := os.MkdirTemp("", "feddi-fetch-")
 	if err != nil {
 		return err
@@ -76,7 +71,7 @@ func fetch(root string, s sources) error {
 		RuntimePath(filepath.Join(scratch, "run")).
 		BinariesPath(root).
 		DataPath(filepath.Join(file, "data")).
-		Port(port).
+		Port(0). // never listened on; any other could be taken meanwhile
 		Logger(io.Discard)).Start()
 }
 
@@ -93,14 +88,4 @@ func reachable(ctx context.Context, url string) error {
 		return err
 	}
 	return res.Body.Close()
-}
-
-// freePort is a TCP port that nobody has; the library insists on one.
-func freePort() (uint32, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }() // nobody connected
-	return uint32(l.Addr().(*net.TCPAddr).Port), nil
 }
