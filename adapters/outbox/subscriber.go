@@ -30,13 +30,16 @@ const (
 	// empty read: short at first, because an event of a transaction that is just
 	// committing becomes readable within milliseconds.
 	firstPoll, lastPoll = 2 * time.Millisecond, 100 * time.Millisecond
+	// keepEvery is how often a consumer that is busy writes down its place; what it
+	// handled since comes again after a crash. One at rest has always written it.
+	keepEvery = 50 * time.Millisecond
 	// follow is how often a server that does not hold the lease asks for it.
 	follow = time.Second
 )
 
 // Subscriber implements message.Subscriber; a topic is a consumer's name.
 type Subscriber struct {
-	reader    event.Reader
+	feed      *feed
 	consumers event.Consumers
 	holder    string
 	wake      *Wake
@@ -50,7 +53,7 @@ type Subscriber struct {
 // NewSubscriber returns a subscriber; holder names this server (any unique text).
 func NewSubscriber(r event.Reader, c event.Consumers, holder string, w *Wake, log *slog.Logger) *Subscriber {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Subscriber{reader: r, consumers: c, holder: holder, wake: w, log: log, ctx: ctx, cancel: cancel}
+	return &Subscriber{feed: &feed{reader: r, wake: w}, consumers: c, holder: holder, wake: w, log: log, ctx: ctx, cancel: cancel}
 }
 
 // Subscribe implements message.Subscriber.
@@ -81,7 +84,11 @@ type tail struct {
 	out      chan<- *message.Message
 	size     int           // events in the next segment; halved after a nack
 	poll     time.Duration // wait after the next empty read
+	polled   time.Duration // how old the end of the log may be for the next read; 0 where nobody asks
 	renewed  time.Time
+
+	at, written event.Cursor // handled up to, and what is written down of it
+	keptAt      time.Time
 }
 
 func (t *tail) run(ctx context.Context) {
@@ -103,27 +110,51 @@ func (t *tail) run(ctx context.Context) {
 
 // read hands on segments behind c until the lease wants renewing.
 func (t *tail) read(ctx context.Context, c event.Cursor) error {
+	t.at, t.written = c, c
 	for ctx.Err() == nil && time.Since(t.renewed) < leaseTTL/3 {
-		woken := t.s.wake.next()
-		events, err := t.s.reader.After(ctx, c, t.size)
-		if err != nil {
-			return err
-		}
-		if len(events) == 0 {
-			t.idle(ctx, woken)
-			continue
-		}
-		t.poll = firstPoll
-		if !t.deliver(ctx, events) {
-			t.size = max(len(events)/2, 1)
-			continue
-		}
-		t.size = min(t.size*2, batch)
-		c = events[len(events)-1].Cursor
-		if err := t.s.consumers.Advance(ctx, t.consumer, t.s.holder, c); err != nil {
+		if err := t.step(ctx); err != nil {
 			return err
 		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return t.keep(last, 0)
+}
+
+// step hands on the next segment, or waits for one.
+func (t *tail) step(ctx context.Context) error {
+	woken := t.s.wake.next()
+	events, err := t.s.feed.after(ctx, t.at, t.size, t.polled)
+	if err != nil {
+		return err
+	}
+	t.polled = 0
+	if len(events) == 0 {
+		if err := t.keep(ctx, 0); err != nil {
+			return err
+		}
+		t.idle(ctx, woken)
+		return nil
+	}
+	t.poll = firstPoll
+	if !t.deliver(ctx, events) {
+		t.size = max(len(events)/2, 1)
+		return nil
+	}
+	t.size = min(t.size*2, batch)
+	t.at = events[len(events)-1].Cursor
+	return t.keep(ctx, keepEvery)
+}
+
+// keep writes down the place, at most once in every.
+func (t *tail) keep(ctx context.Context, every time.Duration) error {
+	if t.at == t.written || time.Since(t.keptAt) < every {
+		return nil
+	}
+	if err := t.s.consumers.Advance(ctx, t.consumer, t.s.holder, t.at); err != nil {
+		return err
+	}
+	t.written, t.keptAt = t.at, time.Now()
 	return nil
 }
 
@@ -136,6 +167,7 @@ func (t *tail) idle(ctx context.Context, woken <-chan struct{}) {
 	case <-woken:
 		t.poll = firstPoll
 	case <-timer.C:
+		t.polled = t.poll / 2 // what another consumer read since will do
 		t.poll = min(t.poll*2, lastPoll)
 	}
 }

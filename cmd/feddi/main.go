@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // merchants' time zones on machines that have none
 
@@ -51,7 +52,19 @@ func (versionCommand) Run(t *terminal) error {
 // errSilent ends the program with status 1 after the command has said why.
 var errSilent = errors.New("")
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	collectLess()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// collectLess lets the heap grow to five times what is live before it is
+// collected, unless GOGC says otherwise: little is live here, so the default
+// collects all the time (a fifth of the server's processor time under load).
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+}
 
 // run runs one command line and returns the exit status: 0 done, 1 failed, 2
 // the command line was wrong.

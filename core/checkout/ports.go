@@ -97,9 +97,10 @@ var ErrRecorded = errors.New("checkout: the sale is recorded already")
 
 // Transactions keeps the immutable records.
 type Transactions interface {
-	// Record writes t, gives it the next receipt number of its branch and
-	// returns it. Errors: ErrRecorded; the surrounding transaction is then void.
-	Record(ctx context.Context, t Transaction) (Transaction, error)
+	// Record writes sales, of any tenants, and gives each the next receipt number
+	// of its branch, in ts itself. Errors: ErrRecorded; the surrounding
+	// transaction is then void.
+	Record(ctx context.Context, ts ...*Transaction) error
 	// Transaction reads one with its rulings. Errors: NOT_FOUND.
 	Transaction(ctx context.Context, t tenancy.Tenant, id string) (Transaction, error)
 	// TransactionOfPayment is the id of the transaction that a payment belongs

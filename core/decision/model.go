@@ -72,6 +72,8 @@ type Store interface {
 	// SaveTrace writes a trace with its decisions and counterfactuals. A trace
 	// id that exists already is left as it is: asked again, nothing more is written.
 	SaveTrace(ctx context.Context, tr Trace, decisions []Decision, cf []Counterfactual) error
+	// SaveTraces writes many new traces, of any tenants, with their decisions.
+	SaveTraces(ctx context.Context, traces []Trace, decisions []Decision) error
 	// Record is SaveTrace that tells what now stands: the stored trace, which is
 	// tr where written is true, and the earlier one where it is false. Of two
 	// concurrent writers of one id exactly one sees true.

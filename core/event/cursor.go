@@ -16,6 +16,11 @@ type Cursor struct {
 	Position int64
 }
 
+// Less reports whether c stands before d in the log.
+func (c Cursor) Less(d Cursor) bool {
+	return c.XID < d.XID || c.XID == d.XID && c.Position < d.Position
+}
+
 // cursorVersion opens every encoded cursor, so that its form may change.
 const cursorVersion = 1
 

@@ -27,6 +27,9 @@ type Book struct {
 	Verified bool
 }
 
+// Owner is whose wallet it is.
+func (b Book) Owner() Owner { return Owner{b.Wallet.Tenant, b.Wallet.CustomerID} }
+
 // Wallets keeps wallets and what changes them.
 type Wallets interface {
 	// OpenWallet makes an empty wallet in currency. One that exists is left as
@@ -38,10 +41,16 @@ type Wallets interface {
 	Balance(ctx context.Context, t tenancy.Tenant, customerID string) (Balance, error)
 	// Book reads and locks a wallet until the transaction ends. Errors: NOT_FOUND.
 	Book(ctx context.Context, t tenancy.Tenant, customerID string) (Book, error)
+	// Books is Book for many wallets, locked in one order whoever asks, so that
+	// nobody waits in a circle. It gives those that exist, ordered by tenant and
+	// customer, each once.
+	Books(ctx context.Context, owners []Owner) ([]Book, error)
 	// Apply writes a change whose wallet still has the version that was read,
 	// and returns the wallet with its new version. Errors: STATE_CONFLICT where
 	// another writer was faster.
 	Apply(ctx context.Context, c *Change) (Wallet, error)
+	// ApplyAll is Apply for the changes of different wallets: all or none.
+	ApplyAll(ctx context.Context, changes []*Change) error
 }
 
 // GrantFilter narrows a list of grants.
@@ -118,6 +127,31 @@ type Payments interface {
 	FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error)
 	// PaymentsOfSession lists a session's payments that debited, oldest first.
 	PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Payment, error)
-	// SetTransaction names the transaction that payments belong to.
-	SetTransaction(ctx context.Context, t tenancy.Tenant, transactionID string, paymentIDs []string) error
+	// Alone gives those of the payments that stand for a sale of their own and
+	// have no transaction yet, with what their sale needs.
+	Alone(ctx context.Context, refs []PaymentRef) ([]Lone, error)
+	// SetTransactions names the transactions that payments belong to. Errors:
+	// STATE_CONFLICT where one belongs to another already.
+	SetTransactions(ctx context.Context, of []PaymentOf) error
+}
+
+// PaymentRef names a payment of a tenant.
+type PaymentRef struct {
+	Tenant tenancy.Tenant
+	ID     string
+}
+
+// PaymentOf says which transaction a payment belongs to.
+type PaymentOf struct {
+	PaymentRef
+	TransactionID string
+}
+
+// Lone is a payment outside of a session, with what its sale needs to know of
+// the payer.
+type Lone struct {
+	Payment Payment
+	// CustomerState is the payer's identity state; WalletCurrency is empty where
+	// the payer has no wallet.
+	CustomerState, WalletCurrency string
 }

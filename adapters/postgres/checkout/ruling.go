@@ -98,28 +98,47 @@ func (s *Store) Ruling(ctx context.Context, t tenancy.Tenant, transactionID stri
 	return row.ruling(t)
 }
 
-const addRuling = `
+const addRulings = `
 insert into transaction_rulings (tenant_no, transaction_id, kind, state, decision_id, trace_id, snapshot, plan, actuator,
-  actuator_version, amount_minor, grant_id, entry_id, attribution_id, offers, attempts, due_at, created_at, decided_at,
-  percent_bp)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-  case when $4 = 'pending' then $17::timestamptz end, $17, $18, $19)`
+  actuator_version, grant_id, entry_id, attribution_id, offers, amount_minor, percent_bp, attempts, due_at, created_at, decided_at)
+select tenant_no, transaction_id, kind, state, decision_id, trace_id, nullif(snapshot, '')::json, nullif(plan, '')::json, actuator,
+  actuator_version, grant_id, entry_id, attribution_id, offers::jsonb, amount_minor, percent_bp, attempts,
+  case when state = 'pending' then created_at end, created_at, decided_at
+from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+  $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::int[], $17::int[], $18::timestamptz[], $19::timestamptz[])
+  as r (tenant_no, transaction_id, kind, state, decision_id, trace_id, snapshot, plan, actuator,
+  actuator_version, grant_id, entry_id, attribution_id, offers, amount_minor, percent_bp, attempts, created_at, decided_at)`
 
 // AddRulings implements checkout.Rulings.
 func (s *Store) AddRulings(ctx context.Context, rulings ...checkout.Ruling) error {
-	for _, r := range rulings { // two at most
+	n := len(rulings)
+	if n == 0 {
+		return nil
+	}
+	var text [13][]string // the columns of text, in the order of the statement
+	for i := range text {
+		text[i] = make([]string, n)
+	}
+	tenants, percents, attempts := make([]int32, n), make([]int32, n), make([]int32, n)
+	amounts, created, decided := make([]int64, n), make([]time.Time, n), make([]*time.Time, n)
+	for i, r := range rulings {
 		snapshot, plan, offers, err := documents(r)
 		if err != nil {
 			return err
 		}
-		_, err = s.q.Exec(ctx, addRuling, r.Tenant.No, r.TransactionID, string(r.Kind), string(r.State), r.DecisionID, r.TraceID,
-			snapshot, plan, r.Actuator, r.ActuatorVersion, r.AmountMinor, r.GrantID, r.EntryID, r.AttributionID, offers,
-			r.Attempts, r.CreatedAt, r.DecidedAt, r.PercentBP)
-		if err != nil {
-			return err
+		row := [...]string{
+			r.TransactionID, string(r.Kind), string(r.State), r.DecisionID, r.TraceID, string(snapshot), string(plan), r.Actuator,
+			r.ActuatorVersion, r.GrantID, r.EntryID, r.AttributionID, string(offers),
 		}
+		for c := range row {
+			text[c][i] = row[c]
+		}
+		tenants[i], percents[i], attempts[i] = r.Tenant.No, int32(r.PercentBP), int32(r.Attempts)
+		amounts[i], created[i], decided[i] = r.AmountMinor, r.CreatedAt, r.DecidedAt
 	}
-	return nil
+	_, err := s.q.Exec(ctx, addRulings, tenants, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], text[8],
+		text[9], text[10], text[11], text[12], amounts, percents, attempts, created, decided)
+	return err
 }
 
 // documents are the JSON columns: the snapshot while pending, the plan once

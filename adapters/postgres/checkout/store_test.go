@@ -235,10 +235,10 @@ func (b bundle) sale(id string, at time.Time) checkout.Transaction {
 
 func (b bundle) record(t *testing.T, tx checkout.Transaction) checkout.Transaction {
 	t.Helper()
-	var out checkout.Transaction
-	err := pg.Tx(t.Context(), b.db, func(ctx context.Context, q pg.Q) (err error) {
-		out, err = store.New(q).Record(ctx, tx)
-		return err
+	out := tx
+	err := pg.Tx(t.Context(), b.db, func(ctx context.Context, q pg.Q) error {
+		out = tx
+		return store.New(q).Record(ctx, &out)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -287,8 +287,8 @@ func TestAPaymentBelongsToOneTransaction(t *testing.T) {
 			tx := b.sale(fmt.Sprintf("txn_%d", i), now)
 			tx.Tenders[0].PaymentID = "pay_1"
 			err := pg.Tx(t.Context(), b.db, func(ctx context.Context, q pg.Q) error {
-				_, err := store.New(q).Record(ctx, tx)
-				return err
+				mine := tx
+				return store.New(q).Record(ctx, &mine)
 			})
 			mu.Lock()
 			defer mu.Unlock()

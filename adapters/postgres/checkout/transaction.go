@@ -1,11 +1,15 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/checkout"
@@ -109,45 +113,96 @@ func (s *Store) BranchName(ctx context.Context, t tenancy.Tenant, branchID strin
 	return *name, nil
 }
 
-const insertTransaction = `
+const insertTransactions = `
 insert into transactions (tenant_no, transaction_id, receipt_number, origin, channel, session_id, brand_id, branch_id,
-  terminal_id, cashier_id, locale, customer_id, customer_state, credential_type, probationary, currency, subtotal_minor,
-  basket_discount_minor, tax_minor, discount_minor, total_minor, lines, offers, tenders, trace_id, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
+  terminal_id, cashier_id, locale, customer_id, customer_state, credential_type, currency, lines, offers, tenders, trace_id,
+  probationary, subtotal_minor, basket_discount_minor, tax_minor, discount_minor, total_minor, created_at)
+select tenant_no, transaction_id, receipt_number, origin, channel, nullif(session_id, ''), brand_id, branch_id,
+  terminal_id, cashier_id, locale, nullif(customer_id, ''), customer_state, credential_type, currency, lines::jsonb, offers::jsonb, tenders::jsonb, trace_id,
+  probationary, subtotal_minor, basket_discount_minor, tax_minor, discount_minor, total_minor, created_at
+from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+  $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
+  $20::bool[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::timestamptz[])
+  as t (tenant_no, transaction_id, receipt_number, origin, channel, session_id, brand_id, branch_id, terminal_id, cashier_id,
+  locale, customer_id, customer_state, credential_type, currency, lines, offers, tenders, trace_id,
+  probationary, subtotal_minor, basket_discount_minor, tax_minor, discount_minor, total_minor, created_at)`
 
 // A payment that belongs to another transaction leaves no row, and the caller
 // undoes the rest.
 const insertPayments = `
 insert into transaction_payments (tenant_no, payment_id, transaction_id)
-select $1, payment_id, $2 from unnest($3::text[]) as payment_id
+select * from unnest($1::int[], $2::text[], $3::text[])
 on conflict (tenant_no, payment_id) do nothing`
 
 // Record implements checkout.Transactions.
-func (s *Store) Record(ctx context.Context, t checkout.Transaction) (checkout.Transaction, error) {
-	if payments := t.PaymentIDs(); len(payments) > 0 {
-		n, err := s.q.Exec(ctx, insertPayments, t.Tenant.No, t.ID, payments)
+func (s *Store) Record(ctx context.Context, ts ...*checkout.Transaction) error {
+	var tenants []int32
+	var payments, transactions []string
+	for _, t := range ts {
+		for _, id := range t.PaymentIDs() {
+			tenants, payments, transactions = append(tenants, t.Tenant.No), append(payments, id), append(transactions, t.ID)
+		}
+	}
+	if len(payments) > 0 {
+		n, err := s.q.Exec(ctx, insertPayments, tenants, payments, transactions)
 		if err != nil {
-			return t, err
+			return err
 		}
 		if n != int64(len(payments)) {
-			return t, checkout.ErrRecorded
+			return checkout.ErrRecorded
 		}
 	}
-	lines, err1 := json.Marshal(list(t.Lines))
-	offers, err2 := json.Marshal(list(t.Offers))
-	tenders, err3 := json.Marshal(list(t.Tenders))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return t, err
+	if err := s.number(ctx, ts); err != nil {
+		return err
 	}
-	var err error
-	if t.ReceiptNumber, err = s.receiptNumber(ctx, t.Tenant, t.BranchID); err != nil {
-		return t, err
+	args, err := transactionArrays(ts)
+	if err != nil {
+		return err
 	}
-	_, err = s.q.Exec(ctx, insertTransaction, t.Tenant.No, t.ID, t.ReceiptNumber, t.Origin, t.Channel, null(t.SessionID),
-		t.BrandID, t.BranchID, t.TerminalID, t.CashierID, t.Locale, null(t.Buyer.CustomerID), t.Buyer.State,
-		t.Buyer.CredentialType, t.Buyer.Probationary, t.Currency, t.SubtotalMinor, t.BasketDiscountMinor, t.TaxMinor,
-		t.DiscountMinor, t.TotalMinor, lines, offers, tenders, t.TraceID, t.CreatedAt)
-	return t, err
+	_, err = s.q.Exec(ctx, insertTransactions, args...)
+	return err
+}
+
+// transactionArrays are sales as the arguments of insertTransactions.
+func transactionArrays(ts []*checkout.Transaction) ([]any, error) {
+	n := len(ts)
+	var text [18][]string
+	for i := range text {
+		text[i] = make([]string, n)
+	}
+	var minor [5][]int64
+	for i := range minor {
+		minor[i] = make([]int64, n)
+	}
+	tenants, probationary, created := make([]int32, n), make([]bool, n), make([]time.Time, n)
+	for i, t := range ts {
+		lines, err1 := json.Marshal(list(t.Lines))
+		offers, err2 := json.Marshal(list(t.Offers))
+		tenders, err3 := json.Marshal(list(t.Tenders))
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, err
+		}
+		row := [...]string{
+			t.ID, t.ReceiptNumber, t.Origin, t.Channel, t.SessionID, t.BrandID, t.BranchID, t.TerminalID, t.CashierID, t.Locale,
+			t.Buyer.CustomerID, t.Buyer.State, t.Buyer.CredentialType, t.Currency, string(lines), string(offers), string(tenders), t.TraceID,
+		}
+		for c := range row {
+			text[c][i] = row[c]
+		}
+		for c, amount := range [...]int64{t.SubtotalMinor, t.BasketDiscountMinor, t.TaxMinor, t.DiscountMinor, t.TotalMinor} {
+			minor[c][i] = amount
+		}
+		tenants[i], probationary[i], created[i] = t.Tenant.No, t.Buyer.Probationary, t.CreatedAt
+	}
+	args := []any{tenants}
+	for _, column := range text {
+		args = append(args, column)
+	}
+	args = append(args, probationary)
+	for _, column := range minor {
+		args = append(args, column)
+	}
+	return append(args, created), nil
 }
 
 // list is s, or an empty list where there is none, which JSON tells apart.
@@ -158,14 +213,28 @@ func list[T any](s []T) []T {
 	return s
 }
 
-// number is a receipt's place in the series of its branch.
-type number struct {
+// branch is where receipts are numbered in a series of their own.
+type branch struct {
+	TenantNo int32
+	BranchID string
+}
+
+// numbered is how far a series came.
+type numbered struct {
+	branch
 	Series int32
 	Last   int64
 }
 
-const nextNumber = `
-update receipt_series set last = last + 1 where tenant_no = $1 and branch_id = $2 returning series, last`
+// takeNumbers takes as many as a branch sold. Series are locked in one order,
+// whoever asks.
+const takeNumbers = `
+with held as (
+  select r.tenant_no, r.branch_id, x.n from unnest($1::int[], $2::text[], $3::bigint[]) as x (tenant_no, branch_id, n)
+  join receipt_series r on r.tenant_no = x.tenant_no and r.branch_id = x.branch_id
+  order by r.tenant_no, r.branch_id for update of r)
+update receipt_series r set last = r.last + held.n from held where r.tenant_no = held.tenant_no and r.branch_id = held.branch_id
+returning r.tenant_no, r.branch_id, r.series, r.last`
 
 // A branch's first sale opens its series; the lock keeps two branches from
 // opening the same one.
@@ -173,26 +242,73 @@ const (
 	lockSeries = `select pg_advisory_xact_lock($1, $2)`
 	openSeries = `
 insert into receipt_series (tenant_no, branch_id, series, last)
-select $1, $2, coalesce(max(series), 0) + 1, 1 from receipt_series where tenant_no = $1
-on conflict (tenant_no, branch_id) do update set last = receipt_series.last + 1
+select $1, $2, coalesce(max(series), 0) + 1, $3 from receipt_series where tenant_no = $1
+on conflict (tenant_no, branch_id) do update set last = receipt_series.last + excluded.last
 returning series, last`
 	seriesLock int32 = 0x66650050
 )
 
-// receiptNumber takes the next number of a branch, for example 02-000041: the
-// 41st sale of the second branch that sold. The row stays locked until the
-// transaction ends, which is what keeps the series free of gaps.
-func (s *Store) receiptNumber(ctx context.Context, t tenancy.Tenant, branchID string) (string, error) {
-	n, err := pg.Maybe[number](ctx, s.q, nextNumber, t.No, branchID)
-	if err == nil && n == nil {
-		if _, err = s.q.Exec(ctx, lockSeries, seriesLock, t.No); err == nil {
-			n, err = pg.Maybe[number](ctx, s.q, openSeries, t.No, branchID)
+// number gives each sale the next number of its branch, for example 02-000041:
+// the 41st sale of the second branch that sold. The series stay locked until
+// the transaction ends, which is what keeps them free of gaps.
+func (s *Store) number(ctx context.Context, ts []*checkout.Transaction) error {
+	sold := make(map[branch]int64, 1)
+	for _, t := range ts {
+		sold[branch{t.Tenant.No, t.BranchID}]++
+	}
+	var tenants []int32
+	var branches []string
+	var counts []int64
+	for b, n := range sold {
+		tenants, branches, counts = append(tenants, b.TenantNo), append(branches, b.BranchID), append(counts, n)
+	}
+	taken, err := pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (n numbered, err error) {
+		return n, r.Scan(&n.TenantNo, &n.BranchID, &n.Series, &n.Last)
+	}, takeNumbers, tenants, branches, counts)
+	if err != nil {
+		return err
+	}
+	if len(taken) < len(sold) {
+		if taken, err = s.open(ctx, sold, taken); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return "", err
+	next := make(map[branch]*numbered, len(taken))
+	for i, n := range taken {
+		taken[i].Last -= sold[n.branch]
+		next[n.branch] = &taken[i]
 	}
-	return fmt.Sprintf("%02d-%06d", n.Series, n.Last), nil
+	for _, t := range ts {
+		n := next[branch{t.Tenant.No, t.BranchID}]
+		n.Last++
+		t.ReceiptNumber = fmt.Sprintf("%02d-%06d", n.Series, n.Last)
+	}
+	return nil
+}
+
+// open opens the series of the branches that sold for the first time, in one
+// order.
+func (s *Store) open(ctx context.Context, sold map[branch]int64, taken []numbered) ([]numbered, error) {
+	var first []branch
+	for b := range sold {
+		if !slices.ContainsFunc(taken, func(n numbered) bool { return n.branch == b }) {
+			first = append(first, b)
+		}
+	}
+	slices.SortFunc(first, func(a, b branch) int {
+		return cmp.Or(cmp.Compare(a.TenantNo, b.TenantNo), cmp.Compare(a.BranchID, b.BranchID))
+	})
+	for _, b := range first {
+		if _, err := s.q.Exec(ctx, lockSeries, seriesLock, b.TenantNo); err != nil {
+			return nil, err
+		}
+		n := numbered{branch: b}
+		if err := s.q.QueryRow(ctx, openSeries, b.TenantNo, b.BranchID, sold[b]).Scan(&n.Series, &n.Last); err != nil {
+			return nil, err
+		}
+		taken = append(taken, n)
+	}
+	return taken, nil
 }
 
 // Transactions implements checkout.Transactions.

@@ -54,10 +54,41 @@ func (s *Store) save(ctx context.Context, tr decision.Trace, decisions []decisio
 	if err != nil || n == 0 {
 		return false, err
 	}
-	if err := s.insertDecisions(ctx, tr.Tenant, decisions); err != nil {
+	if err := s.insertDecisions(ctx, decisions); err != nil {
 		return false, err
 	}
 	return true, s.insertCounterfactuals(ctx, tr.Tenant, cf)
+}
+
+const insertTraces = `
+insert into decision_traces (tenant_no, trace_id, kind, session_id, customer_id, engine, inputs, outputs, at)
+select tenant_no, trace_id, kind, nullif(session_id, ''), nullif(customer_id, ''), engine, inputs::json, outputs::json, at
+from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+  as t (tenant_no, trace_id, kind, session_id, customer_id, engine, inputs, outputs, at)`
+
+// SaveTraces implements decision.Store.
+func (s *Store) SaveTraces(ctx context.Context, traces []decision.Trace, decisions []decision.Decision) error {
+	if len(traces) == 0 {
+		return nil
+	}
+	n := len(traces)
+	var text [7][]string // the columns of text, in the order of the statement
+	for i := range text {
+		text[i] = make([]string, n)
+	}
+	tenants, times := make([]int32, n), make([]time.Time, n)
+	for i, tr := range traces {
+		row := [...]string{tr.ID, tr.Kind, tr.SessionID, tr.CustomerID, tr.Engine, string(object(tr.Inputs)), string(object(tr.Outputs))}
+		for c := range row {
+			text[c][i] = row[c]
+		}
+		tenants[i], times[i] = tr.Tenant.No, tr.At
+	}
+	_, err := s.q.Exec(ctx, insertTraces, tenants, text[0], text[1], text[2], text[3], text[4], text[5], text[6], times)
+	if err != nil {
+		return err
+	}
+	return s.insertDecisions(ctx, decisions)
 }
 
 // object is a JSON column's value; an absent one is the empty object.
@@ -71,14 +102,14 @@ func object(raw json.RawMessage) json.RawMessage {
 const insertDecisions = `
 insert into decisions (tenant_no, decision_id, trace_id, kind, session_id, customer_id, offer_id, grant_id, amount_minor, state,
   actuator, actuator_version, card, plan, at)
-select $1, d.id, d.trace, d.kind, nullif(d.session, ''), nullif(d.customer, ''), nullif(d.offer, ''), nullif(d.given, ''), d.amount, d.state,
+select d.tenant_no, d.id, d.trace, d.kind, nullif(d.session, ''), nullif(d.customer, ''), nullif(d.offer, ''), nullif(d.given, ''), d.amount, d.state,
   d.actuator, d.version, d.card::json, nullif(d.plan, '')::json, d.at
-from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
+from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
   $12::text[], $13::text[], $14::text[], $15::timestamptz[])
-  as d (id, trace, kind, session, customer, offer, given, amount, state, actuator, version, card, plan, at)`
+  as d (tenant_no, id, trace, kind, session, customer, offer, given, amount, state, actuator, version, card, plan, at)`
 
-// insertDecisions writes all of a trace's in one statement.
-func (s *Store) insertDecisions(ctx context.Context, t tenancy.Tenant, decisions []decision.Decision) error {
+// insertDecisions writes any number of them in one statement.
+func (s *Store) insertDecisions(ctx context.Context, decisions []decision.Decision) error {
 	if len(decisions) == 0 {
 		return nil
 	}
@@ -87,7 +118,7 @@ func (s *Store) insertDecisions(ctx context.Context, t tenancy.Tenant, decisions
 	for i := range text {
 		text[i] = make([]string, n)
 	}
-	amounts, times := make([]int64, n), make([]time.Time, n)
+	tenants, amounts, times := make([]int32, n), make([]int64, n), make([]time.Time, n)
 	for i, d := range decisions {
 		d.Card.Facts = object(d.Card.Facts)
 		card, err := json.Marshal(d.Card)
@@ -100,9 +131,9 @@ func (s *Store) insertDecisions(ctx context.Context, t tenancy.Tenant, decisions
 		for c := range row {
 			text[c][i] = row[c]
 		}
-		amounts[i], times[i] = d.AmountMinor, d.At
+		tenants[i], amounts[i], times[i] = d.Tenant.No, d.AmountMinor, d.At
 	}
-	_, err := s.q.Exec(ctx, insertDecisions, t.No, text[0], text[1], text[2], text[3], text[4], text[5], text[6], amounts,
+	_, err := s.q.Exec(ctx, insertDecisions, tenants, text[0], text[1], text[2], text[3], text[4], text[5], text[6], amounts,
 		text[7], text[8], text[9], text[10], text[11], times)
 	return err
 }

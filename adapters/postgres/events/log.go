@@ -22,7 +22,7 @@ func NewLog(q pg.Q, appended *bool) *Log { return &Log{q, appended} }
 
 const insertEvents = `
 insert into events (event_id, tenant_no, type, subject, trace_id, data, at)
-select event_id, tenant_no, type, subject, nullif(trace_id, ''), data::jsonb, at
+select event_id, tenant_no, type, subject, nullif(trace_id, ''), data::json, at
 from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
   with ordinality as e (event_id, tenant_no, type, subject, trace_id, data, at, n)
 order by n`

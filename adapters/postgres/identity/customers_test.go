@@ -475,7 +475,7 @@ func TestTheHistoryOfACustomerIsFolded(t *testing.T) {
 			},
 		}
 		must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
-			_, err := st.Checkout.Record(ctx, x)
+			err := st.Checkout.Record(ctx, &x)
 			return err
 		}))
 	}

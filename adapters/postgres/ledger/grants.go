@@ -96,36 +96,59 @@ func scanTenant(r pgx.CollectableRow, extra ...any) (tenancy.Tenant, error) {
 	return t, err
 }
 
+const insertLots = `INSERT INTO grants (grant_id, tenant_no, customer_id, source, state, amount_minor, remaining_minor, currency,
+		expires_at, budget_id, funded_by, origin_id, created_at, released_at)
+	SELECT id, tenant_no, customer, source, state, amount, remaining, currency, expires, budget, coalesce(funder, 'merchant'), origin, created, released
+	FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::int8[], $8::text[], $9::timestamptz[], $10::text[],
+		$11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[])
+		x(id, tenant_no, customer, source, state, amount, remaining, currency, expires, budget, funder, origin, created, released)`
+
 func (s *Store) insertLots(ctx context.Context, lots []ledger.Grant) error {
-	for _, g := range lots {
-		_, err := s.q.Exec(ctx, `INSERT INTO grants (grant_id, tenant_no, customer_id, source, state, amount_minor,
-				remaining_minor, currency, expires_at, budget_id, funded_by, origin_id, created_at, released_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, 'merchant'), $12, $13, $14)`,
-			g.ID, g.Tenant.No, g.CustomerID, string(g.Source), string(g.State), g.AmountMinor, g.RemainingMinor,
-			g.Currency, g.ExpiresAt, null(g.BudgetID), null(g.FundedBy), null(g.OriginID), g.CreatedAt, g.ReleasedAt)
-		if err != nil {
-			return err
-		}
+	if len(lots) == 0 {
+		return nil
 	}
-	return nil
+	var a lotArrays
+	for _, g := range lots {
+		a.add(g)
+	}
+	_, err := s.q.Exec(ctx, insertLots, a.id, a.tenant, a.customer, a.source, a.state, a.amount, a.remaining, a.currency,
+		a.expires, a.budget, a.funder, a.origin, a.created, a.released)
+	return err
 }
+
+const updateLots = `UPDATE grants g SET state = x.state, remaining_minor = x.remaining, expires_at = x.expires, released_at = x.released
+	FROM unnest($1::int4[], $2::text[], $3::text[], $4::int8[], $5::timestamptz[], $6::timestamptz[]) x(tenant_no, id, state, remaining, expires, released)
+	WHERE g.tenant_no = x.tenant_no AND g.grant_id = x.id`
 
 func (s *Store) updateLots(ctx context.Context, lots []ledger.Grant) error {
 	if len(lots) == 0 {
 		return nil
 	}
-	var ids, states []string
-	var remaining []int64
-	var expires, released []*time.Time
+	var a lotArrays
 	for _, g := range lots {
-		ids, states, remaining = append(ids, g.ID), append(states, string(g.State)), append(remaining, g.RemainingMinor)
-		expires, released = append(expires, g.ExpiresAt), append(released, g.ReleasedAt)
+		a.add(g)
 	}
-	n, err := s.q.Exec(ctx, `UPDATE grants g SET state = x.state, remaining_minor = x.remaining, expires_at = x.expires, released_at = x.released
-		FROM unnest($2::text[], $3::text[], $4::int8[], $5::timestamptz[], $6::timestamptz[]) x(id, state, remaining, expires, released)
-		WHERE g.tenant_no = $1 AND g.grant_id = x.id`, lots[0].Tenant.No, ids, states, remaining, expires, released)
+	n, err := s.q.Exec(ctx, updateLots, a.tenant, a.id, a.state, a.remaining, a.expires, a.released)
 	if err == nil && n != int64(len(lots)) {
 		return fault.NotFound("grant")
 	}
 	return err
+}
+
+// lotArrays are lots as the columns of unnest.
+type lotArrays struct {
+	id, customer, source, state, currency []string
+	tenant                                []int32
+	amount, remaining                     []int64
+	budget, funder, origin                []*string
+	created                               []time.Time
+	expires, released                     []*time.Time
+}
+
+func (a *lotArrays) add(g ledger.Grant) {
+	a.id, a.tenant, a.customer = append(a.id, g.ID), append(a.tenant, g.Tenant.No), append(a.customer, g.CustomerID)
+	a.source, a.state, a.currency = append(a.source, string(g.Source)), append(a.state, string(g.State)), append(a.currency, g.Currency)
+	a.amount, a.remaining = append(a.amount, g.AmountMinor), append(a.remaining, g.RemainingMinor)
+	a.budget, a.funder, a.origin = append(a.budget, null(g.BudgetID)), append(a.funder, null(g.FundedBy)), append(a.origin, null(g.OriginID))
+	a.created, a.expires, a.released = append(a.created, g.CreatedAt), append(a.expires, g.ExpiresAt), append(a.released, g.ReleasedAt)
 }

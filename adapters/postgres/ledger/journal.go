@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,8 +91,8 @@ func (j *Journal) Close() { j.db.Close() }
 func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
 	var c columns
 	c.grow(len(batch))
-	for i := range batch {
-		if err := c.add(&batch[i]); err != nil {
+	for _, p := range lockOrder(batch) {
+		if err := c.add(p); err != nil {
 			return err
 		}
 	}
@@ -99,4 +101,18 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time
 		return fmt.Errorf("%w: %s", payments.ErrStale, err.Error()) // not wrapped: it is no failure yet
 	}
 	return err
+}
+
+// lockOrder is the batch in the order in which everybody locks wallets, so that
+// two who hold several never wait in a circle.
+func lockOrder(batch []payments.Posting) []*payments.Posting {
+	order := make([]*payments.Posting, len(batch))
+	for i := range batch {
+		order[i] = &batch[i]
+	}
+	slices.SortFunc(order, func(a, b *payments.Posting) int {
+		v, w := &a.Change.Wallet, &b.Change.Wallet
+		return cmp.Or(cmp.Compare(v.Tenant.No, w.Tenant.No), strings.Compare(v.CustomerID, w.CustomerID))
+	})
+	return order
 }

@@ -71,7 +71,7 @@ dec AS (
 		x(id, tenant_no, trace, session, customer, amount, actuator, version, card)),
 ev AS (
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
-	SELECT id, tenant_no, type, subject, trace, data::jsonb, $1
+	SELECT id, tenant_no, type, subject, trace, data::json, $1
 	FROM unnest($67::text[], $68::int4[], $69::text[], $70::text[], $71::text[], $72::text[]) x(id, tenant_no, type, subject, trace, data))
 SELECT CASE
 	WHEN (SELECT count(*) FROM idem) < cardinality($2::text[]) THEN ledger_stale('idempotency')

@@ -17,6 +17,10 @@ const paymentColumns = `payment_id, customer_id, session_id, transaction_id, sta
 	refunded_minor, currency, credential_type, grant_ids, grant_minors, entry_id, brand_id, branch_id, terminal_id, cashier_id,
 	decision, failure_code, code_hash, code_attempts, code_expires_at, created_at, captured_at`
 
+const paymentColumnsOf = `p.payment_id, p.customer_id, p.session_id, p.transaction_id, p.status, p.amount_minor, p.debited_actual_minor,
+	p.refunded_minor, p.currency, p.credential_type, p.grant_ids, p.grant_minors, p.entry_id, p.brand_id, p.branch_id, p.terminal_id, p.cashier_id,
+	p.decision, p.failure_code, p.code_hash, p.code_attempts, p.code_expires_at, p.created_at, p.captured_at`
+
 // paymentRow scans paymentColumns, also where an outer join gave none.
 type paymentRow struct {
 	ID, CustomerID, SessionID, TransactionID, Status, Currency, CredentialType *string
@@ -125,12 +129,50 @@ func (s *Store) PaymentsOfSession(ctx context.Context, t tenancy.Tenant, session
 		ORDER BY captured_at, payment_id`, t.No, sessionID)
 }
 
-// SetTransaction implements ledger.Payments.
-func (s *Store) SetTransaction(ctx context.Context, t tenancy.Tenant, transactionID string, paymentIDs []string) error {
-	n, err := s.q.Exec(ctx, `UPDATE payments SET transaction_id = $2
-		WHERE tenant_no = $1 AND payment_id = ANY($3::text[]) AND (transaction_id IS NULL OR transaction_id = $2)`,
-		t.No, transactionID, paymentIDs)
-	if err == nil && n != int64(len(paymentIDs)) {
+// Alone implements ledger.Payments.
+func (s *Store) Alone(ctx context.Context, refs []ledger.PaymentRef) ([]ledger.Lone, error) {
+	tenants, ids := make([]int32, len(refs)), make([]string, len(refs))
+	whole := make(map[int32]tenancy.Tenant, 1)
+	for i, r := range refs {
+		tenants[i], ids[i] = r.Tenant.No, r.ID
+		whole[r.Tenant.No] = r.Tenant
+	}
+	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.Lone, error) {
+		var row paymentRow
+		var no int32
+		var l ledger.Lone
+		if err := r.Scan(append([]any{&no, &l.CustomerState, &l.WalletCurrency}, row.dest()...)...); err != nil {
+			return l, err
+		}
+		l.Payment = row.payment(whole[no])
+		return l, nil
+	}, alonePayments, tenants, ids)
+}
+
+const alonePayments = `SELECT p.tenant_no, u.state, coalesce(w.currency, ''), ` + paymentColumnsOf + `
+	FROM unnest($1::int4[], $2::text[]) WITH ORDINALITY x(tenant_no, payment_id, n)
+	JOIN payments p ON p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id
+	JOIN customers u ON u.tenant_no = p.tenant_no AND u.customer_id = p.customer_id
+	LEFT JOIN wallets w ON w.tenant_no = p.tenant_no AND w.customer_id = p.customer_id
+	WHERE p.session_id IS NULL
+	  AND NOT EXISTS (SELECT FROM transaction_payments t WHERE t.tenant_no = x.tenant_no AND t.payment_id = x.payment_id)
+	ORDER BY x.n`
+
+const setTransactions = `UPDATE payments p SET transaction_id = x.transaction_id
+	FROM unnest($1::int4[], $2::text[], $3::text[]) x(tenant_no, payment_id, transaction_id)
+	WHERE p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id AND (p.transaction_id IS NULL OR p.transaction_id = x.transaction_id)`
+
+// SetTransactions implements ledger.Payments.
+func (s *Store) SetTransactions(ctx context.Context, of []ledger.PaymentOf) error {
+	if len(of) == 0 {
+		return nil
+	}
+	tenants, ids, transactions := make([]int32, len(of)), make([]string, len(of)), make([]string, len(of))
+	for i, p := range of {
+		tenants[i], ids[i], transactions[i] = p.Tenant.No, p.ID, p.TransactionID
+	}
+	n, err := s.q.Exec(ctx, setTransactions, tenants, ids, transactions)
+	if err == nil && n != int64(len(of)) {
 		return fault.Field(fault.CodeStateConflict, "payment_id", "one_transaction",
 			"a payment belongs to another transaction already")
 	}

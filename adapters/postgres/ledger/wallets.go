@@ -19,6 +19,9 @@ func (s *Store) OpenWallet(ctx context.Context, t tenancy.Tenant, customerID, cu
 	return err
 }
 
+const walletColumnsOf = `w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor,
+	w.version, w.first_topup_at, w.first_purchase_at`
+
 const walletColumns = `currency, actual_minor, promo_available_minor, promo_locked_minor, pending_topups_minor,
 	version, first_topup_at, first_purchase_at`
 
@@ -81,43 +84,122 @@ func (s *Store) Balance(ctx context.Context, t tenancy.Tenant, customerID string
 
 // Book implements ledger.Wallets.
 func (s *Store) Book(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.Book, error) {
-	var b ledger.Book
-	var err error
-	b.Wallet, err = pg.OneFunc(ctx, s.q, scanWallet(t, customerID, &b.Verified), `SELECT `+walletColumns+`,
-			coalesce((SELECT c.state = 'VERIFIED' AND c.status = 'active' FROM customers c WHERE c.tenant_no = $1 AND c.customer_id = $2), false)
-		FROM wallets WHERE tenant_no = $1 AND customer_id = $2 FOR UPDATE OF wallets`, t.No, customerID)
-	if err != nil {
-		return ledger.Book{}, notFound(err, "customer")
+	books, err := s.Books(ctx, []ledger.Owner{{Tenant: t, CustomerID: customerID}})
+	switch {
+	case err != nil:
+		return ledger.Book{}, err
+	case len(books) == 0:
+		return ledger.Book{}, fault.NotFound("customer")
 	}
-	b.Lots, err = pg.ManyFunc(ctx, s.q, scanLot(t, customerID), `SELECT `+lotColumns+` FROM grants g
-		WHERE g.tenant_no = $1 AND g.customer_id = $2 AND g.state IN ('LOCKED', 'RELEASED')`, t.No, customerID)
-	ledger.SortSpending(b.Lots)
-	return b, err
+	return books[0], nil
+}
+
+const lockWallets = `SELECT w.tenant_no, w.customer_id, coalesce(c.state = 'VERIFIED' AND c.status = 'active', false), ` + walletColumnsOf + `
+	FROM unnest($1::int4[], $2::text[]) x(tenant_no, customer_id)
+	JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = x.customer_id
+	LEFT JOIN customers c ON c.tenant_no = x.tenant_no AND c.customer_id = x.customer_id
+	ORDER BY w.tenant_no, w.customer_id FOR UPDATE OF w`
+
+const liveLots = `SELECT g.customer_id, g.tenant_no, ` + lotColumns + `
+	FROM unnest($1::int4[], $2::text[]) x(tenant_no, customer_id)
+	JOIN grants g ON g.tenant_no = x.tenant_no AND g.customer_id = x.customer_id AND g.state IN ('LOCKED', 'RELEASED')`
+
+// Books implements ledger.Wallets.
+func (s *Store) Books(ctx context.Context, owners []ledger.Owner) ([]ledger.Book, error) {
+	tenants, customers := make([]int32, len(owners)), make([]string, len(owners))
+	whole := make(map[int32]tenancy.Tenant, 1)
+	for i, o := range owners {
+		tenants[i], customers[i] = o.Tenant.No, o.CustomerID
+		whole[o.Tenant.No] = o.Tenant
+	}
+	books, err := pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (b ledger.Book, err error) {
+		w := &b.Wallet
+		err = r.Scan(&w.Tenant.No, &w.CustomerID, &b.Verified, &w.Currency, &w.ActualMinor, &w.PromoAvailableMinor, &w.PromoLockedMinor,
+			&w.PendingTopupsMinor, &w.Version, &w.FirstTopupAt, &w.FirstPurchaseAt)
+		w.Tenant = whole[w.Tenant.No]
+		return b, err
+	}, lockWallets, tenants, customers)
+	if err != nil || len(books) == 0 {
+		return nil, err
+	}
+	at := make(map[ledger.Owner]int, len(books))
+	for i := range books {
+		at[books[i].Owner()] = i
+	}
+	_, err = pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (struct{}, error) {
+		var row lotRow
+		var o ledger.Owner
+		if err := r.Scan(append([]any{&o.CustomerID, &o.Tenant.No}, row.dest()...)...); err != nil {
+			return struct{}{}, err
+		}
+		o.Tenant = whole[o.Tenant.No]
+		b := &books[at[o]]
+		b.Lots = append(b.Lots, row.grant(o.Tenant, o.CustomerID))
+		return struct{}{}, nil
+	}, liveLots, tenants, customers)
+	for i := range books {
+		ledger.SortSpending(books[i].Lots)
+	}
+	return books, err
 }
 
 // Apply implements ledger.Wallets.
 func (s *Store) Apply(ctx context.Context, c *ledger.Change) (ledger.Wallet, error) {
 	w := c.Wallet
-	n, err := s.q.Exec(ctx, `UPDATE wallets SET actual_minor = $4, promo_available_minor = $5, promo_locked_minor = $6,
-			pending_topups_minor = $7, first_topup_at = $8, first_purchase_at = $9, version = version + 1
-		WHERE tenant_no = $1 AND customer_id = $2 AND version = $3`,
-		w.Tenant.No, w.CustomerID, w.Version, w.ActualMinor, w.PromoAvailableMinor, w.PromoLockedMinor,
-		w.PendingTopupsMinor, w.FirstTopupAt, w.FirstPurchaseAt)
-	if err != nil {
+	if err := s.ApplyAll(ctx, []*ledger.Change{c}); err != nil {
 		return w, err
-	}
-	if n == 0 {
-		return w, fault.Field(fault.CodeStateConflict, "customer_id", "wallet_version",
-			"the wallet changed at the same moment; retry with a new Idempotency-Key")
 	}
 	w.Version++
-	if err := s.insertLots(ctx, c.Issued); err != nil {
-		return w, err
+	return w, nil
+}
+
+const updateWallets = `UPDATE wallets w SET actual_minor = x.actual, promo_available_minor = x.promo, promo_locked_minor = x.locked,
+		pending_topups_minor = x.pending, first_topup_at = x.first_topup, first_purchase_at = x.first_purchase, version = w.version + 1
+	FROM unnest($1::int4[], $2::text[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::timestamptz[], $9::timestamptz[])
+		x(tenant_no, customer_id, version, actual, promo, locked, pending, first_topup, first_purchase)
+	WHERE w.tenant_no = x.tenant_no AND w.customer_id = x.customer_id AND w.version = x.version`
+
+// ApplyAll implements ledger.Wallets.
+func (s *Store) ApplyAll(ctx context.Context, changes []*ledger.Change) error {
+	if len(changes) == 0 {
+		return nil
 	}
-	if err := s.updateLots(ctx, c.Grants); err != nil {
-		return w, err
+	var a walletArrays
+	var issued, changed []ledger.Grant
+	var entries []ledger.Entry
+	for _, c := range changes {
+		a.add(c.Wallet)
+		issued, changed, entries = append(issued, c.Issued...), append(changed, c.Grants...), append(entries, c.Entries...)
 	}
-	return w, s.insertEntries(ctx, c.Entries)
+	n, err := s.q.Exec(ctx, updateWallets, a.tenant, a.customer, a.version, a.actual, a.promo, a.locked, a.pending, a.topup, a.purchase)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(changes)) {
+		return fault.Field(fault.CodeStateConflict, "customer_id", "wallet_version",
+			"the wallet changed at the same moment; retry with a new Idempotency-Key")
+	}
+	if err := s.insertLots(ctx, issued); err != nil {
+		return err
+	}
+	if err := s.updateLots(ctx, changed); err != nil {
+		return err
+	}
+	return s.insertEntries(ctx, entries)
+}
+
+// walletArrays are wallets as the columns of unnest.
+type walletArrays struct {
+	tenant                                  []int32
+	customer                                []string
+	version, actual, promo, locked, pending []int64
+	topup, purchase                         []*time.Time
+}
+
+func (a *walletArrays) add(w ledger.Wallet) {
+	a.tenant, a.customer, a.version = append(a.tenant, w.Tenant.No), append(a.customer, w.CustomerID), append(a.version, w.Version)
+	a.actual, a.promo, a.locked = append(a.actual, w.ActualMinor), append(a.promo, w.PromoAvailableMinor), append(a.locked, w.PromoLockedMinor)
+	a.pending, a.topup, a.purchase = append(a.pending, w.PendingTopupsMinor), append(a.topup, w.FirstTopupAt), append(a.purchase, w.FirstPurchaseAt)
 }
 
 func (s *Store) insertEntries(ctx context.Context, entries []ledger.Entry) error {

@@ -115,7 +115,7 @@ func (h *home) settings(o Options) []string {
 		"wal_level=minimal", "max_wal_senders=0", "jit=off",
 	}
 	if o.Durable {
-		set = append(set, "shared_buffers="+sharedBuffers(), "max_wal_size=4GB", "checkpoint_timeout=15min", "wal_compression=on")
+		set = append(set, "shared_buffers="+sharedBuffers(), "max_wal_size=4GB", "checkpoint_timeout=15min", "wal_compression=off")
 	} else {
 		set = append(set, "shared_buffers=64MB", "max_wal_size=1GB", "checkpoint_timeout=1h", "autovacuum=off",
 			"dynamic_shared_memory_type=mmap", // in the data directory, so that a killed server leaves none

@@ -58,12 +58,17 @@ type offerFact struct {
 // tender, rule 27), attribution for every sale, and what the merchant's own
 // actuators decide.
 func (s *Service) Ask(ctx context.Context, st app.Stores, tx checkout.Transaction, set tenancy.Settings) ([]checkout.Ruling, error) {
-	facts := factsOf(tx)
-	var rulings []checkout.Ruling
 	earns, err := earns(ctx, st, tx)
 	if err != nil {
 		return nil, err
 	}
+	return s.ask(ctx, st, tx, set, earns)
+}
+
+// ask is Ask where it is known whether the sale can earn cashback.
+func (s *Service) ask(ctx context.Context, st app.Stores, tx checkout.Transaction, set tenancy.Settings, earns bool) ([]checkout.Ruling, error) {
+	facts := factsOf(tx)
+	var rulings []checkout.Ruling
 	if earns {
 		mine := facts
 		mine.Lines = lines(tx)
@@ -77,6 +82,7 @@ func (s *Service) Ask(ctx context.Context, st app.Stores, tx checkout.Transactio
 		}
 		rulings = append(rulings, r)
 	}
+	var err error
 	if facts.Offers, facts.TraceIDs, err = shown(ctx, st, tx); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/checkout"
+	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
@@ -36,80 +37,189 @@ type RecordInput struct {
 // of the first one, whatever the tender.
 // Errors: checkout.ErrRecorded where the sale has a transaction already.
 func (s *Service) Record(ctx context.Context, st app.Stores, in RecordInput) (checkout.Transaction, error) {
-	tx, now := in.Transaction, in.Transaction.CreatedAt
-	rulings, err := s.purchase(ctx, st, in)
+	out, err := s.RecordAll(ctx, st, []RecordInput{in})
 	if err != nil {
-		return tx, err
+		return in.Transaction, err
 	}
-	if in.Redeem != nil {
+	return out[0], nil
+}
+
+// RecordAll is Record for many sales, of any merchants, in as many statements
+// as for one. Locks are taken in the order wallets, budgets, series; each kind
+// in an order of its own.
+func (s *Service) RecordAll(ctx context.Context, st app.Stores, ins []RecordInput) ([]checkout.Transaction, error) {
+	b := books{sales: make([]checkout.Transaction, len(ins)), rulings: make([][]checkout.Ruling, len(ins))}
+	for i, in := range ins {
+		b.sales[i], b.rulings[i] = in.Transaction, s.attributed(in.Transaction, in.Rulings)
+	}
+	if err := s.purchases(ctx, st, ins, &b); err != nil {
+		return nil, err
+	}
+	for _, in := range ins {
+		if in.Redeem == nil {
+			continue
+		}
 		if err := in.Redeem(ctx); err != nil {
-			return tx, err
+			return nil, err
 		}
 	}
-	if tx.TraceID != "" {
-		if err := s.tellDecisions(ctx, st, tx.TraceID, tx, rulings, now); err != nil {
-			return tx, err
-		}
+	return b.sales, s.enter(ctx, st, &b)
+}
+
+// books are sales on their way into the books, each with its rulings, and the
+// events of what they did to wallets.
+type books struct {
+	sales   []checkout.Transaction
+	rulings [][]checkout.Ruling
+	events  []event.Event
+}
+
+// enter writes the sales, what was decided about them, and the events.
+func (s *Service) enter(ctx context.Context, st app.Stores, b *books) error {
+	if err := s.tellDecisions(ctx, st, b); err != nil {
+		return err
+	}
+	var rulings []checkout.Ruling
+	records := make([]*checkout.Transaction, len(b.sales))
+	for i := range b.sales {
+		records[i] = &b.sales[i]
+		rulings = append(rulings, b.rulings[i]...)
 	}
 	if err := st.Checkout.AddRulings(ctx, rulings...); err != nil {
-		return tx, err
+		return err
 	}
-	if tx, err = st.Checkout.Record(ctx, tx); err != nil {
-		return tx, err
+	if err := st.Checkout.Record(ctx, records...); err != nil {
+		return err
 	}
-	if payments := tx.PaymentIDs(); len(payments) > 0 {
-		if err := st.Ledger.SetTransaction(ctx, tx.Tenant, tx.ID, payments); err != nil {
-			return tx, err
+	var of []ledger.PaymentOf
+	for i := range b.sales {
+		tx := &b.sales[i]
+		tx.Rulings = b.rulings[i]
+		for _, id := range tx.PaymentIDs() {
+			of = append(of, ledger.PaymentOf{PaymentRef: ledger.PaymentRef{Tenant: tx.Tenant, ID: id}, TransactionID: tx.ID})
 		}
+		created, err := s.created(tx)
+		if err != nil {
+			return err
+		}
+		b.events = append(b.events, created)
 	}
-	tx.Rulings = rulings
-	created, err := s.event(tx.Tenant, "transaction.created", tx.ID, tx.TraceID, now, map[string]any{
+	if err := st.Ledger.SetTransactions(ctx, of); err != nil {
+		return err
+	}
+	return st.Events.Append(ctx, b.events...)
+}
+
+// created is the news of a sale.
+func (s *Service) created(tx *checkout.Transaction) (event.Event, error) {
+	return s.event(tx.Tenant, "transaction.created", tx.ID, tx.TraceID, tx.CreatedAt, map[string]any{
 		"transaction_id": tx.ID, "receipt_number": tx.ReceiptNumber, "session_id": orNull(tx.SessionID),
 		"customer_id": orNull(tx.Buyer.CustomerID), "branch_id": orNull(tx.BranchID), "terminal_id": orNull(tx.TerminalID),
 		"subtotal_minor": tx.SubtotalMinor, "discount_minor": tx.DiscountMinor, "total_minor": tx.TotalMinor,
 		"currency": tx.Currency, "tender_types": tx.TenderTypes(), "payment_ids": append([]string{}, tx.PaymentIDs()...),
 	})
-	if err != nil {
-		return tx, err
-	}
-	return tx, st.Events.Append(ctx, created)
 }
 
-// purchase notes the purchase in the customer's wallet and carries out what is
-// decided, as one change of the wallet.
-func (s *Service) purchase(ctx context.Context, st app.Stores, in RecordInput) ([]checkout.Ruling, error) {
-	tx, now := in.Transaction, in.Transaction.CreatedAt
-	rulings := s.attributed(tx, in.Rulings)
-	if tx.Buyer.CustomerID == "" {
-		return rulings, nil
-	}
-	if err := st.Ledger.OpenWallet(ctx, tx.Tenant, tx.Buyer.CustomerID, tx.Currency); err != nil {
-		return nil, err
-	}
-	book, err := st.Ledger.Book(ctx, tx.Tenant, tx.Buyer.CustomerID)
+// purchases notes the purchases in the customers' wallets and carries out what
+// is decided, as one change of each wallet.
+func (s *Service) purchases(ctx context.Context, st app.Stores, ins []RecordInput, b *books) error {
+	held, err := wallets(ctx, st, ins)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := ledger.Begin(book.Wallet)
-	first := c.Wallet.FirstPurchaseAt == nil
-	if first {
-		c.Wallet.FirstPurchaseAt = &now
+	changes := make(map[ledger.Owner]*purse, len(held))
+	order := make([]*purse, len(held))
+	for i, book := range held {
+		order[i] = &purse{book: book, change: ledger.Begin(book.Wallet)}
+		changes[book.Owner()] = order[i]
 	}
-	if err := grants.Unlock(c, book.Lots, in.Settings.ClaimGate, book.Verified, now); err != nil {
-		return nil, err
+	for i, in := range ins {
+		owner := ownerOf(in.Transaction)
+		if owner.CustomerID == "" {
+			continue
+		}
+		p := changes[owner]
+		if p == nil {
+			return fault.NotFound("customer")
+		}
+		if err := p.purchase(in, b.rulings[i]); err != nil {
+			return err
+		}
 	}
-	for i := range rulings {
-		if rulings[i], err = grant(c, book.Verified, tx, rulings[i], in.Settings, now); err != nil {
+	var applied []*ledger.Change
+	for _, p := range order {
+		if p.moved() {
+			applied = append(applied, p.change)
+			b.events = append(b.events, s.lotEvents(p.change, p.at)...)
+		}
+	}
+	return st.Ledger.ApplyAll(ctx, applied)
+}
+
+func ownerOf(tx checkout.Transaction) ledger.Owner {
+	return ledger.Owner{Tenant: tx.Tenant, CustomerID: tx.Buyer.CustomerID}
+}
+
+// wallets locks the wallets of the buyers, and opens those that are not there.
+func wallets(ctx context.Context, st app.Stores, ins []RecordInput) ([]ledger.Book, error) {
+	currency := make(map[ledger.Owner]string, len(ins))
+	var owners []ledger.Owner
+	for _, in := range ins {
+		owner := ownerOf(in.Transaction)
+		if _, seen := currency[owner]; owner.CustomerID == "" || seen {
+			continue
+		}
+		currency[owner] = in.Transaction.Currency
+		owners = append(owners, owner)
+	}
+	if len(owners) == 0 {
+		return nil, nil
+	}
+	held, err := st.Ledger.Books(ctx, owners)
+	if err != nil || len(held) == len(owners) {
+		return held, err
+	}
+	for _, book := range held {
+		delete(currency, book.Owner())
+	}
+	for owner, c := range currency {
+		if err := st.Ledger.OpenWallet(ctx, owner.Tenant, owner.CustomerID, c); err != nil {
 			return nil, err
 		}
 	}
-	if err := credit(c, book.Verified, tx, in, now); err != nil {
-		return nil, err
+	return st.Ledger.Books(ctx, owners)
+}
+
+// purse is a buyer's wallet with what its sales do to it.
+type purse struct {
+	book   ledger.Book
+	change *ledger.Change
+	first  bool // whether one of the sales is the first purchase
+	at     time.Time
+}
+
+// moved reports whether there is anything to write.
+func (p *purse) moved() bool { return p.first || len(p.change.Issued) > 0 || len(p.change.Grants) > 0 }
+
+// purchase puts one sale into the change, and what its rulings gave into them.
+func (p *purse) purchase(in RecordInput, rulings []checkout.Ruling) error {
+	c, tx, now := p.change, in.Transaction, in.Transaction.CreatedAt
+	if c.Wallet.FirstPurchaseAt == nil {
+		p.first, c.Wallet.FirstPurchaseAt = true, &now
 	}
-	if !first && len(c.Issued) == 0 && len(c.Grants) == 0 {
-		return rulings, nil
+	if p.at.IsZero() { // else an earlier sale of the batch released what there is
+		if err := grants.Unlock(c, p.book.Lots, in.Settings.ClaimGate, p.book.Verified, now); err != nil {
+			return err
+		}
 	}
-	return rulings, s.apply(ctx, st, c, now)
+	p.at = now
+	for i := range rulings {
+		var err error
+		if rulings[i], err = grant(c, p.book.Verified, tx, rulings[i], in.Settings, now); err != nil {
+			return err
+		}
+	}
+	return credit(c, p.book.Verified, tx, in, now)
 }
 
 // attributed fills in the records of decided attributions.
@@ -173,51 +283,64 @@ func credit(c *ledger.Change, verified bool, tx checkout.Transaction, in RecordI
 	return nil
 }
 
-// apply writes a change and tells of its lots: the new ones and the released.
+// apply writes a change and tells of its lots.
 func (s *Service) apply(ctx context.Context, st app.Stores, c *ledger.Change, now time.Time) error {
 	if _, err := st.Ledger.Apply(ctx, c); err != nil {
 		return err
 	}
-	var events []event.Event
+	return st.Events.Append(ctx, s.lotEvents(c, now)...)
+}
+
+// lotEvents are the news of a change's lots: the new ones and the released.
+func (s *Service) lotEvents(c *ledger.Change, now time.Time) []event.Event {
+	events := make([]event.Event, 0, len(c.Grants)+len(c.Issued))
 	for _, lots := range [][]ledger.Grant{c.Grants, c.Issued} {
 		for _, g := range lots {
 			events = append(events, g.Event(s.IDs.Make(ids.Event), now, 0))
 		}
 	}
-	if len(events) == 0 {
-		return nil
-	}
-	return st.Events.Append(ctx, events...)
+	return events
 }
 
-// tellDecisions writes the trace of what is decided, with its event.
-func (s *Service) tellDecisions(ctx context.Context, st app.Stores, traceID string, tx checkout.Transaction, rulings []checkout.Ruling, now time.Time) error {
-	tr, decisions, err := trace(traceID, tx, rulings, now)
-	if err != nil {
-		return err
+// tellDecisions writes the traces of what is decided, and has their events told.
+func (s *Service) tellDecisions(ctx context.Context, st app.Stores, b *books) error {
+	var traces []decision.Trace
+	var decisions []decision.Decision
+	for i, tx := range b.sales {
+		if tx.TraceID == "" {
+			continue
+		}
+		tr, taken, err := trace(tx.TraceID, tx, b.rulings[i], tx.CreatedAt)
+		if err != nil {
+			return err
+		}
+		traces, decisions = append(traces, tr), append(decisions, taken...)
+		if len(taken) == 0 {
+			continue // all are pending: they tell when they are made
+		}
+		e, err := s.decided(tx, tr, taken)
+		if err != nil {
+			return err
+		}
+		b.events = append(b.events, e)
 	}
-	if err := st.Decisions.SaveTrace(ctx, tr, decisions, nil); err != nil {
-		return err
-	}
+	return st.Decisions.SaveTraces(ctx, traces, decisions)
+}
+
+// decided is the news of a sale's decisions.
+func (s *Service) decided(tx checkout.Transaction, tr decision.Trace, decisions []decision.Decision) (event.Event, error) {
 	made := make([]map[string]any, 0, len(decisions))
 	for _, d := range decisions {
 		made = append(made, map[string]any{"decision_id": d.ID, "kind": d.Kind, "state": stateOf(d.State), "amount_minor": d.AmountMinor, "grant_id": orNull(d.GrantID)})
-	}
-	if len(made) == 0 {
-		return nil // both are pending: they tell when they are made
 	}
 	subject := tx.SessionID
 	if subject == "" {
 		subject = tx.Buyer.CustomerID
 	}
-	e, err := s.event(tx.Tenant, "decision.made", subject, traceID, now, map[string]any{
-		"decision_trace_id": traceID, "session_id": orNull(tx.SessionID), "customer_id": orNull(tx.Buyer.CustomerID),
+	return s.event(tx.Tenant, "decision.made", subject, tr.ID, tr.At, map[string]any{
+		"decision_trace_id": tr.ID, "session_id": orNull(tx.SessionID), "customer_id": orNull(tx.Buyer.CustomerID),
 		"transaction_id": tx.ID, "currency": tx.Currency, "decisions": made,
 	})
-	if err != nil {
-		return err
-	}
-	return st.Events.Append(ctx, e)
 }
 
 // stateOf is a decision's state in the words of the surface.

@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/checkout"
+	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/ledger"
 )
 
@@ -76,8 +77,24 @@ func (s *Service) decide(ctx context.Context, r checkout.Ruling, o actuation.Out
 		if err := st.Checkout.Decide(ctx, late); err != nil {
 			return err
 		}
-		return s.tellDecisions(ctx, st, late.TraceID, tx, []checkout.Ruling{late}, now)
+		return s.tellLate(ctx, st, late, tx, now)
 	})
+}
+
+// tellLate writes the trace of a ruling that was decided after its sale.
+func (s *Service) tellLate(ctx context.Context, st app.Stores, late checkout.Ruling, tx checkout.Transaction, now time.Time) error {
+	tr, decisions, err := trace(late.TraceID, tx, []checkout.Ruling{late}, now)
+	if err != nil {
+		return err
+	}
+	if err := st.Decisions.SaveTraces(ctx, []decision.Trace{tr}, decisions); err != nil {
+		return err
+	}
+	e, err := s.decided(tx, tr, decisions)
+	if err != nil {
+		return err
+	}
+	return st.Events.Append(ctx, e)
 }
 
 // unexpired gives a cashback that was planned with the time of the sale, and
