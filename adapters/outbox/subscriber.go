@@ -30,8 +30,8 @@ const (
 	// empty read: short at first, because an event of a transaction that is just
 	// committing becomes readable within milliseconds.
 	firstPoll, lastPoll = 2 * time.Millisecond, 100 * time.Millisecond
-	// keepEvery is how often a consumer that is busy writes down its place; what it
-	// handled since comes again after a crash. One at rest has always written it.
+	// keepEvery is how often a consumer writes down its place at most: each is a
+	// commit of its own. What it handled since comes again after a crash.
 	keepEvery = 50 * time.Millisecond
 	// follow is how often a server that does not hold the lease asks for it.
 	follow = time.Second
@@ -130,7 +130,7 @@ func (t *tail) step(ctx context.Context) error {
 	}
 	t.polled = 0
 	if len(events) == 0 {
-		if err := t.keep(ctx, 0); err != nil {
+		if err := t.keep(ctx, keepEvery); err != nil {
 			return err
 		}
 		t.idle(ctx, woken)

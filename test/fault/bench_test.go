@@ -16,7 +16,7 @@ import (
 	"github.com/feddi/feddi/adapters/pluginhost"
 	"github.com/feddi/feddi/adapters/postgres"
 	storeidentity "github.com/feddi/feddi/adapters/postgres/identity"
-	storeledger "github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/journal"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	storetenancy "github.com/feddi/feddi/adapters/postgres/tenancy"
@@ -72,11 +72,11 @@ func setup(t *testing.T, actuator ...string) *bench {
 	t.Cleanup(func() { _ = b.host.Stop(context.WithoutCancel(t.Context())) }) // its process ends with us at the latest
 	rig.Must(t, b.host.WaitReady(t.Context()))
 
-	journal, err := storeledger.OpenJournal(t.Context(), db, 0)
+	books, err := journal.Open(t.Context(), db, 0)
 	rig.Must(t, err)
-	t.Cleanup(journal.Close)
+	t.Cleanup(books.Close)
 	pipeline := &payments.Pipeline{
-		Journal: journal, Planner: &actuation.Planner{Registry: b.host, Rejected: b.reject}, Clock: clock.System{}, IDs: b.ids,
+		Journal: books, Planner: &actuation.Planner{Registry: b.host, Rejected: b.reject}, Clock: clock.System{}, IDs: b.ids,
 	}
 	pipeline.Start()
 	t.Cleanup(pipeline.Stop)

@@ -213,10 +213,16 @@ func (r decisionRow) decision(t tenancy.Tenant) (decision.Decision, error) {
 	return d, json.Unmarshal(r.Card, &d.Card)
 }
 
+// sessionDecisions has the debits of a session's payments as well: they are kept
+// with the payments, which spares each debit a row.
 const sessionDecisions = `
 select decision_id, trace_id, kind, coalesce(session_id, '') as session_id, coalesce(customer_id, '') as customer_id,
   coalesce(offer_id, '') as offer_id, coalesce(grant_id, '') as grant_id, amount_minor, state, actuator, actuator_version, card, plan, at
 from decisions where tenant_no = $1 and session_id = $2
+union all
+select 'dec' || substr(payment_id, 4), 'dt' || substr(payment_id, 4), 'wallet_debit', session_id, customer_id, '', '', amount_minor, 'taken',
+  decision ->> 'actuator', decision ->> 'version', decision -> 'plan' -> 'reasoning', null, captured_at
+from payments where tenant_no = $1 and session_id = $2 and status not in ('requires_capture', 'failed') and decision is not null
 order by at, decision_id`
 
 // BySession implements decision.Store.

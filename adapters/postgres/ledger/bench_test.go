@@ -91,9 +91,9 @@ func (c *counting) Read(ctx context.Context, wants []payments.Want, now time.Tim
 	return c.Journal.Read(ctx, wants, now)
 }
 
-func (c *counting) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+func (c *counting) Commit(ctx context.Context, batch []payments.Posting) error {
 	began := time.Now()
 	defer func() { c.committing.Add(int64(time.Since(began))) }()
 	c.commits.Add(1)
-	return c.Journal.Commit(ctx, batch, now)
+	return c.Journal.Commit(ctx, batch)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres"
 	identitystore "github.com/feddi/feddi/adapters/postgres/identity"
+	"github.com/feddi/feddi/adapters/postgres/journal"
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
@@ -45,7 +46,7 @@ type bench struct {
 	clock    *clock.Manual
 	ids      *ids.Source
 	tenant   tenancy.Tenant
-	journal  *ledger.Journal
+	journal  *journal.Journal
 	actuator *direct
 	own      registry
 	payments *payments.Service
@@ -74,9 +75,9 @@ func setup(t testing.TB, change ...func(*tenancy.Settings)) *bench {
 	return b
 }
 
-func (b *bench) open(t testing.TB) *ledger.Journal {
+func (b *bench) open(t testing.TB) *journal.Journal {
 	t.Helper()
-	j, err := ledger.OpenJournal(t.Context(), b.db, 2)
+	j, err := journal.Open(t.Context(), b.db, 2)
 	must(t, err)
 	t.Cleanup(j.Close)
 	return j

@@ -222,14 +222,14 @@ type poisoned struct {
 	commits atomic.Int64
 }
 
-func (p *poisoned) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+func (p *poisoned) Commit(ctx context.Context, batch []payments.Posting) error {
 	p.commits.Add(1)
 	for i := range batch {
 		if batch[i].Payment.AmountMinor == p.amount {
 			batch[i].Payment.Currency = "\x00" // no text that the database takes
 		}
 	}
-	return p.Journal.Commit(ctx, batch, now)
+	return p.Journal.Commit(ctx, batch)
 }
 
 func TestOneBadPaymentStandsAlone(t *testing.T) {
@@ -237,7 +237,7 @@ func TestOneBadPaymentStandsAlone(t *testing.T) {
 	b := setup(t)
 	journal := &poisoned{Journal: b.journal, amount: 13}
 	pipeline := b.pipeline(journal)
-	pipeline.Workers = 1
+	pipeline.Planners = 1
 	pipeline.Start()
 	t.Cleanup(pipeline.Stop)
 	b.payments.Pipeline = pipeline
@@ -297,11 +297,11 @@ type rival struct {
 	left   atomic.Int64
 }
 
-func (r *rival) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+func (r *rival) Commit(ctx context.Context, batch []payments.Posting) error {
 	if r.left.Add(-1) >= 0 {
 		r.change()
 	}
-	return r.Journal.Commit(ctx, batch, now)
+	return r.Journal.Commit(ctx, batch)
 }
 
 func TestLostRaceIsDecidedAnew(t *testing.T) {
@@ -410,7 +410,7 @@ func TestFullQueueAnswersOverloaded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	pipeline := b.pipeline(b.journal)
-	pipeline.Queue, pipeline.Batch, pipeline.Workers = 4, 1, 1
+	pipeline.Queue, pipeline.Batch, pipeline.Planners = 4, 1, 1
 	hold := make(chan struct{})
 	b.actuator.before = func([]actuation.Snapshot) error { <-hold; return nil }
 	pipeline.Start()

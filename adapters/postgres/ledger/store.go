@@ -1,14 +1,10 @@
 // Package ledger keeps the ledger in Postgres: wallets, lots, entries,
-// postings, payments and top-ups (Store), the set-based statements of the
-// payment pipeline (Journal), and the check that every balance follows from
+// postings, payments and top-ups (Store), and the check that every balance follows from
 // its postings (Audit).
 package ledger
 
 import (
-	"encoding/json"
-
 	"github.com/feddi/feddi/adapters/postgres/pg"
-	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/money"
 )
@@ -53,16 +49,4 @@ func null(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// cardJSON is a reasoning card as the decisions table keeps it.
-func cardJSON(c decision.Card) json.RawMessage {
-	if len(c.Facts) == 0 {
-		c.Facts = json.RawMessage("{}")
-	}
-	raw, err := json.Marshal(c)
-	if err != nil { // facts were proven to be a JSON object
-		return json.RawMessage(`{"summary":"","rule":"","facts":{}}`)
-	}
-	return raw
 }

@@ -22,9 +22,6 @@ func (s *Store) OpenWallet(ctx context.Context, t tenancy.Tenant, customerID, cu
 const walletColumnsOf = `w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor,
 	w.version, w.first_topup_at, w.first_purchase_at`
 
-const walletColumns = `currency, actual_minor, promo_available_minor, promo_locked_minor, pending_topups_minor,
-	version, first_topup_at, first_purchase_at`
-
 func scanWallet(t tenancy.Tenant, customerID string, extra ...any) func(pgx.CollectableRow) (ledger.Wallet, error) {
 	return func(r pgx.CollectableRow) (ledger.Wallet, error) {
 		w := ledger.Wallet{Tenant: t, CustomerID: customerID}
@@ -207,10 +204,10 @@ func (s *Store) insertEntries(ctx context.Context, entries []ledger.Entry) error
 		return nil
 	}
 	var h headArrays
-	var p postingArrays
+	var p PostingColumns
 	for _, e := range entries {
 		h.add(e)
-		p.add(e)
+		p.Add(e)
 	}
 	_, err := s.q.Exec(ctx, `WITH h AS (
 			INSERT INTO entries (entry_id, tenant_no, kind, ref_id, reverses, trace_id, at)
@@ -218,7 +215,7 @@ func (s *Store) insertEntries(ctx context.Context, entries []ledger.Entry) error
 		INSERT INTO postings (entry_id, tenant_no, account, class, owner, currency, amount_minor)
 		SELECT * FROM unnest($8::text[], $9::int4[], $10::int2[], $11::int2[], $12::text[], $13::text[], $14::int8[])`,
 		h.id, h.tenant, h.kind, h.ref, h.reverses, h.trace, h.at,
-		p.entry, p.tenant, p.account, p.class, p.owner, p.currency, p.amount)
+		p.Entry, p.Tenant, p.Account, p.Class, p.Owner, p.Currency, p.Amount)
 	return err
 }
 
@@ -236,19 +233,20 @@ func (h *headArrays) add(e ledger.Entry) {
 	h.reverses, h.trace = append(h.reverses, null(e.Reverses)), append(h.trace, null(e.TraceID))
 }
 
-// postingArrays are postings as the columns of unnest.
-type postingArrays struct {
-	entry, currency []string
-	tenant          []int32
-	account, class  []int16
-	owner           []*string
-	amount          []int64
+// PostingColumns are postings as the columns of unnest.
+type PostingColumns struct {
+	Entry, Currency []string
+	Tenant          []int32
+	Account, Class  []int16
+	Owner           []*string
+	Amount          []int64
 }
 
-func (p *postingArrays) add(e ledger.Entry) {
+// Add adds the lines of an entry.
+func (p *PostingColumns) Add(e ledger.Entry) {
 	for _, line := range e.Postings {
-		p.entry, p.tenant, p.currency = append(p.entry, e.ID), append(p.tenant, e.Tenant.No), append(p.currency, e.Currency)
-		p.account, p.class = append(p.account, int16(line.Kind)), append(p.class, classCode(line.Class))
-		p.owner, p.amount = append(p.owner, null(line.Owner)), append(p.amount, line.AmountMinor)
+		p.Entry, p.Tenant, p.Currency = append(p.Entry, e.ID), append(p.Tenant, e.Tenant.No), append(p.Currency, e.Currency)
+		p.Account, p.Class = append(p.Account, int16(line.Kind)), append(p.Class, classCode(line.Class))
+		p.Owner, p.Amount = append(p.Owner, null(line.Owner)), append(p.Amount, line.AmountMinor)
 	}
 }

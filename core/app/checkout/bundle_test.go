@@ -16,6 +16,7 @@ import (
 	"github.com/feddi/feddi/adapters/celrules"
 	"github.com/feddi/feddi/adapters/phone"
 	"github.com/feddi/feddi/adapters/postgres"
+	"github.com/feddi/feddi/adapters/postgres/journal"
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
@@ -89,10 +90,10 @@ func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
 }
 
 func (s *shop) pipeline(planner *actuation.Planner) *payments.Pipeline {
-	journal, err := ledger.OpenJournal(s.t.Context(), s.db, 2)
+	books, err := journal.Open(s.t.Context(), s.db, 2)
 	s.must(err)
-	s.t.Cleanup(journal.Close)
-	p := &payments.Pipeline{Journal: journal, Planner: planner, Clock: s.clock, IDs: s.ids}
+	s.t.Cleanup(books.Close)
+	p := &payments.Pipeline{Journal: books, Planner: planner, Clock: s.clock, IDs: s.ids}
 	p.Start()
 	s.t.Cleanup(p.Stop)
 	return p

@@ -7,7 +7,6 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/checkout"
-	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
@@ -178,8 +177,7 @@ func (j *job) post(now time.Time, source *ids.Source) (Posting, error) {
 			return Posting{}, fault.Internal(err)
 		}
 	}
-	posting := Posting{CodeHash: j.want.CodeHash, Change: c, Payment: p}
-	posting.Session, posting.Decision = j.tender(p, now)
+	posting := Posting{CodeHash: j.want.CodeHash, Change: c, Payment: p, Session: j.tender(p), At: now, Where: j.state.Where}
 	posting.Events = j.events(c, p, posting.Session, now, source)
 	after := c.Wallet
 	after.Version++
@@ -202,24 +200,18 @@ func (j *job) pin(posting *Posting, now time.Time) error {
 	return nil
 }
 
-// tender is the session with this payment as one of its tenders, and the
-// decision that its list shows; nil outside of sessions.
-func (j *job) tender(p ledger.Payment, now time.Time) (*checkout.Session, *decision.Decision) {
+// tender is the session with this payment as one of its tenders; nil outside of
+// sessions.
+func (j *job) tender(p ledger.Payment) *checkout.Session {
 	if j.state.Session == nil {
-		return nil, nil
+		return nil
 	}
 	s := *j.state.Session
 	s.PaidMinor += p.AmountMinor
 	if s.CustomerID == "" || s.Probationary {
 		s.CustomerID, s.CredentialType, s.Probationary = p.CustomerID, p.CredentialType, false
 	}
-	r := j.plan.Plan.Reasoning
-	return &s, &decision.Decision{
-		ID: ids.Decision + p.ID[len(ids.Payment):], Tenant: p.Tenant, TraceID: ledger.TraceID(p.ID), Kind: string(actuation.KindWalletDebit),
-		SessionID: s.ID, CustomerID: p.CustomerID, AmountMinor: p.AmountMinor, State: "taken",
-		Actuator: j.plan.Actuator.Name, ActuatorVersion: j.plan.Actuator.Version,
-		Card: decision.Card{Summary: r.Summary, Rule: r.Rule, Facts: r.Facts}, At: now,
-	}
+	return &s
 }
 
 func (j *job) events(c *ledger.Change, p ledger.Payment, s *checkout.Session, now time.Time, source *ids.Source) []event.Event {

@@ -32,6 +32,7 @@ type job struct {
 	state    State
 	snapshot actuation.Snapshot
 	plan     actuation.Outcome
+	posting  Posting
 	result   Result
 }
 

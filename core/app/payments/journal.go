@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/checkout"
-	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
@@ -28,7 +27,7 @@ type Journal interface {
 	// Commit writes all postings or none. Errors: ErrStale; SUBSYSTEM_DEGRADED
 	// and DEADLINE_EXCEEDED where it is not known to be written (the keys tell);
 	// anything else means that something in the batch cannot be written.
-	Commit(ctx context.Context, batch []Posting, now time.Time) error
+	Commit(ctx context.Context, batch []Posting) error
 }
 
 // Want names what a payment rests on.
@@ -36,6 +35,9 @@ type Want struct {
 	Tenant tenancy.Tenant
 	// Scope is the idempotency scope; the zero value where the call has no key.
 	Scope idempotency.Scope
+	// LookUp asks whether the key has an outcome. A commit finds out anyway, so
+	// that it is asked only where there is reason to.
+	LookUp bool
 	// CodeHash is the single-use code that pays; nil for a capture.
 	CodeHash []byte
 	// CustomerID and PaymentID are set for a capture: the payer is known.
@@ -45,6 +47,9 @@ type Want struct {
 
 // State is what a payment rests on.
 type State struct {
+	// Where is the journal's own note of where it read this. It goes back with
+	// the posting that is decided on it.
+	Where any
 	// Replay is the outcome that the key has already.
 	Replay *idempotency.Record
 	// Code is nil where no code has the hash.
@@ -74,8 +79,9 @@ type Posting struct {
 	Payment ledger.Payment
 	// Session is as it is after, Version as read; nil outside of sessions.
 	Session *checkout.Session
-	// Decision is written for payments in a session, whose decisions are listed;
-	// the plan itself is kept with the payment. Nil outside of sessions.
-	Decision *decision.Decision
-	Events   []event.Event
+	Events  []event.Event
+	// At is when it was decided: the time of everything that it writes.
+	At time.Time
+	// Where is that of the state this was decided on.
+	Where any
 }

@@ -21,20 +21,24 @@ const (
 	DefaultQueue = 1024
 	// DefaultBatch is how many travel together at most.
 	DefaultBatch = 100
-	// DefaultWorkers saturate two cores; each needs a connection of the journal.
-	DefaultWorkers = 2
+	// DefaultPlanners are how many batches are read and planned side by side. One
+	// more is committed meanwhile; each needs a connection of the journal.
+	DefaultPlanners = 1
 	// DefaultTimeout bounds each of the three steps of a batch.
 	DefaultTimeout = 5 * time.Second
 )
 
-// Pipeline takes debits in batches: whatever waits when a worker is free
-// travels together, in three round trips for all (read, plan, commit), and
-// nothing ever waits for a batch to fill. Each caller gets its own outcome.
+// Pipeline takes debits in batches, in two stages: a planner reads and plans
+// whatever waits when it is free, two round trips for all; the committer commits
+// whatever is decided when it is free, one round trip for all. While one batch is
+// being committed the next ones are planned, and the slower stage finds more
+// each time: nothing ever waits for a batch to fill. Each caller gets its own
+// outcome.
 //
 // Payments on one wallet, in one session, or with one key follow each other;
 // all others are independent. Planning happens outside any transaction, and
-// each actuator has a lane of its own, with its own queue and workers, so that
-// a merchant's slow actuator delays that merchant only.
+// each actuator has a lane of its own, with its own queue and stages, so that a
+// merchant's slow actuator delays that merchant only.
 type Pipeline struct {
 	Journal Journal
 	Planner *actuation.Planner
@@ -43,9 +47,9 @@ type Pipeline struct {
 	// Wake, where set, hears after each commit that events were written. It must
 	// not block.
 	Wake func()
-	// Queue, Batch and Workers of a lane, and Timeout; zero means the default.
-	Queue, Batch, Workers int
-	Timeout               time.Duration
+	// Queue, Batch and Planners of a lane, and Timeout; zero means the default.
+	Queue, Batch, Planners int
+	Timeout                time.Duration
 
 	locks locks
 	// closing is read-locked by who submits, so that none comes after Stop.
@@ -53,22 +57,24 @@ type Pipeline struct {
 	open    bool
 	lanes   map[string]*lane // by actuator
 	making  sync.Mutex       // guards lanes
-	work    sync.WaitGroup   // workers
+	work    sync.WaitGroup   // stages
 	inbox   sync.WaitGroup   // jobs inside
 }
 
 // lane is where the payments that one actuator plans travel.
 type lane struct {
-	// jobs holds a job once at most, and has room for all that may be inside, so
-	// that sending never blocks.
-	jobs   chan *job
-	inside atomic.Int64 // waiting or at work
-	limit  int64
+	// jobs wait to be planned, decided ones to be committed. Each holds a job once
+	// at most, and has room for all that may be inside, so that sending never blocks.
+	jobs     chan *job
+	decided  chan *job
+	planners sync.WaitGroup
+	inside   atomic.Int64 // waiting or at work
+	limit    int64
 }
 
 // Start begins to work. Call it once, before the first payment.
 func (p *Pipeline) Start() {
-	p.Queue, p.Batch, p.Workers = or(p.Queue, DefaultQueue), or(p.Batch, DefaultBatch), or(p.Workers, DefaultWorkers)
+	p.Queue, p.Batch, p.Planners = or(p.Queue, DefaultQueue), or(p.Batch, DefaultBatch), or(p.Planners, DefaultPlanners)
 	if p.Timeout == 0 {
 		p.Timeout = DefaultTimeout
 	}
@@ -116,12 +122,17 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	l := p.lanes[name]
 	if l == nil {
 		// What is at work is not waiting: the queue is full when Queue wait beside it.
-		l = &lane{limit: int64(p.Queue + p.Workers*p.Batch)}
-		l.jobs = make(chan *job, l.limit)
+		l = &lane{limit: int64(p.Queue + p.Planners*p.Batch)}
+		l.jobs, l.decided = make(chan *job, l.limit), make(chan *job, l.limit)
 		p.lanes[name] = l
-		for range p.Workers {
-			p.work.Go(func() { p.worker(l) })
+		for range p.Planners {
+			l.planners.Go(func() { stage(l.jobs, p.Batch, p.round) })
 		}
+		p.work.Go(func() { stage(l.decided, p.Batch, p.commit) })
+		p.work.Go(func() {
+			l.planners.Wait()
+			close(l.decided)
+		})
 	}
 	return l
 }
@@ -164,13 +175,14 @@ func (p *Pipeline) enter(j *job) error {
 	return nil
 }
 
-func (p *Pipeline) worker(l *lane) {
-	batch := make([]*job, 0, p.Batch)
-	for first := range l.jobs {
+// stage works on what waits in the queue, up to most at a time, until it is closed.
+func stage(queue <-chan *job, most int, work func([]*job)) {
+	batch := make([]*job, 0, most)
+	for first := range queue {
 		batch = append(batch[:0], first)
-		for waiting := true; waiting && len(batch) < p.Batch; {
+		for waiting := true; waiting && len(batch) < most; {
 			select {
-			case j, ok := <-l.jobs:
+			case j, ok := <-queue:
 				if waiting = ok; ok {
 					batch = append(batch, j)
 				}
@@ -178,11 +190,11 @@ func (p *Pipeline) worker(l *lane) {
 				waiting = false
 			}
 		}
-		p.round(batch)
+		work(batch)
 	}
 }
 
-// round takes a batch from the queue to its outcomes.
+// round reads and plans a batch; what is decided goes to the committer.
 func (p *Pipeline) round(batch []*job) {
 	ready := batch[:0]
 	for _, j := range batch {
@@ -227,7 +239,7 @@ func (p *Pipeline) read(batch []*job, now time.Time) []*job {
 	for i, j := range batch {
 		j.state = states[i]
 		if err := guard(func() error { return j.judge(now, p.IDs) }); err != nil {
-			p.finish(j, outcome{err: err})
+			p.refuse(j, err)
 			continue
 		}
 		if p.claim(j, sessionClaim(j.want)) && p.claim(j, walletClaim(j.state.Wallet)) {
@@ -235,6 +247,18 @@ func (p *Pipeline) read(batch []*job, now time.Time) []*job {
 		}
 	}
 	return ready
+}
+
+// refuse answers a refusal, unless the same call was answered before: then what
+// that one did is no reason to refuse its repetition. So the key is looked up
+// first, in a round of its own.
+func (p *Pipeline) refuse(j *job, err error) {
+	if j.want.LookUp || j.call.Pin == nil {
+		p.finish(j, outcome{err: err})
+		return
+	}
+	j.want.LookUp = true
+	j.lane.jobs <- j
 }
 
 // plan asks the actuator for all plans at once and commits what they decide.
@@ -256,12 +280,10 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 		}
 		return
 	}
-	ready, postings := batch[:0], make([]Posting, 0, len(batch))
 	for i, j := range batch {
 		j.plan = plans[i]
-		var posting Posting
 		err := guard(func() (err error) {
-			posting, err = j.decide(now, p.IDs)
+			j.posting, err = j.decide(now, p.IDs)
 			return err
 		})
 		switch d := (*declined)(nil); {
@@ -270,19 +292,20 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 		case err != nil:
 			p.finish(j, outcome{err: err})
 		default:
-			ready, postings = append(ready, j), append(postings, posting)
+			j.lane.decided <- j
 		}
-	}
-	if len(ready) > 0 {
-		p.commit(ready, postings, now)
 	}
 }
 
-// commit writes the postings. Where that fails because of one of them, it
+// commit writes what is decided. Where that fails because of one of them, it
 // splits the batch until the bad one stands alone: all others are written.
-func (p *Pipeline) commit(jobs []*job, postings []Posting, now time.Time) {
+func (p *Pipeline) commit(jobs []*job) {
+	postings := make([]Posting, len(jobs))
+	for i, j := range jobs {
+		postings[i] = j.posting
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout)
-	err := guard(func() error { return p.Journal.Commit(ctx, postings, now) })
+	err := guard(func() error { return p.Journal.Commit(ctx, postings) })
 	cancel()
 	switch {
 	case err == nil:
@@ -298,8 +321,8 @@ func (p *Pipeline) commit(jobs []*job, postings []Posting, now time.Time) {
 		}
 	case len(jobs) > 1:
 		half := len(jobs) / 2
-		p.commit(jobs[:half], postings[:half], now)
-		p.commit(jobs[half:], postings[half:], now)
+		p.commit(jobs[:half])
+		p.commit(jobs[half:])
 	case errors.Is(err, ErrStale):
 		p.again(jobs[0], err)
 	default:
@@ -310,6 +333,7 @@ func (p *Pipeline) commit(jobs []*job, postings []Posting, now time.Time) {
 // again sends a payment that lost a race back to be decided anew. It keeps its
 // claims: nobody in this process overtakes it.
 func (p *Pipeline) again(j *job, cause error) {
+	j.want.LookUp = j.call.Pin != nil // it may be the key that somebody else was faster with
 	if j.tries++; j.tries >= maxTries {
 		p.finish(j, outcome{err: fault.New(fault.CodeSubsystemDegraded,
 			"others work on the same wallet or session; nothing was changed; retry with the same key").After(time.Second).Because(cause)})

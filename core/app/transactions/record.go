@@ -59,6 +59,9 @@ func (s *Service) RecordAll(ctx context.Context, st app.Stores, ins []RecordInpu
 		if in.Redeem == nil {
 			continue
 		}
+		if err := b.tell(ctx, st); err != nil { // what happened first is told first
+			return nil, err
+		}
 		if err := in.Redeem(ctx); err != nil {
 			return nil, err
 		}
@@ -72,6 +75,16 @@ type books struct {
 	sales   []checkout.Transaction
 	rulings [][]checkout.Ruling
 	events  []event.Event
+}
+
+// tell appends the events so far.
+func (b *books) tell(ctx context.Context, st app.Stores) error {
+	if len(b.events) == 0 {
+		return nil
+	}
+	err := st.Events.Append(ctx, b.events...)
+	b.events = nil
+	return err
 }
 
 // enter writes the sales, what was decided about them, and the events.
@@ -107,7 +120,7 @@ func (s *Service) enter(ctx context.Context, st app.Stores, b *books) error {
 	if err := st.Ledger.SetTransactions(ctx, of); err != nil {
 		return err
 	}
-	return st.Events.Append(ctx, b.events...)
+	return b.tell(ctx, st)
 }
 
 // created is the news of a sale.

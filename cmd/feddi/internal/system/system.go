@@ -23,7 +23,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres"
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/postgres/jobs"
-	"github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/journal"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	storetenancy "github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
@@ -63,7 +63,7 @@ type System struct {
 	Host      *pluginhost.Host
 	own       *ownActuators
 	planner   *actuation.Planner
-	journal   *ledger.Journal
+	journal   *journal.Journal
 	Uses      *UseCases
 	worker    *webhookhttp.Worker
 	consumers *events.Consumers
@@ -155,7 +155,7 @@ func (s *System) assemble(ctx context.Context) (err error) {
 	if s.sender, err = newSender(s.Mode, s.SMS, s.clock, s.Log); err != nil {
 		return err
 	}
-	if s.journal, err = ledger.OpenJournal(ctx, s.DB, 0); err != nil {
+	if s.journal, err = journal.Open(ctx, s.DB, 0); err != nil {
 		return err
 	}
 	if s.Uses, err = s.makeUseCases(); err != nil {

@@ -1,4 +1,6 @@
-package ledger
+// Package journal is the payment pipeline's way to the books: two set-based
+// statements, whatever the number of payments.
+package journal
 
 import (
 	"cmp"
@@ -8,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
@@ -47,13 +48,13 @@ var settings = [][2]string{
 	{"lock_timeout", "250ms"},
 }
 
-// DefaultConns are the connections of a journal: one per worker of the
-// pipeline, and two for batches of slow actuators. More gain nothing.
+// DefaultConns are the connections of a journal: one for each stage of the
+// pipeline, and two for the batches of slow actuators. More gain nothing.
 const DefaultConns = 4
 
-// OpenJournal opens a journal on the database of db, with conns connections (0
+// Open opens a journal on the database of db, with conns connections (0
 // means DefaultConns). Close it.
-func OpenJournal(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
+func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
 	if conns == 0 {
 		conns = DefaultConns
 	}
@@ -88,7 +89,7 @@ func withSettings(dsn string) string {
 func (j *Journal) Close() { j.db.Close() }
 
 // Commit implements payments.Journal.
-func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time.Time) error {
+func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
 	var c columns
 	c.grow(len(batch))
 	for _, p := range lockOrder(batch) {
@@ -96,12 +97,22 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting, now time
 			return err
 		}
 	}
-	_, err := j.q.Exec(ctx, commitStatement, c.args(now)...)
+	_, err := j.q.Exec(ctx, commitStatement, c.args()...)
+	if constraint, ok := pg.Unique(err); ok && constraint == "idempotency_pkey" {
+		// Somebody was faster with a key, or it was used a day ago and is not swept yet.
+		if _, swept := j.q.Exec(ctx, dropLapsedKeys, c.key.partner, c.key.mode, c.key.operation, c.key.key, batch[0].At); swept != nil {
+			return swept
+		}
+		return fmt.Errorf("%w: %s", payments.ErrStale, err.Error())
+	}
 	if err != nil && (pg.Retryable(err) || errors.Is(err, pg.ErrLockTimeout)) {
 		return fmt.Errorf("%w: %s", payments.ErrStale, err.Error()) // not wrapped: it is no failure yet
 	}
 	return err
 }
+
+const dropLapsedKeys = `DELETE FROM idempotency d USING unnest($1::text[], $2::int2[], $3::text[], $4::uuid[]) x(partner_id, mode, operation, key)
+	WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at <= $5`
 
 // lockOrder is the batch in the order in which everybody locks wallets, so that
 // two who hold several never wait in a circle.
@@ -115,4 +126,12 @@ func lockOrder(batch []payments.Posting) []*payments.Posting {
 		return cmp.Or(cmp.Compare(v.Tenant.No, w.Tenant.No), strings.Compare(v.CustomerID, w.CustomerID))
 	})
 	return order
+}
+
+// null is the value of a nullable text column: nil where s is empty.
+func null(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

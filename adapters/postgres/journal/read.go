@@ -1,4 +1,4 @@
-package ledger
+package journal
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
@@ -19,7 +20,7 @@ import (
 // readStatement gives one row per want and live lot. OFFSET 0 keeps the lots a
 // look-up of their own: joined plainly, their partial index could be read whole.
 const readStatement = `
-SELECT x.i::int4,
+SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
 	d.payload_hash, d.status, d.body, d.created_at, d.expires_at,
 	c.customer_id, c.kind, c.expires_at, c.used_at, c.bound_session_id,
 	p.status,
@@ -36,7 +37,7 @@ LEFT JOIN customers u ON u.tenant_no = x.tenant_no AND u.customer_id = coalesce(
 LEFT JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id)
 LEFT JOIN checkout_sessions s ON s.tenant_no = x.tenant_no AND s.session_id = x.session_id
 LEFT JOIN LATERAL (
-	SELECT * FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED')
+	SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED')
 	OFFSET 0) g ON true`
 
 // Read implements payments.Journal.
@@ -47,17 +48,21 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	}
 	defer rows.Close()
 	states := make([]payments.State, len(wants))
-	seen := make([]bool, len(wants))
+	found := make([]places, len(wants))
 	for rows.Next() {
 		r := rawRow{values: rows.RawValues()}
 		i := int(r.int32()) - 1
-		if !seen[i] {
-			seen[i] = true
+		at := &found[i]
+		at.code, at.wallet, at.session = r.place(), r.place(), r.place()
+		lot := r.place()
+		if states[i].Where == nil {
+			states[i].Where = at
 			readHead(&r, &wants[i], &states[i])
 		}
 		r.next = firstLotColumn
 		if id := r.text(); id != "" {
 			states[i].Lots = append(states[i].Lots, readLot(&r, id, states[i].Wallet))
+			at.lots = append(at.lots, lotPlace{id, lot})
 		}
 	}
 	for i := range states {
@@ -66,8 +71,30 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	return states, pg.Map(rows.Err())
 }
 
+// places are where a state's rows were read: a commit on that state finds them
+// there without a search, or finds that somebody changed them.
+type places struct {
+	code, wallet, session pgtype.TID
+	lots                  []lotPlace
+}
+
+type lotPlace struct {
+	id    string
+	place pgtype.TID
+}
+
+// lot is where a lot is; nowhere for one that was not read.
+func (p *places) lot(id string) pgtype.TID {
+	for _, l := range p.lots {
+		if l.id == id {
+			return l.place
+		}
+	}
+	return pgtype.TID{OffsetNumber: 0, Valid: true}
+}
+
 // firstLotColumn is where the lot's columns begin in readStatement.
-const firstLotColumn = 33
+const firstLotColumn = 37
 
 func wantColumns(wants []payments.Want, now time.Time) []any {
 	n := len(wants)
@@ -78,7 +105,9 @@ func wantColumns(wants []payments.Want, now time.Time) []any {
 	for i := range wants {
 		w := &wants[i]
 		tenants[i], codes[i] = w.Tenant.No, w.CodeHash
-		partners[i], modes[i], operations[i], keys[i] = scopeColumns(w.Scope)
+		if w.LookUp {
+			partners[i], modes[i], operations[i], keys[i] = scopeColumns(w.Scope)
+		}
 		customers[i], pays[i], sessions[i] = null(w.CustomerID), null(w.PaymentID), null(w.SessionID)
 	}
 	return []any{tenants, partners, modes, operations, keys, codes, customers, pays, sessions, now}
@@ -167,6 +196,14 @@ func (r *rawRow) bytes() []byte {
 	v := r.values[r.next]
 	r.next++
 	return v
+}
+
+func (r *rawRow) place() pgtype.TID {
+	v := r.bytes()
+	if len(v) != 6 {
+		return pgtype.TID{Valid: true}
+	}
+	return pgtype.TID{BlockNumber: binary.BigEndian.Uint32(v), OffsetNumber: binary.BigEndian.Uint16(v[4:]), Valid: true}
 }
 
 func (r *rawRow) skip(n int) { r.next += n }

@@ -1,0 +1,92 @@
+package journal_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/feddi/feddi/adapters/postgres/journal"
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/pgtest"
+	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+func open(t *testing.T, db *pg.DB) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(t.Context(), db, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.Close)
+	return j
+}
+
+// The two statements of the payment path are prepared once per connection, and
+// planned once, whatever they are called with.
+func TestHotStatementsArePrepared(t *testing.T) {
+	t.Parallel()
+	j := open(t, pgtest.New(t))
+	for n := range 12 {
+		want := payments.Want{Tenant: tenancy.Tenant{No: 1}, CodeHash: []byte{1}}
+		if _, err := j.Read(t.Context(), make([]payments.Want, n+1), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if states, err := j.Read(t.Context(), []payments.Want{want}, time.Now()); err != nil || states[0].Code != nil {
+			t.Fatalf("read %+v, %v", states, err)
+		}
+		if err := j.Commit(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prepared, err := j.Prepared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(prepared) != 2 {
+		t.Fatalf("%d prepared statements, want the read and the commit: %v", len(prepared), prepared)
+	}
+	for _, p := range prepared {
+		if p.Custom > 0 || p.Generic == 0 {
+			t.Errorf("%.40s...: planned anew %d times, by its generic plan %d times", strings.TrimSpace(p.Statement), p.Custom, p.Generic)
+		}
+	}
+}
+
+// They find rows by index or by place, also where their plans were made on
+// empty tables, the worst case: to read one whole costs least of all there.
+func TestHotStatementsReadNoTableWhole(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	if _, err := db.Q().Exec(t.Context(), "ANALYZE"); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := open(t, db).Explain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(plan, "\n")
+	byIndex, byPlace := 0, 0
+	for i, line := range lines {
+		for _, table := range []string{"idempotency", "payment_codes", "customers", "wallets", "checkout_sessions", "grants", "payments"} {
+			if strings.Contains(line, "Scan ") && strings.Contains(line, " on "+table+" ") && !strings.Contains(line, "Bitmap Heap Scan") && !strings.Contains(line, "Tid Scan") {
+				t.Errorf("may read %s whole: %s", table, line)
+			}
+		}
+		if strings.Contains(line, "Bitmap Index Scan") {
+			byIndex++
+			if !strings.Contains(lines[i+1], "Index Cond") {
+				t.Errorf("an index is read whole:\n%s\n%s", line, lines[i+1])
+			}
+		}
+		if strings.Contains(line, "Tid Scan") {
+			byPlace++
+			if !strings.Contains(lines[i+1], "TID Cond") {
+				t.Errorf("a table is read whole:\n%s\n%s", line, lines[i+1])
+			}
+		}
+	}
+	if byIndex != 8 || byPlace != 4 {
+		t.Errorf("%d look-ups by index and %d by place, want 8 and 4, in\n%s", byIndex, byPlace, plan)
+	}
+}
