@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/ext"
 
@@ -120,7 +121,7 @@ func (c *Compiler) program(ast *cel.Ast) (*rule, error) {
 	if err != nil {
 		return nil, invalid("compiles", "the rule can't be planned: %s", firstLine(err.Error()))
 	}
-	return &rule{program: program}, nil
+	return &rule{program: program, open: readsBasket(ast)}, nil
 }
 
 func invalid(rule, format string, args ...any) error {
@@ -134,7 +135,37 @@ func firstLine(s string) string {
 }
 
 // rule implements offers.Rule.
-type rule struct{ program cel.Program }
+type rule struct {
+	program cel.Program
+	open    bool // what it reads is unknown without a basket
+}
+
+// NeedsBasket implements offers.Rule.
+func (r *rule) NeedsBasket() bool { return r.open }
+
+// readsBasket reports whether an expression reads the basket or the session,
+// but for the session's time and currency, which are always known.
+func readsBasket(ast *cel.Ast) bool {
+	known := map[string]bool{"currency": true, "weekday": true, "minute": true, "day": true}
+	session := 0 // mentions of session that are not a known member of it
+	basket := false
+	celast.PostOrderVisit(ast.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		switch e.Kind() {
+		case celast.IdentKind:
+			basket = basket || e.AsIdent() == "basket"
+			if e.AsIdent() == "session" {
+				session++
+			}
+		case celast.SelectKind:
+			s := e.AsSelect()
+			if s.Operand().Kind() == celast.IdentKind && s.Operand().AsIdent() == "session" && known[s.FieldName()] {
+				session--
+			}
+		default: // reads no variable of its own
+		}
+	}))
+	return basket || session > 0
+}
 
 var errInput = errors.New("celrules: facts of another compiler")
 

@@ -15,6 +15,7 @@ type Store interface {
 	Sessions
 	Transactions
 	Rulings
+	Reports
 }
 
 // Sessions keeps sessions and their baskets.
@@ -110,6 +111,17 @@ type Transactions interface {
 	BranchName(ctx context.Context, t tenancy.Tenant, branchID string) (string, error)
 	// Transactions lists, latest first, without lines and offers.
 	Transactions(ctx context.Context, t tenancy.Tenant, f Filter) ([]Transaction, error)
+}
+
+// Reports keeps what partners report about sales.
+type Reports interface {
+	// LockReport reads the report of a sale, an empty one with this id and time
+	// where there is none yet, and holds it until the transaction ends.
+	LockReport(ctx context.Context, t tenancy.Tenant, transactionID, id string, now time.Time) (AttributionReport, error)
+	// Report reads the report of a sale; nil where there is none.
+	Report(ctx context.Context, t tenancy.Tenant, transactionID string) (*AttributionReport, error)
+	// AddExposures writes new exposures of a locked report.
+	AddExposures(ctx context.Context, t tenancy.Tenant, transactionID string, more []Exposure) error
 }
 
 // ErrDecided says that somebody else took the decision meanwhile.

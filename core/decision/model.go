@@ -87,6 +87,12 @@ type Store interface {
 	// of the session that is still shown: what the end of a session settles. The
 	// decisions that proposed it follow: taken, proposed again, or declined.
 	MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offerID, outcome string) error
+	// Settle writes what became of one decision: its state, and the grant that it
+	// led to, where there is one.
+	Settle(ctx context.Context, t tenancy.Tenant, decisionID, state, grantID string) error
+	// Feeds reads the latest recorded feed of each session, by its id; sessions
+	// that were never decided for are left out.
+	Feeds(ctx context.Context, t tenancy.Tenant, sessionIDs []string) (map[string]Trace, error)
 	// Counterfactuals lists what was evaluated in a session, oldest first.
 	Counterfactuals(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Counterfactual, error)
 	// Tally counts the feeds that showed and that withheld an offer.

@@ -62,6 +62,15 @@ func offer(what, description string) Type {
 	return Type{"offer." + what, description, "offer", []Field{offerField}}
 }
 
+func proposal(what, description string) Type {
+	return Type{"proposal." + what, description, "proposal", []Field{
+		{"proposal_id", "string", "The proposal.", "prp_01k9z3v7r5"}, {"kind", "string", "What it is for.", "upsell"},
+		{"state", "string", "Where it stands: open, accepted, rejected or expired.", map[string]string{"created": "open", "decided": "accepted"}[what]},
+		{"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}, sessionField, currencyField,
+		{"decision_trace_id", "string", "The trace of the decision to propose it.", "dt_01k9z3v7r4"},
+	}}
+}
+
 func simple(name, description, subject string, fields ...Field) Type {
 	return Type{name, description, subject, fields}
 }
@@ -94,8 +103,8 @@ var catalogue = sorted([]Type{
 	offer("released", "An applied offer and its budget were given back."), offer("expired", "An offer passed its window."),
 	simple("budget.low", "A budget passed 80 % of its cap.", "budget", budgetField),
 	simple("budget.exhausted", "A budget is used up.", "budget", budgetField),
-	simple("proposal.created", "A one-off incentive was proposed.", "proposal"),
-	simple("proposal.decided", "A proposal was accepted or rejected.", "proposal"),
+	proposal("created", "A one-off incentive was proposed."),
+	proposal("decided", "A proposal was accepted or rejected, or its time ran out."),
 	simple("enrollment.initiated", "An enrolment began; the proof was sent.", "customer", Field{"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}),
 	simple("enrollment.verified", "A customer proved the phone.", "customer", Field{"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}),
 	simple("customer.linked", "A credential was linked to a customer.", "customer", Field{"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}),

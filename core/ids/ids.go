@@ -38,6 +38,7 @@ const (
 	Subscription = "whs"
 	Delivery     = "whd"
 	Request      = "req"
+	Proposal     = "prp"
 
 	Consent       = "cns"
 	CustomerEvent = "cev"

@@ -5,6 +5,7 @@ package money
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 )
@@ -57,6 +58,22 @@ func (c Currency) Exponent() int {
 		return e
 	}
 	return 2
+}
+
+// Text writes an amount as people read it, for example "12.75 USD".
+func Text(minor int64, currency string) string {
+	digits := Currency(currency).Exponent()
+	if digits == 0 {
+		return fmt.Sprintf("%d %s", minor, currency)
+	}
+	sign, unit := "", int64(1)
+	if minor < 0 {
+		sign, minor = "-", -minor
+	}
+	for range digits {
+		unit *= 10
+	}
+	return fmt.Sprintf("%s%d.%0*d %s", sign, minor/unit, digits, minor%unit, currency)
 }
 
 // Add returns a+b, or ErrOverflow.

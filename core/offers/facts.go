@@ -13,14 +13,17 @@ type Facts struct {
 	SessionID string    `json:"session_id,omitempty"`
 	At        time.Time `json:"at"`
 	// Local is At on the merchant's clock.
-	Local    Local    `json:"local"`
-	Currency string   `json:"currency"`
-	Channel  string   `json:"channel,omitempty"`
-	BrandID  string   `json:"brand_id,omitempty"`
-	BranchID string   `json:"branch_id,omitempty"`
-	Revision int64    `json:"basket_revision"`
-	Lines    []Line   `json:"lines"`
-	Total    int64    `json:"total_minor"` // the basket's, before offers
+	Local    Local  `json:"local"`
+	Currency string `json:"currency"`
+	Channel  string `json:"channel,omitempty"`
+	BrandID  string `json:"brand_id,omitempty"`
+	BranchID string `json:"branch_id,omitempty"`
+	Revision int64  `json:"basket_revision"`
+	Lines    []Line `json:"lines"`
+	Total    int64  `json:"total_minor"` // the basket's, before offers
+	// NoBasket says that the basket is unknown, which is not the same as empty:
+	// the customer's own feed. Empty Channel, BrandID and BranchID are unknown then, too.
+	NoBasket bool     `json:"no_basket,omitempty"`
 	Customer Customer `json:"customer"`
 	// Held are the applications of this session that are in force.
 	Held []Held `json:"held,omitempty"`

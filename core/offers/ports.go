@@ -30,6 +30,9 @@ type Rule interface {
 	// may, when ctx ends, or when the rule fails on these facts; such a rule
 	// counts as not met.
 	Met(ctx context.Context, in RuleInput) (bool, error)
+	// NeedsBasket reports whether the rule reads the basket or the session's
+	// channel or place, which a customer's own feed does not know.
+	NeedsBasket() bool
 }
 
 // Ref names a version of an offer.
@@ -142,9 +145,31 @@ type Budgets interface {
 	Movements(ctx context.Context, t tenancy.Tenant, budgetID string, before int64, limit int) ([]Movement, error)
 }
 
+// Proposals keeps one-off incentives.
+type Proposals interface {
+	// InsertProposal writes a new proposal.
+	InsertProposal(ctx context.Context, p Proposal) error
+	// Proposal reads one. Errors: NOT_FOUND.
+	Proposal(ctx context.Context, t tenancy.Tenant, proposalID string) (Proposal, error)
+	// LockProposal is Proposal, held until the transaction ends. A session that
+	// it is for is locked before it, wallets and budgets after. Errors: NOT_FOUND.
+	LockProposal(ctx context.Context, t tenancy.Tenant, proposalID string) (Proposal, error)
+	// DecideProposal writes what became of a locked one that is open.
+	// Errors: STATE_CONFLICT.
+	DecideProposal(ctx context.Context, p Proposal) error
+	// ListProposals pages proposals, latest first.
+	ListProposals(ctx context.Context, t tenancy.Tenant, f ProposalFilter) ([]Proposal, error)
+	// ExpireProposals ends up to limit open ones that are past their end at now,
+	// of any tenant, passing by those that others hold, and returns them.
+	ExpireProposals(ctx context.Context, now time.Time, limit int) ([]Proposal, error)
+	// InsertOneOff writes an offer that no catalogue knows, with its only version.
+	InsertOneOff(ctx context.Context, o Offer) error
+}
+
 // Store is everything this module keeps.
 type Store interface {
 	Definitions
 	Applications
 	Budgets
+	Proposals
 }

@@ -2,6 +2,7 @@ package feddi
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
@@ -29,6 +30,7 @@ func RegisterTransactions(reg *pipeline.Registry, d TransactionsDeps) {
 	a := transactionsAPI{d}
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceListTransactionsProcedure, a.list)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceGetTransactionProcedure, a.get)
+	pipeline.Handle(reg, partnerv1connect.TransactionsServiceReportAttributionProcedure, a.report)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceGetReceiptProcedure, a.receipt,
 		pipeline.Represented("text/plain", a.text), pipeline.Represented("application/pdf", a.pdf))
 }
@@ -60,6 +62,21 @@ func (a transactionsAPI) receipt(ctx context.Context, call *app.Call, req *partn
 	in := transactions.ReceiptInput{TransactionID: req.GetTransactionId()}
 	return pipeline.Run(ctx, call, a.Transactions.Receipt, in, func(_ *app.Call, v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
 		return shape.Receipt(v)
+	})
+}
+
+func (a transactionsAPI) report(ctx context.Context, call *app.Call, req *partnerv1.ReportAttributionRequest) (*partnerv1.ReportAttributionResponse, error) {
+	in := transactions.ReportInput{TransactionID: req.GetTransactionId()}
+	for _, e := range req.GetExposures() {
+		in.Exposures = append(in.Exposures, transactions.Reported{
+			OfferID: e.GetOfferId(), TraceID: e.GetDecisionTraceId(), Outcome: e.GetOutcome(), ShownAt: shape.Moment(e.GetShownAt()),
+		})
+	}
+	return pipeline.Run(ctx, call, a.Transactions.Report, in, func(call *app.Call, v transactions.ReportView) *partnerv1.ReportAttributionResponse {
+		if !v.Added {
+			pipeline.SetStatus(call, http.StatusOK)
+		}
+		return shape.Flat(shape.Report(v.Report, v.Offers), &partnerv1.ReportAttributionResponse{Meta: pipeline.Trace(v.TraceID)})
 	})
 }
 

@@ -180,10 +180,41 @@ func (s *Store) Trace(ctx context.Context, t tenancy.Tenant, id string) (decisio
 	if errors.Is(err, pg.ErrNoRows) {
 		return decision.Trace{}, fault.NotFound("decision_trace")
 	}
+	return r.trace(t), err
+}
+
+func (r traceRow) trace(t tenancy.Tenant) decision.Trace {
 	return decision.Trace{
 		ID: r.TraceID, Tenant: t, Kind: r.Kind, SessionID: r.SessionID, CustomerID: r.CustomerID, Engine: r.Engine,
 		Inputs: r.Inputs, Outputs: r.Outputs, At: r.At,
-	}, err
+	}
+}
+
+const latestFeeds = `
+select f.* from unnest($2::text[]) as want (session_id) cross join lateral (
+  select trace_id, kind, session_id, coalesce(customer_id, '') as customer_id, engine, inputs, outputs, at
+  from decision_traces d
+  where d.tenant_no = $1 and d.session_id = want.session_id and d.kind = 'offer'
+  order by d.at desc, d.trace_id desc limit 1) f`
+
+// Feeds implements decision.Store.
+func (s *Store) Feeds(ctx context.Context, t tenancy.Tenant, sessionIDs []string) (map[string]decision.Trace, error) {
+	rows, err := pg.Many[traceRow](ctx, s.q, latestFeeds, t.No, sessionIDs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]decision.Trace, len(rows))
+	for _, r := range rows {
+		out[r.SessionID] = r.trace(t)
+	}
+	return out, nil
+}
+
+// Settle implements decision.Store.
+func (s *Store) Settle(ctx context.Context, t tenancy.Tenant, decisionID, state, grantID string) error {
+	_, err := s.q.Exec(ctx, `update decisions set state = $3, grant_id = coalesce($4, grant_id) where tenant_no = $1 and decision_id = $2`,
+		t.No, decisionID, state, null(grantID))
+	return err
 }
 
 // decisionRow is a decision as the table has it.

@@ -102,6 +102,11 @@ func (t *taking) apply(ctx context.Context) (TakeResult, error) {
 	if err := t.live(def); err != nil {
 		return TakeResult{}, err
 	}
+	return t.hold(ctx, def, traceID)
+}
+
+// hold judges an offer and holds it, its use and its budget for the session.
+func (t *taking) hold(ctx context.Context, def offers.Offer, traceID string) (TakeResult, error) {
 	facts, err := t.facts(ctx, def)
 	if err != nil {
 		return TakeResult{}, err

@@ -1,6 +1,7 @@
 package incentives
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -93,11 +94,20 @@ func (s *Service) decide(ctx context.Context, st app.Stores, session checkout.Se
 		return decided{}, err
 	}
 	feed := catalogue.Evaluate(ctx, &facts)
-	if err := ctx.Err(); err != nil { // a rule may have been stopped: such a verdict must not be recorded
-		return decided{}, fault.New(fault.CodeDeadlineExceeded, "the offers could not be decided in time; nothing was changed; ask again").Because(err)
+	if err := inTime(ctx); err != nil {
+		return decided{}, err
 	}
-	tr, err := s.trace(id, session, facts, catalogue, feed)
+	tr, err := s.trace(id, session.Tenant, facts, catalogue, feed)
 	return decided{feed: feed, trace: tr, held: facts.Held, fresh: true}, err
+}
+
+// inTime refuses a feed in which a rule may have been stopped: such a verdict
+// must not be recorded.
+func inTime(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.CodeDeadlineExceeded, "the offers could not be decided in time; nothing was changed; ask again").Because(err)
+	}
+	return nil
 }
 
 // gather reads everything the feed is decided from.
@@ -113,7 +123,7 @@ func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Se
 	if facts.Held, _, err = held(ctx, st, session.Tenant, apps); err != nil {
 		return facts, err
 	}
-	counted, budgets := catalogue.Needs(facts.Lines)
+	counted, budgets := catalogue.Needs(&facts)
 	return facts, loadState(ctx, st, session.Tenant, &facts, counted, budgets)
 }
 
@@ -130,10 +140,10 @@ func (s *Service) traceID(session checkout.Session, c offers.Customer, catalogue
 	return decision.TraceID(parts...)
 }
 
-func (s *Service) trace(id string, session checkout.Session, facts offers.Facts, catalogue *engine.Catalogue, feed offers.Feed) (decision.Trace, error) {
+func (s *Service) trace(id string, t tenancy.Tenant, facts offers.Facts, catalogue *engine.Catalogue, feed offers.Feed) (decision.Trace, error) {
 	inputs, err := json.Marshal(engine.Inputs{
 		Engine: engine.Version, Rules: s.Rules.Environment(), CatalogueVersion: catalogue.Version(),
-		Facts: facts, Offers: catalogue.Candidates(facts.Lines),
+		Facts: facts, Offers: catalogue.Candidates(&facts),
 	})
 	if err != nil {
 		return decision.Trace{}, fault.Internal(err)
@@ -143,7 +153,7 @@ func (s *Service) trace(id string, session checkout.Session, facts offers.Facts,
 		return decision.Trace{}, fault.Internal(err)
 	}
 	return decision.Trace{
-		ID: id, Tenant: session.Tenant, Kind: string(actuation.KindOffer), SessionID: session.ID, CustomerID: session.CustomerID,
+		ID: id, Tenant: t, Kind: string(actuation.KindOffer), SessionID: facts.SessionID, CustomerID: facts.Customer.ID,
 		Engine: engine.Version, Inputs: inputs, Outputs: outputs, At: facts.At,
 	}, nil
 }
@@ -174,8 +184,9 @@ func (s *Service) record(ctx context.Context, st app.Stores, d *decided) error {
 	for i := range d.feed.Offers {
 		shown[i] = d.feed.Offers[i].OfferID
 	}
-	e, err := s.event(d.trace.Tenant, "decision.made", d.trace.SessionID, d.trace.ID, d.trace.At, map[string]any{
-		"decision_trace_id": d.trace.ID, "kind": d.trace.Kind, "session_id": d.trace.SessionID,
+	subject := cmp.Or(d.trace.SessionID, d.trace.CustomerID)
+	e, err := s.event(d.trace.Tenant, "decision.made", subject, d.trace.ID, d.trace.At, map[string]any{
+		"decision_trace_id": d.trace.ID, "kind": d.trace.Kind, "session_id": orNull(d.trace.SessionID),
 		"customer_id": orNull(d.trace.CustomerID), "offer_ids": shown, "withheld_count": len(d.feed.Withheld),
 	})
 	if err != nil {

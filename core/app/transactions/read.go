@@ -81,6 +81,8 @@ type GetInput struct{ IntegrationID, TransactionID string }
 type View struct {
 	Transaction checkout.Transaction
 	Cashback    *ledger.Grant // nil where none was granted
+	// Reported is what partners reported about it; of Get only, nil where none did.
+	Reported *checkout.AttributionReport
 }
 
 // Get reads a transaction whole. Errors: NOT_FOUND.
@@ -88,7 +90,12 @@ func (s *Service) Get(ctx context.Context, call *app.Call, in GetInput) (View, e
 	if err := own(call, in.IntegrationID); err != nil {
 		return View{}, err
 	}
-	return s.view(ctx, call, in.TransactionID)
+	v, err := s.view(ctx, call, in.TransactionID)
+	if err != nil {
+		return View{}, err
+	}
+	v.Reported, err = s.UoW.Read().Checkout.Report(ctx, call.Tenant, in.TransactionID)
+	return v, err
 }
 
 func (s *Service) view(ctx context.Context, call *app.Call, id string) (View, error) {

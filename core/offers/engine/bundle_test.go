@@ -44,6 +44,9 @@ func (r tinyRule) Met(_ context.Context, in offers.RuleInput) (bool, error) {
 	return f.Total >= r.n, nil
 }
 
+// NeedsBasket is true for every rule that reads something.
+func (r tinyRule) NeedsBasket() bool { return r.name != "fail" }
+
 // monday noon in the merchant's zone.
 var noon = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 

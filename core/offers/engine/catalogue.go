@@ -6,6 +6,7 @@ package engine
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/feddi/feddi/core/offers"
 )
@@ -22,6 +23,9 @@ type Catalogue struct {
 	byCategory map[string]span
 	unindexed  []int32
 	rules      offers.RuleCompiler
+	// byRank is every position, by the rank that an offer has without a basket;
+	// made when it is first asked for.
+	byRank func() []int32
 }
 
 // span is a part of the postings.
@@ -56,6 +60,7 @@ func (c *Catalogue) With(version int64, changed []offers.Offer) *Catalogue {
 	}
 	slices.SortFunc(next.offers, func(a, b *compiled) int { return strings.Compare(a.id, b.id) })
 	next.index()
+	next.byRank = sync.OnceValue(next.rankAll)
 	return next
 }
 
@@ -112,10 +117,10 @@ func (c *Catalogue) Len() int { return len(c.offers) }
 // Unindexed is how many offers every basket scans; worth an alarm when it grows.
 func (c *Catalogue) Unindexed() int { return len(c.unindexed) }
 
-// Needs names the state that an evaluation of lines reads: the candidates that
+// Needs names the state that an evaluation of f reads: the candidates that
 // count their uses, and the budgets behind candidates. Each sorted, each once.
-func (c *Catalogue) Needs(lines []offers.Line) (counted, budgets []string) {
-	e := c.begin(&offers.Facts{Lines: lines})
+func (c *Catalogue) Needs(f *offers.Facts) (counted, budgets []string) {
+	e := c.begin(f)
 	defer e.end()
 	e.collect()
 	for _, k := range e.candidates {
@@ -132,10 +137,11 @@ func (c *Catalogue) Needs(lines []offers.Line) (counted, budgets []string) {
 	return counted, slices.Compact(budgets)
 }
 
-// Candidates names the offers that touch lines, and the basket-wide ones: a
-// catalogue of these alone gives the same feed. Sorted by id.
-func (c *Catalogue) Candidates(lines []offers.Line) []offers.Ref {
-	e := c.begin(&offers.Facts{Lines: lines})
+// Candidates names the offers that f is judged by (those that touch its lines,
+// and the basket-wide ones): a catalogue of these alone gives the same feed.
+// Sorted by id.
+func (c *Catalogue) Candidates(f *offers.Facts) []offers.Ref {
+	e := c.begin(f)
 	defer e.end()
 	e.collect()
 	refs := make([]offers.Ref, 0, len(e.candidates))

@@ -180,6 +180,10 @@ func (e *evaluation) end() {
 // collect finds the candidates by the index: what names a SKU or a category of
 // the basket, and what is unindexed.
 func (e *evaluation) collect() {
+	if e.f.NoBasket && !e.byName {
+		e.collectProspects()
+		return
+	}
 	for i := range e.f.Lines {
 		l := &e.f.Lines[i]
 		e.touch(e.c.bySKU[l.SKU], int32(i))
@@ -218,7 +222,7 @@ func (e *evaluation) touch(s span, line int32) {
 func (e *evaluation) consider(k *candidate) {
 	o := e.c.offers[k.offer]
 	e.match(o, k.first)
-	if len(e.matched) == 0 && !o.shape.is(whole) {
+	if len(e.matched) == 0 && !o.shape.is(whole) && !e.f.NoBasket {
 		if e.byName {
 			e.miss(k.offer, offers.NoMatchingLines, 0, 0, 0)
 		}
@@ -229,7 +233,7 @@ func (e *evaluation) consider(k *candidate) {
 		e.fits = append(e.fits, fit{offer: k.offer, held: at, amount: h.ValueMinor, points: h.Points})
 		return
 	}
-	m := e.measure(o)
+	m := e.worth(o)
 	if reason, have, need := e.judge(o, &m); reason != "" {
 		e.miss(k.offer, reason, have, need, m.amount)
 		return

@@ -66,8 +66,12 @@ func (e *evaluation) explainFit(m *fit) {
 	k.facts = c.at()
 	c.say("{")
 	c.factText("currency", e.f.Currency)
-	c.fact("basket_total_minor", e.f.Total)
-	if m.held == none {
+	if e.f.NoBasket {
+		c.say(`,"basket_known":false`)
+	} else {
+		c.fact("basket_total_minor", e.f.Total)
+	}
+	if m.held == none && !e.f.NoBasket {
 		c.fact("matching_quantity", m.matchedQty)
 		c.fact("matching_minor", m.matchedNet)
 	}
@@ -82,6 +86,10 @@ func (e *evaluation) explainFit(m *fit) {
 // sayWorth says in a sentence what the offer does here.
 func (e *evaluation) sayWorth(o *compiled, m *fit) {
 	c := &e.cards
+	if e.f.NoBasket {
+		e.sayProspect(o)
+		return
+	}
 	switch o.vtype {
 	case offers.ValuePoints:
 		c.say("Earns ")

@@ -22,6 +22,9 @@ func (e *evaluation) judge(o *compiled, m *fit) (reason offers.Reason, have, nee
 	if reason := e.judgePlace(o); reason != "" {
 		return reason, int64(e.f.Local.Minute), 0
 	}
+	if e.f.NoBasket {
+		return e.judgeProspect(o, m)
+	}
 	if e.f.Total < o.minBasket {
 		return offers.MinBasketNotMet, e.f.Total, o.minBasket
 	}
@@ -80,16 +83,24 @@ func (e *evaluation) optedOut(o *compiled) bool {
 	if o.shape.is(whole) || len(out.Categories) == 0 {
 		return false
 	}
+	if e.f.NoBasket {
+		return len(o.skus) == 0 && len(o.categories) > 0 && !slices.ContainsFunc(o.categories, func(category string) bool {
+			return !slices.Contains(out.Categories, category)
+		})
+	}
 	return !slices.ContainsFunc(e.matched, func(line int32) bool {
 		return !slices.Contains(out.Categories, e.f.Lines[line].Category)
 	})
 }
 
 func (e *evaluation) judgePlace(o *compiled) offers.Reason {
-	if o.channels != allChannels && o.channels&e.channel == 0 {
+	if o.channels != allChannels && o.channels&e.channel == 0 && !e.unknown(e.f.Channel) {
 		return offers.ChannelMismatch
 	}
-	if o.brand != "" && o.brand != e.f.BrandID || o.more != nil && len(o.more.branches) > 0 && !has(o.more.branches, e.f.BranchID) {
+	if o.brand != "" && o.brand != e.f.BrandID && !e.unknown(e.f.BrandID) {
+		return offers.BranchMismatch
+	}
+	if o.more != nil && len(o.more.branches) > 0 && !has(o.more.branches, e.f.BranchID) && !e.unknown(e.f.BranchID) {
 		return offers.BranchMismatch
 	}
 	return e.judgeHours(o)
@@ -178,7 +189,7 @@ func (e *evaluation) judgeCounted(o *compiled, m *fit) (offers.Reason, int64, in
 
 // judgeRule runs the free expression, on survivors only.
 func (e *evaluation) judgeRule(o *compiled) offers.Reason {
-	if o.rule == nil {
+	if o.rule == nil || e.f.NoBasket && o.rule.NeedsBasket() {
 		return ""
 	}
 	if e.input == nil {

@@ -75,7 +75,7 @@ func TestReplay(t *testing.T) {
 		c := engine.New(7, all, tiny{})
 		want := outputs(t, c.Evaluate(context.Background(), f))
 		stored, err := json.Marshal(engine.Inputs{
-			Engine: engine.Version, Rules: "tiny/1", CatalogueVersion: 7, Facts: *f, Offers: c.Candidates(f.Lines),
+			Engine: engine.Version, Rules: "tiny/1", CatalogueVersion: 7, Facts: *f, Offers: c.Candidates(f),
 		})
 		if err != nil {
 			t.Fatal(err)

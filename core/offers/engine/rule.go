@@ -12,3 +12,6 @@ type brokenRule struct{ err error }
 
 // Met implements Rule: it always fails, so the offer is withheld with RULE_FAILED.
 func (b brokenRule) Met(context.Context, offers.RuleInput) (bool, error) { return false, b.err }
+
+// NeedsBasket implements Rule: it fails without a basket as well.
+func (brokenRule) NeedsBasket() bool { return false }

@@ -1,5 +1,6 @@
 // Package rewards answers the operations of IncentivesService beside the
-// session's own offers: new versions of offers, envelopes, grants by hand.
+// session's own offers: new versions of offers, envelopes, grants by hand,
+// customers' own feeds, proposals, trials of offers.
 package rewards
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/incentives"
+	"github.com/feddi/feddi/core/app/proposals"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
 
@@ -25,6 +27,7 @@ type Deps struct {
 	Incentives *incentives.Service
 	Budgets    *budgets.Service
 	Grants     *grants.Service
+	Proposals  *proposals.Service
 }
 
 type api struct{ Deps }
@@ -37,6 +40,10 @@ func Register(reg *pipeline.Registry, d Deps) {
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceAdjustBudgetProcedure, a.adjustBudget)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceIssueGrantProcedure, a.issueGrant)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceGetGrantProcedure, a.getGrant)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceGetCustomerOffersProcedure, a.customerOffers)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceCreateProposalProcedure, a.createProposal)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceListProposalsProcedure, a.listProposals)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceDecideProposalProcedure, a.decideProposal)
 }
 
 func (a api) updateOffer(ctx context.Context, call *app.Call, req *partnerv1.UpdateOfferRequest) (*partnerv1.UpdateOfferResponse, error) {

@@ -58,6 +58,17 @@ func Application(a offers.Application) *partnerv1.OfferApplication {
 	}
 }
 
+// Proposal is a one-off incentive as it stands at a moment.
+func Proposal(p offers.Proposal, at time.Time) *partnerv1.Proposal {
+	return &partnerv1.Proposal{
+		ProposalId: p.ID, Kind: string(p.Kind), State: string(p.StateAt(at)), CustomerId: p.CustomerID, SessionId: Optional(p.SessionID),
+		Title: p.Title, Value: valueSpec(p.Value), Currency: p.Currency, BudgetId: Optional(p.BudgetID), Reason: Optional(p.Reason),
+		Reasoning: cardMessage(p.Card), ApplicationId: Optional(p.ApplicationID), GrantId: Optional(p.GrantID),
+		CreatedAt: timestamppb.New(p.CreatedAt), DecidedAt: Stamp(p.DecidedAt), ExpiresAt: timestamppb.New(p.ExpiresAt),
+		DecisionTraceId: p.TraceID,
+	}
+}
+
 // Definition is an offer as a partner reads it back.
 func Definition(o offers.Offer, at time.Time) *partnerv1.OfferDefinition {
 	return &partnerv1.OfferDefinition{
@@ -119,7 +130,7 @@ func funding(f offers.Funding) *partnerv1.OfferFunding {
 func DefinitionOf(req *partnerv1.CreateOfferRequest) offers.Definition {
 	return offers.Definition{
 		Kind: offers.Kind(req.GetKind()), Name: req.GetName(), Title: req.GetTitle(), Description: req.GetDescription(), Currency: req.GetCurrency(),
-		Value: valueOf(req.GetValue()), Targets: targetsOf(req.GetTargets()), Conditions: conditionsOf(req.GetConditions()),
+		Value: ValueOf(req.GetValue()), Targets: targetsOf(req.GetTargets()), Conditions: conditionsOf(req.GetConditions()),
 		Limits: limitsOf(req.GetLimits()), Stacking: stackingOf(req.GetStacking()),
 		Funding:    offers.Funding{BudgetID: req.GetFunding().GetBudgetId(), FundedBy: req.GetFunding().GetFundedBy()},
 		Window:     offers.Window{StartsAt: Moment(req.GetWindow().GetStartsAt()), EndsAt: Moment(req.GetWindow().GetEndsAt())},
@@ -127,7 +138,8 @@ func DefinitionOf(req *partnerv1.CreateOfferRequest) offers.Definition {
 	}
 }
 
-func valueOf(v *partnerv1.OfferValueSpec) offers.Value {
+// ValueOf reads a value from a request.
+func ValueOf(v *partnerv1.OfferValueSpec) offers.Value {
 	return offers.Value{
 		Type: offers.ValueType(v.GetType()), AmountMinor: v.GetAmountMinor(), PercentBP: int64(v.GetPercentBp()), Points: v.GetPoints(),
 		Per: offers.Per(v.GetPer()), MaxDiscountMinor: v.GetMaxDiscountMinor(), FreeQuantity: int64(v.GetFreeQuantity()),
@@ -204,7 +216,7 @@ func ChangeOf(req *partnerv1.UpdateOfferRequest) func(*offers.Definition) {
 		replace(&d.Description, req.Description)
 		replace(&d.Name, req.Name)
 		if req.Value != nil {
-			d.Value = valueOf(req.GetValue())
+			d.Value = ValueOf(req.GetValue())
 		}
 		if req.Targets != nil {
 			d.Targets = targetsOf(req.GetTargets())

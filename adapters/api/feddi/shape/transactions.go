@@ -14,7 +14,7 @@ import (
 // Transaction is a transaction whole.
 func Transaction(v transactions.View) *partnerv1.Transaction {
 	tx := v.Transaction
-	return &partnerv1.Transaction{
+	out := &partnerv1.Transaction{
 		TransactionId: tx.ID, ReceiptNumber: tx.ReceiptNumber, Status: string(tx.Status()), Origin: tx.Origin,
 		Channel: Optional(tx.Channel), SessionId: Optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID,
 		BrandId: Optional(tx.BrandID), BranchId: Optional(tx.BranchID), TerminalId: Optional(tx.TerminalID), CashierId: Optional(tx.CashierID),
@@ -24,6 +24,24 @@ func Transaction(v transactions.View) *partnerv1.Transaction {
 		Cashback: transactionCashback(v), Attribution: attributionMessage(tx), DecisionTraceId: Optional(tx.TraceID),
 		CreatedAt: timestamppb.New(tx.CreatedAt),
 	}
+	if v.Reported != nil {
+		out.PartnerAttribution = Report(*v.Reported, transactions.Credited(tx, *v.Reported))
+	}
+	return out
+}
+
+// Report is what partners reported about a sale.
+func Report(r checkout.AttributionReport, offers []checkout.CreditedOffer) *partnerv1.Attribution {
+	out := &partnerv1.Attribution{
+		AttributionId: r.ID, TransactionId: r.TransactionID, Source: "partner", CreatedAt: timestamppb.New(r.CreatedAt),
+	}
+	for _, o := range offers {
+		out.Offers = append(out.Offers, &partnerv1.AttributedOffer{
+			OfferId: o.OfferID, DecisionTraceId: o.TraceID, Outcome: o.Outcome, AttributedMinor: o.AttributedMinor,
+			DiscountMinor: o.DiscountMinor, Reasoning: cardMessage(o.Card),
+		})
+	}
+	return out
 }
 
 // TransactionSummary is a transaction as lists show it.

@@ -120,7 +120,7 @@ func build(n int, rules offers.RuleCompiler) (*engine.Catalogue, time.Duration) 
 // what makes it fast and must not make it wrong.
 func decides(ctx context.Context, whole *engine.Catalogue, all []offers.Offer, rules offers.RuleCompiler, f *offers.Facts) error {
 	touched := map[string]bool{}
-	for _, ref := range whole.Candidates(f.Lines) {
+	for _, ref := range whole.Candidates(f) {
 		touched[ref.OfferID] = true
 	}
 	var some []offers.Offer

@@ -20,6 +20,7 @@ import (
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/proposals"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -44,6 +45,7 @@ type UseCases struct {
 	Grants       *grants.Service
 	Budgets      *budgets.Service
 	Points       *points.Service
+	Proposals    *proposals.Service
 	Webhooks     *webhooks.Service
 }
 
@@ -74,6 +76,7 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Topup = &topup.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	u.Proposals = &proposals.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Incentives: u.Incentives, Grants: u.Grants}
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
 	u.Webhooks = &webhooks.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.DB.Q())}
 	u.Auth = &auth.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
@@ -98,6 +101,7 @@ func (s *System) jobs() []job {
 		{"decisions.retry", 2 * time.Second, unbounded(u.Transactions.Retry)},
 		{"grants.expire", 10 * time.Second, u.Grants.Expire},
 		{"points.expire", time.Minute, u.Points.Expire},
+		{"proposals.expire", 10 * time.Second, u.Proposals.Expire},
 		{"topups.expire", time.Minute, u.Topup.Expire},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},

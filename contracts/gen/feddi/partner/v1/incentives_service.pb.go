@@ -3576,7 +3576,8 @@ type EvaluateOffersRequest struct {
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
 	// Drafts to try beside or instead of the live offers.
 	Drafts []*OfferDraft `protobuf:"bytes,3,rep,name=drafts,proto3" json:"drafts,omitempty"`
-	// Live offers to try; empty for every active one.
+	// Stored offers to try, at their latest version and whatever their status; empty for every active
+	// one, and for a past session for every one that was active then.
 	OfferIds []string `protobuf:"bytes,4,rep,name=offer_ids,json=offerIds,proto3" json:"offer_ids,omitempty"`
 	// Try the drafts alone, without live offers; default false.
 	DraftsOnly *bool `protobuf:"varint,5,opt,name=drafts_only,json=draftsOnly,proto3,oneof" json:"drafts_only,omitempty"`
@@ -3584,7 +3585,7 @@ type EvaluateOffersRequest struct {
 	Baskets []*EvaluationBasket `protobuf:"bytes,6,rep,name=baskets,proto3" json:"baskets,omitempty"`
 	// Past or open sessions, tried on the facts they were decided on.
 	SessionIds []string `protobuf:"bytes,7,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
-	// Past sessions by time.
+	// Past sessions by time. Those without a recorded feed are passed by.
 	Sample        *EvaluationSample `protobuf:"bytes,8,opt,name=sample,proto3,oneof" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3845,10 +3846,18 @@ type EvaluateOffersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Envelope of the answer.
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	// Every case, in the order of the request.
+	// The first 120 cases, in the order of the request: baskets, session_ids, sample. All count below.
 	Evaluations []*OfferEvaluation `protobuf:"bytes,2,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
 	// What the cases add up to.
-	Totals        *OfferEvaluationTotals `protobuf:"bytes,3,opt,name=totals,proto3" json:"totals,omitempty"`
+	Totals *OfferEvaluationTotals `protobuf:"bytes,3,opt,name=totals,proto3" json:"totals,omitempty"`
+	// What the trial changes for each offer that it or the baseline shows, the largest difference first.
+	Offers []*OfferDifference `protobuf:"bytes,4,rep,name=offers,proto3" json:"offers,omitempty"`
+	// The sessions that could not be tried, the first 200 of them.
+	Skipped []*SkippedEvaluation `protobuf:"bytes,5,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	// What was cut short; empty where everything that was asked for is in the answer. evaluations: only
+	// 120 are listed. time: later cases were not tried. offers: only the 200 largest differences are
+	// listed. sample: more sessions fit the sample than its limit.
+	Truncated     []string `protobuf:"bytes,6,rep,name=truncated,proto3" json:"truncated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3904,28 +3913,232 @@ func (x *EvaluateOffersResponse) GetTotals() *OfferEvaluationTotals {
 	return nil
 }
 
+func (x *EvaluateOffersResponse) GetOffers() []*OfferDifference {
+	if x != nil {
+		return x.Offers
+	}
+	return nil
+}
+
+func (x *EvaluateOffersResponse) GetSkipped() []*SkippedEvaluation {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
+func (x *EvaluateOffersResponse) GetTruncated() []string {
+	if x != nil {
+		return x.Truncated
+	}
+	return nil
+}
+
+// OfferDifference is what a trial changes for one offer, over all cases in the currency of the totals.
+type OfferDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The offer, or the draft_id of a draft.
+	OfferId string `protobuf:"bytes,1,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	// The version that was tried, or else that of the baseline; 0 for a draft.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// In how many cases it is shown without the trial.
+	BaselineCount int32 `protobuf:"varint,3,opt,name=baseline_count,json=baselineCount,proto3" json:"baseline_count,omitempty"`
+	// In how many cases it is shown with it.
+	TrialCount int32 `protobuf:"varint,4,opt,name=trial_count,json=trialCount,proto3" json:"trial_count,omitempty"`
+	// What it is worth in those without the trial, each for itself, in minor units.
+	BaselineMinor int64 `protobuf:"varint,5,opt,name=baseline_minor,json=baselineMinor,proto3" json:"baseline_minor,omitempty"`
+	// What it is worth in those with it, each for itself, in minor units.
+	TrialMinor int64 `protobuf:"varint,6,opt,name=trial_minor,json=trialMinor,proto3" json:"trial_minor,omitempty"`
+	// The customers who are shown it only with the trial, the first 100 in the order of their ids.
+	GainedCustomerIds []string `protobuf:"bytes,7,rep,name=gained_customer_ids,json=gainedCustomerIds,proto3" json:"gained_customer_ids,omitempty"`
+	// The customers who are shown it only without the trial, the first 100 in the order of their ids.
+	LostCustomerIds []string `protobuf:"bytes,8,rep,name=lost_customer_ids,json=lostCustomerIds,proto3" json:"lost_customer_ids,omitempty"`
+	// Whether one of the two lists goes on.
+	Cut           bool `protobuf:"varint,9,opt,name=cut,proto3" json:"cut,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferDifference) Reset() {
+	*x = OfferDifference{}
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferDifference) ProtoMessage() {}
+
+func (x *OfferDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferDifference.ProtoReflect.Descriptor instead.
+func (*OfferDifference) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *OfferDifference) GetOfferId() string {
+	if x != nil {
+		return x.OfferId
+	}
+	return ""
+}
+
+func (x *OfferDifference) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *OfferDifference) GetBaselineCount() int32 {
+	if x != nil {
+		return x.BaselineCount
+	}
+	return 0
+}
+
+func (x *OfferDifference) GetTrialCount() int32 {
+	if x != nil {
+		return x.TrialCount
+	}
+	return 0
+}
+
+func (x *OfferDifference) GetBaselineMinor() int64 {
+	if x != nil {
+		return x.BaselineMinor
+	}
+	return 0
+}
+
+func (x *OfferDifference) GetTrialMinor() int64 {
+	if x != nil {
+		return x.TrialMinor
+	}
+	return 0
+}
+
+func (x *OfferDifference) GetGainedCustomerIds() []string {
+	if x != nil {
+		return x.GainedCustomerIds
+	}
+	return nil
+}
+
+func (x *OfferDifference) GetLostCustomerIds() []string {
+	if x != nil {
+		return x.LostCustomerIds
+	}
+	return nil
+}
+
+func (x *OfferDifference) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+// SkippedEvaluation is a session that could not be tried.
+type SkippedEvaluation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	CaseId string `protobuf:"bytes,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// NOT_DECIDED: it was never asked for its offers. ENGINE_CHANGED: it was decided by rules of another
+	// version, on which a difference would not be the trial's doing.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkippedEvaluation) Reset() {
+	*x = SkippedEvaluation{}
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkippedEvaluation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkippedEvaluation) ProtoMessage() {}
+
+func (x *SkippedEvaluation) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkippedEvaluation.ProtoReflect.Descriptor instead.
+func (*SkippedEvaluation) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SkippedEvaluation) GetCaseId() string {
+	if x != nil {
+		return x.CaseId
+	}
+	return ""
+}
+
+func (x *SkippedEvaluation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // OfferEvaluation is one case judged twice.
 type OfferEvaluation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session or the basket of the request.
 	CaseId string `protobuf:"bytes,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
-	// What was or would be shown without the trial.
+	// What was or would be shown without the trial, the first 20.
 	Baseline []*Offer `protobuf:"bytes,2,rep,name=baseline,proto3" json:"baseline,omitempty"`
-	// What would be shown with it; a draft's draft_id stands as offer_id.
+	// What would be shown with it, the first 20; a draft's draft_id stands as offer_id.
 	Trial []*Offer `protobuf:"bytes,3,rep,name=trial,proto3" json:"trial,omitempty"`
-	// What the trial withheld and why.
+	// What the trial withheld and why, the first 20.
 	Withheld []*WithheldOffer `protobuf:"bytes,4,rep,name=withheld,proto3" json:"withheld,omitempty"`
-	// Worth of the best combination without the trial, in minor units.
+	// Worth of the best combination without the trial, in minor units: the better one of taking offers
+	// in the order of their rank, as long as they go together, and of the best single one.
 	BaselineMinor int64 `protobuf:"varint,5,opt,name=baseline_minor,json=baselineMinor,proto3" json:"baseline_minor,omitempty"`
 	// Worth of the best combination with it, in minor units.
-	TrialMinor    int64 `protobuf:"varint,6,opt,name=trial_minor,json=trialMinor,proto3" json:"trial_minor,omitempty"`
+	TrialMinor int64 `protobuf:"varint,6,opt,name=trial_minor,json=trialMinor,proto3" json:"trial_minor,omitempty"`
+	// The customer; null for an unidentified case.
+	CustomerId *string `protobuf:"bytes,7,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
+	// Currency of its amounts.
+	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The trace of the feed that it is compared with; null for a basket of the request.
+	DecisionTraceId *string `protobuf:"bytes,9,opt,name=decision_trace_id,json=decisionTraceId,proto3,oneof" json:"decision_trace_id,omitempty"`
+	// Whether one of the three lists goes on.
+	Cut           bool `protobuf:"varint,10,opt,name=cut,proto3" json:"cut,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OfferEvaluation) Reset() {
 	*x = OfferEvaluation{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4150,7 @@ func (x *OfferEvaluation) String() string {
 func (*OfferEvaluation) ProtoMessage() {}
 
 func (x *OfferEvaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4163,7 @@ func (x *OfferEvaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferEvaluation.ProtoReflect.Descriptor instead.
 func (*OfferEvaluation) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{33}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OfferEvaluation) GetCaseId() string {
@@ -3995,10 +4208,38 @@ func (x *OfferEvaluation) GetTrialMinor() int64 {
 	return 0
 }
 
+func (x *OfferEvaluation) GetCustomerId() string {
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
+	}
+	return ""
+}
+
+func (x *OfferEvaluation) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *OfferEvaluation) GetDecisionTraceId() string {
+	if x != nil && x.DecisionTraceId != nil {
+		return *x.DecisionTraceId
+	}
+	return ""
+}
+
+func (x *OfferEvaluation) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
 // OfferEvaluationTotals add up a trial.
 type OfferEvaluationTotals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many cases were judged.
+	// How many cases were tried. Sums and counts are over those in the currency of the sums.
 	CasesCount int32 `protobuf:"varint,1,opt,name=cases_count,json=casesCount,proto3" json:"cases_count,omitempty"`
 	// In how many the trial changed what would be shown.
 	ChangedCount int32 `protobuf:"varint,2,opt,name=changed_count,json=changedCount,proto3" json:"changed_count,omitempty"`
@@ -4006,15 +4247,17 @@ type OfferEvaluationTotals struct {
 	BaselineMinor int64 `protobuf:"varint,3,opt,name=baseline_minor,json=baselineMinor,proto3" json:"baseline_minor,omitempty"`
 	// Worth of the best combinations with it, in minor units.
 	TrialMinor int64 `protobuf:"varint,4,opt,name=trial_minor,json=trialMinor,proto3" json:"trial_minor,omitempty"`
-	// Currency of the sums.
-	Currency      string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Currency of the sums: the merchant's own.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// How many sessions could not be tried.
+	SkippedCount  int32 `protobuf:"varint,6,opt,name=skipped_count,json=skippedCount,proto3" json:"skipped_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OfferEvaluationTotals) Reset() {
 	*x = OfferEvaluationTotals{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4026,7 +4269,7 @@ func (x *OfferEvaluationTotals) String() string {
 func (*OfferEvaluationTotals) ProtoMessage() {}
 
 func (x *OfferEvaluationTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4039,7 +4282,7 @@ func (x *OfferEvaluationTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferEvaluationTotals.ProtoReflect.Descriptor instead.
 func (*OfferEvaluationTotals) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{34}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OfferEvaluationTotals) GetCasesCount() int32 {
@@ -4077,6 +4320,13 @@ func (x *OfferEvaluationTotals) GetCurrency() string {
 	return ""
 }
 
+func (x *OfferEvaluationTotals) GetSkippedCount() int32 {
+	if x != nil {
+		return x.SkippedCount
+	}
+	return 0
+}
+
 // CreateProposalRequest proposes one incentive.
 type CreateProposalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4100,7 +4350,7 @@ type CreateProposalRequest struct {
 	BudgetId *string `protobuf:"bytes,9,opt,name=budget_id,json=budgetId,proto3,oneof" json:"budget_id,omitempty"`
 	// Why; shown to who decides.
 	Reason *string `protobuf:"bytes,10,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
-	// Until when it can be decided; default 24 hours, or the end of the session.
+	// Until when it can be decided, at most 90 days ahead; default 24 hours, or the end of the session.
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expires_at,json=expiresAt,proto3,oneof" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4108,7 +4358,7 @@ type CreateProposalRequest struct {
 
 func (x *CreateProposalRequest) Reset() {
 	*x = CreateProposalRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4120,7 +4370,7 @@ func (x *CreateProposalRequest) String() string {
 func (*CreateProposalRequest) ProtoMessage() {}
 
 func (x *CreateProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4133,7 +4383,7 @@ func (x *CreateProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProposalRequest.ProtoReflect.Descriptor instead.
 func (*CreateProposalRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{35}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateProposalRequest) GetMeta() *RequestMeta {
@@ -4249,14 +4499,16 @@ type CreateProposalResponse struct {
 	// When it was decided; null until then.
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decided_at,json=decidedAt,proto3,oneof" json:"decided_at,omitempty"`
 	// Until when it can be decided.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The trace of the decision to propose it; report exposures of it with this.
+	DecisionTraceId string `protobuf:"bytes,18,opt,name=decision_trace_id,json=decisionTraceId,proto3" json:"decision_trace_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CreateProposalResponse) Reset() {
 	*x = CreateProposalResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +4520,7 @@ func (x *CreateProposalResponse) String() string {
 func (*CreateProposalResponse) ProtoMessage() {}
 
 func (x *CreateProposalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +4533,7 @@ func (x *CreateProposalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProposalResponse.ProtoReflect.Descriptor instead.
 func (*CreateProposalResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{36}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateProposalResponse) GetMeta() *ResponseMeta {
@@ -4403,6 +4655,13 @@ func (x *CreateProposalResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateProposalResponse) GetDecisionTraceId() string {
+	if x != nil {
+		return x.DecisionTraceId
+	}
+	return ""
+}
+
 // ListProposalsRequest says which proposals are wanted.
 type ListProposalsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4424,7 +4683,7 @@ type ListProposalsRequest struct {
 
 func (x *ListProposalsRequest) Reset() {
 	*x = ListProposalsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +4695,7 @@ func (x *ListProposalsRequest) String() string {
 func (*ListProposalsRequest) ProtoMessage() {}
 
 func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +4708,7 @@ func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{37}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListProposalsRequest) GetState() string {
@@ -4507,7 +4766,7 @@ type ListProposalsResponse struct {
 
 func (x *ListProposalsResponse) Reset() {
 	*x = ListProposalsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4519,7 +4778,7 @@ func (x *ListProposalsResponse) String() string {
 func (*ListProposalsResponse) ProtoMessage() {}
 
 func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4532,7 +4791,7 @@ func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{38}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListProposalsResponse) GetMeta() *ResponseMeta {
@@ -4568,7 +4827,7 @@ type DecideProposalRequest struct {
 
 func (x *DecideProposalRequest) Reset() {
 	*x = DecideProposalRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4580,7 +4839,7 @@ func (x *DecideProposalRequest) String() string {
 func (*DecideProposalRequest) ProtoMessage() {}
 
 func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4593,7 +4852,7 @@ func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalRequest.ProtoReflect.Descriptor instead.
 func (*DecideProposalRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{39}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DecideProposalRequest) GetMeta() *RequestMeta {
@@ -4668,6 +4927,8 @@ type DecideProposalResponse struct {
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decided_at,json=decidedAt,proto3,oneof" json:"decided_at,omitempty"`
 	// Until when it can be decided.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The trace of the decision to propose it; report exposures of it with this.
+	DecisionTraceId string `protobuf:"bytes,18,opt,name=decision_trace_id,json=decisionTraceId,proto3" json:"decision_trace_id,omitempty"`
 	// The applied offer it became; null unless accepted for a session.
 	Application *OfferApplication `protobuf:"bytes,50,opt,name=application,proto3,oneof" json:"application,omitempty"`
 	// The grant it became; null unless accepted outside a session.
@@ -4678,7 +4939,7 @@ type DecideProposalResponse struct {
 
 func (x *DecideProposalResponse) Reset() {
 	*x = DecideProposalResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +4951,7 @@ func (x *DecideProposalResponse) String() string {
 func (*DecideProposalResponse) ProtoMessage() {}
 
 func (x *DecideProposalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +4964,7 @@ func (x *DecideProposalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalResponse.ProtoReflect.Descriptor instead.
 func (*DecideProposalResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{40}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DecideProposalResponse) GetMeta() *ResponseMeta {
@@ -4825,6 +5086,13 @@ func (x *DecideProposalResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DecideProposalResponse) GetDecisionTraceId() string {
+	if x != nil {
+		return x.DecisionTraceId
+	}
+	return ""
+}
+
 func (x *DecideProposalResponse) GetApplication() *OfferApplication {
 	if x != nil {
 		return x.Application
@@ -4866,7 +5134,7 @@ type CreateBudgetRequest struct {
 
 func (x *CreateBudgetRequest) Reset() {
 	*x = CreateBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4878,7 +5146,7 @@ func (x *CreateBudgetRequest) String() string {
 func (*CreateBudgetRequest) ProtoMessage() {}
 
 func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4891,7 +5159,7 @@ func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*CreateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{41}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateBudgetRequest) GetMeta() *RequestMeta {
@@ -5000,7 +5268,7 @@ type CreateBudgetResponse struct {
 
 func (x *CreateBudgetResponse) Reset() {
 	*x = CreateBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5012,7 +5280,7 @@ func (x *CreateBudgetResponse) String() string {
 func (*CreateBudgetResponse) ProtoMessage() {}
 
 func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5025,7 +5293,7 @@ func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*CreateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{42}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateBudgetResponse) GetMeta() *ResponseMeta {
@@ -5166,7 +5434,7 @@ type ListBudgetsRequest struct {
 
 func (x *ListBudgetsRequest) Reset() {
 	*x = ListBudgetsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5178,7 +5446,7 @@ func (x *ListBudgetsRequest) String() string {
 func (*ListBudgetsRequest) ProtoMessage() {}
 
 func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5191,7 +5459,7 @@ func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsRequest.ProtoReflect.Descriptor instead.
 func (*ListBudgetsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{43}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListBudgetsRequest) GetStatus() string {
@@ -5242,7 +5510,7 @@ type ListBudgetsResponse struct {
 
 func (x *ListBudgetsResponse) Reset() {
 	*x = ListBudgetsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5254,7 +5522,7 @@ func (x *ListBudgetsResponse) String() string {
 func (*ListBudgetsResponse) ProtoMessage() {}
 
 func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5267,7 +5535,7 @@ func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsResponse.ProtoReflect.Descriptor instead.
 func (*ListBudgetsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{44}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListBudgetsResponse) GetMeta() *ResponseMeta {
@@ -5301,7 +5569,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5313,7 +5581,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5326,7 +5594,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{45}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetBudgetRequest) GetBudgetId() string {
@@ -5402,7 +5670,7 @@ type GetBudgetResponse struct {
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5414,7 +5682,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5427,7 +5695,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{46}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetBudgetResponse) GetMeta() *ResponseMeta {
@@ -5575,7 +5843,7 @@ type AdjustBudgetRequest struct {
 
 func (x *AdjustBudgetRequest) Reset() {
 	*x = AdjustBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5587,7 +5855,7 @@ func (x *AdjustBudgetRequest) String() string {
 func (*AdjustBudgetRequest) ProtoMessage() {}
 
 func (x *AdjustBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5600,7 +5868,7 @@ func (x *AdjustBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustBudgetRequest.ProtoReflect.Descriptor instead.
 func (*AdjustBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{47}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AdjustBudgetRequest) GetMeta() *RequestMeta {
@@ -5681,7 +5949,7 @@ type AdjustBudgetResponse struct {
 
 func (x *AdjustBudgetResponse) Reset() {
 	*x = AdjustBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5693,7 +5961,7 @@ func (x *AdjustBudgetResponse) String() string {
 func (*AdjustBudgetResponse) ProtoMessage() {}
 
 func (x *AdjustBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5706,7 +5974,7 @@ func (x *AdjustBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustBudgetResponse.ProtoReflect.Descriptor instead.
 func (*AdjustBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{48}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AdjustBudgetResponse) GetMeta() *ResponseMeta {
@@ -5841,7 +6109,7 @@ type GetPointsRequest struct {
 
 func (x *GetPointsRequest) Reset() {
 	*x = GetPointsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5853,7 +6121,7 @@ func (x *GetPointsRequest) String() string {
 func (*GetPointsRequest) ProtoMessage() {}
 
 func (x *GetPointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5866,7 +6134,7 @@ func (x *GetPointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPointsRequest.ProtoReflect.Descriptor instead.
 func (*GetPointsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{49}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetPointsRequest) GetCustomerId() string {
@@ -5906,7 +6174,7 @@ type GetPointsResponse struct {
 
 func (x *GetPointsResponse) Reset() {
 	*x = GetPointsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5918,7 +6186,7 @@ func (x *GetPointsResponse) String() string {
 func (*GetPointsResponse) ProtoMessage() {}
 
 func (x *GetPointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5931,7 +6199,7 @@ func (x *GetPointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPointsResponse.ProtoReflect.Descriptor instead.
 func (*GetPointsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{50}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetPointsResponse) GetMeta() *ResponseMeta {
@@ -6008,7 +6276,7 @@ type MovePointsRequest struct {
 
 func (x *MovePointsRequest) Reset() {
 	*x = MovePointsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6020,7 +6288,7 @@ func (x *MovePointsRequest) String() string {
 func (*MovePointsRequest) ProtoMessage() {}
 
 func (x *MovePointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6033,7 +6301,7 @@ func (x *MovePointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovePointsRequest.ProtoReflect.Descriptor instead.
 func (*MovePointsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{51}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *MovePointsRequest) GetMeta() *RequestMeta {
@@ -6121,7 +6389,7 @@ type MovePointsResponse struct {
 
 func (x *MovePointsResponse) Reset() {
 	*x = MovePointsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6133,7 +6401,7 @@ func (x *MovePointsResponse) String() string {
 func (*MovePointsResponse) ProtoMessage() {}
 
 func (x *MovePointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6146,7 +6414,7 @@ func (x *MovePointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovePointsResponse.ProtoReflect.Descriptor instead.
 func (*MovePointsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{52}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *MovePointsResponse) GetMeta() *ResponseMeta {
@@ -6749,11 +7017,29 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x01H\x01R\x05limit\x88\x01\x01B\f\n" +
 	"\n" +
 	"_branch_idB\b\n" +
-	"\x06_limit\"\xd2\x01\n" +
+	"\x06_limit\"\x93\x03\n" +
 	"\x16EvaluateOffersResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12C\n" +
 	"\vevaluations\x18\x02 \x03(\v2!.feddi.partner.v1.OfferEvaluationR\vevaluations\x12?\n" +
-	"\x06totals\x18\x03 \x01(\v2'.feddi.partner.v1.OfferEvaluationTotalsR\x06totals\"\x93\x02\n" +
+	"\x06totals\x18\x03 \x01(\v2'.feddi.partner.v1.OfferEvaluationTotalsR\x06totals\x129\n" +
+	"\x06offers\x18\x04 \x03(\v2!.feddi.partner.v1.OfferDifferenceR\x06offers\x12=\n" +
+	"\askipped\x18\x05 \x03(\v2#.feddi.partner.v1.SkippedEvaluationR\askipped\x12E\n" +
+	"\ttruncated\x18\x06 \x03(\tB'\x9a\xdb\x18#\x12\vevaluations\x12\x04time\x12\x06offers\x12\x06sampleR\ttruncated\"\xc4\x02\n" +
+	"\x0fOfferDifference\x12\x19\n" +
+	"\boffer_id\x18\x01 \x01(\tR\aofferId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12%\n" +
+	"\x0ebaseline_count\x18\x03 \x01(\x05R\rbaselineCount\x12\x1f\n" +
+	"\vtrial_count\x18\x04 \x01(\x05R\n" +
+	"trialCount\x12%\n" +
+	"\x0ebaseline_minor\x18\x05 \x01(\x03R\rbaselineMinor\x12\x1f\n" +
+	"\vtrial_minor\x18\x06 \x01(\x03R\n" +
+	"trialMinor\x12.\n" +
+	"\x13gained_customer_ids\x18\a \x03(\tR\x11gainedCustomerIds\x12*\n" +
+	"\x11lost_customer_ids\x18\b \x03(\tR\x0flostCustomerIds\x12\x10\n" +
+	"\x03cut\x18\t \x01(\bR\x03cut\"g\n" +
+	"\x11SkippedEvaluation\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\tR\x06caseId\x129\n" +
+	"\x06reason\x18\x02 \x01(\tB!\x9a\xdb\x18\x1d\x12\vNOT_DECIDED\x12\x0eENGINE_CHANGEDR\x06reason\"\xbe\x03\n" +
 	"\x0fOfferEvaluation\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x123\n" +
 	"\bbaseline\x18\x02 \x03(\v2\x17.feddi.partner.v1.OfferR\bbaseline\x12-\n" +
@@ -6761,7 +7047,15 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\bwithheld\x18\x04 \x03(\v2\x1f.feddi.partner.v1.WithheldOfferR\bwithheld\x12%\n" +
 	"\x0ebaseline_minor\x18\x05 \x01(\x03R\rbaselineMinor\x12\x1f\n" +
 	"\vtrial_minor\x18\x06 \x01(\x03R\n" +
-	"trialMinor\"\xc1\x01\n" +
+	"trialMinor\x12$\n" +
+	"\vcustomer_id\x18\a \x01(\tH\x00R\n" +
+	"customerId\x88\x01\x01\x12\x1a\n" +
+	"\bcurrency\x18\b \x01(\tR\bcurrency\x12/\n" +
+	"\x11decision_trace_id\x18\t \x01(\tH\x01R\x0fdecisionTraceId\x88\x01\x01\x12\x10\n" +
+	"\x03cut\x18\n" +
+	" \x01(\bR\x03cutB\x0e\n" +
+	"\f_customer_idB\x14\n" +
+	"\x12_decision_trace_id\"\xe6\x01\n" +
 	"\x15OfferEvaluationTotals\x12\x1f\n" +
 	"\vcases_count\x18\x01 \x01(\x05R\n" +
 	"casesCount\x12#\n" +
@@ -6769,7 +7063,8 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\x0ebaseline_minor\x18\x03 \x01(\x03R\rbaselineMinor\x12\x1f\n" +
 	"\vtrial_minor\x18\x04 \x01(\x03R\n" +
 	"trialMinor\x12\x1a\n" +
-	"\bcurrency\x18\x05 \x01(\tR\bcurrency\"\x98\x05\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12#\n" +
+	"\rskipped_count\x18\x06 \x01(\x05R\fskippedCount\"\x98\x05\n" +
 	"\x15CreateProposalRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x125\n" +
@@ -6794,7 +7089,7 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\n" +
 	"_budget_idB\t\n" +
 	"\a_reasonB\r\n" +
-	"\v_expires_at\"\xe4\x06\n" +
+	"\v_expires_at\"\x90\a\n" +
 	"\x16CreateProposalResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1f\n" +
 	"\vproposal_id\x18\x02 \x01(\tR\n" +
@@ -6819,7 +7114,8 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\n" +
 	"decided_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampH\x05R\tdecidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAtB\r\n" +
+	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n" +
+	"\x11decision_trace_id\x18\x12 \x01(\tR\x0fdecisionTraceIdB\r\n" +
 	"\v_session_idB\f\n" +
 	"\n" +
 	"_budget_idB\t\n" +
@@ -6856,7 +7152,7 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\bdecision\x18\x04 \x01(\tB\x15\xbaH\x12r\x10R\x06acceptR\x06rejectR\bdecision\x12'\n" +
 	"\x06reason\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x00R\x06reason\x88\x01\x01B\t\n" +
-	"\a_reason\"\xfd\a\n" +
+	"\a_reason\"\xa9\b\n" +
 	"\x16DecideProposalResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1f\n" +
 	"\vproposal_id\x18\x02 \x01(\tR\n" +
@@ -6881,7 +7177,8 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\n" +
 	"decided_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampH\x05R\tdecidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12I\n" +
+	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n" +
+	"\x11decision_trace_id\x18\x12 \x01(\tR\x0fdecisionTraceId\x12I\n" +
 	"\vapplication\x182 \x01(\v2\".feddi.partner.v1.OfferApplicationH\x06R\vapplication\x88\x01\x01\x122\n" +
 	"\x05grant\x183 \x01(\v2\x17.feddi.partner.v1.GrantH\aR\x05grant\x88\x01\x01B\r\n" +
 	"\v_session_idB\f\n" +
@@ -7076,12 +7373,12 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\x0f\n" +
 	"\r_reference_idB\t\n" +
-	"\a_reason2\xca\xe6\x01\n" +
+	"\a_reason2\x9c\xec\x01\n" +
 	"\x11IncentivesService\x12\xfe\b\n" +
 	"\x10GetSessionOffers\x12).feddi.partner.v1.GetSessionOffersRequest\x1a*.feddi.partner.v1.GetSessionOffersResponse\"\x92\b\x92\xdb\x18\xe7\a\n" +
-	"\x10getSessionOffers\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\rSESSION_ENDEDP\x01j\xe1\x06{\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"session_id\":\"cs_01ka2m4h5e\",\"basket_revision\":1,\"currency\":\"USD\"}rMOffer feed for basket and identity with reasoning cards and decision_trace_id\x82\xd3\xe4\x93\x02 \x12\x1e/checkout/sessions/{id}/offers\x12\xf3\x05\n" +
-	"\x11GetCustomerOffers\x12*.feddi.partner.v1.GetCustomerOffersRequest\x1a+.feddi.partner.v1.GetCustomerOffersResponse\"\x84\x05\x92\xdb\x18\xd8\x04\n" +
-	"\x11getCustomerOffers\x10\x01\x1a\x02\x02\x01:\tNOT_FOUNDP\x01j\x9b\x04{\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":0},\"applies_to\":[],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[],\"customer_id\":\"cus_01ka2m5t9d\",\"currency\":\"USD\"}r\x12Identity-only feed\x82\xd3\xe4\x93\x02!\x12\x1f/customers/{customer_id}/offers\x12\xe0\x06\n" +
+	"\x10getSessionOffers\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\rSESSION_ENDEDP\x01j\xe1\x06{\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"session_id\":\"cs_01ka2m4h5e\",\"basket_revision\":1,\"currency\":\"USD\"}rMOffer feed for basket and identity with reasoning cards and decision_trace_id\x82\xd3\xe4\x93\x02 \x12\x1e/checkout/sessions/{id}/offers\x12\x95\x06\n" +
+	"\x11GetCustomerOffers\x12*.feddi.partner.v1.GetCustomerOffersRequest\x1a+.feddi.partner.v1.GetCustomerOffersResponse\"\xa6\x05\x92\xdb\x18\xfa\x04\n" +
+	"\x11getCustomerOffers\x10\x02\x1a\x02\x02\x01:\tNOT_FOUNDP\x01j\xbd\x04{\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":0},\"applies_to\":[],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Takes 0.50 USD off each matching unit; its worth depends on the basket.\",\"rule\":\"sku in [LATTE] => amount 50 per unit\",\"facts\":{\"currency\":\"USD\",\"basket_known\":false,\"worth_minor\":0}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[],\"customer_id\":\"cus_01ka2m5t9d\",\"currency\":\"USD\"}r\x12Identity-only feed\x82\xd3\xe4\x93\x02!\x12\x1f/customers/{customer_id}/offers\x12\xe0\x06\n" +
 	"\x12ListCustomerGrants\x12+.feddi.partner.v1.ListCustomerGrantsRequest\x1a,.feddi.partner.v1.ListCustomerGrantsResponse\"\xee\x05\x92\xdb\x18\xc2\x05\n" +
 	"\x12listCustomerGrants\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xe9\x04{\"grants\":[{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"},{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"SPENT\",\"amount_minor\":250,\"remaining_minor\":0,\"currency\":\"USD\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w4s\"}]}r\x1fGrants with state-machine state\x82\xd3\xe4\x93\x02!\x12\x1f/customers/{customer_id}/grants\x12\xf0\x06\n" +
 	"\rClawbackGrant\x12&.feddi.partner.v1.ClawbackGrantRequest\x1a'.feddi.partner.v1.ClawbackGrantResponse\"\x8d\x06\x92\xdb\x18\xe8\x05\n" +
@@ -7115,18 +7412,20 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\vUpdateOffer\x12$.feddi.partner.v1.UpdateOfferRequest\x1a%.feddi.partner.v1.UpdateOfferResponse\"\xab\f\x92\xdb\x18\x82\f\n" +
 	"\vupdateOffer\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x11REVISION_CONFLICT:\x11CURRENCY_MISMATCHb\x9e\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"expected_version\":1,\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"}}j\xd2\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":2,\"status\":\"active\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":null,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:00:00Z\"}r5New version of an offer; running sessions keep theirs\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/update\x12\xac\f\n" +
 	"\x0eSetOfferStatus\x12'.feddi.partner.v1.SetOfferStatusRequest\x1a(.feddi.partner.v1.SetOfferStatusResponse\"\xc6\v\x92\xdb\x18\x9d\v\n" +
-	"\x0esetOfferStatus\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTby{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"status\":\"paused\",\"reason\":\"Out of milk\"}j\xd1\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"status\":\"paused\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":50,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":500,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:05:00Z\"}r\x1aActivate, pause or archive\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/status\x12\xfc\x0f\n" +
-	"\x0eEvaluateOffers\x12'.feddi.partner.v1.EvaluateOffersRequest\x1a(.feddi.partner.v1.EvaluateOffersResponse\"\x96\x0f\x92\xdb\x18\xf6\x0e\n" +
-	"\x0eevaluateOffers\x10\x01\x1a\x01\x010\x01:\tNOT_FOUNDP\x01b\x9c\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"drafts\":[{\"draft_id\":\"latte-75\",\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"},\"targets\":{\"skus\":[\"LATTE\"]}}],\"session_ids\":[\"cs_01ka2m4h5e\"]}j\xd4\v{\"evaluations\":[{\"case_id\":\"cs_01ka2m4h5e\",\"baseline\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"trial\":[{\"offer_id\":\"latte-75\",\"version\":0,\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":150},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":150}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"baseline_minor\":100,\"trial_minor\":150}],\"totals\":{\"cases_count\":1,\"changed_count\":1,\"baseline_minor\":100,\"trial_minor\":150,\"currency\":\"USD\"}}rZWhat-if: run draft or live offers against given or past sessions and report the difference\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/offers/evaluate\x12\x88\n" +
+	"\x0esetOfferStatus\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTby{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"status\":\"paused\",\"reason\":\"Out of milk\"}j\xd1\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"status\":\"paused\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":50,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":500,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:05:00Z\"}r\x1aActivate, pause or archive\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/status\x12\xf6\x12\n" +
+	"\x0eEvaluateOffers\x12'.feddi.partner.v1.EvaluateOffersRequest\x1a(.feddi.partner.v1.EvaluateOffersResponse\"\x90\x12\x92\xdb\x18\xf0\x11\n" +
+	"\x0eevaluateOffers\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x14UNSUPPORTED_CURRENCY:\x11CURRENCY_MISMATCHP\x01b\x9c\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"drafts\":[{\"draft_id\":\"latte-75\",\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"},\"targets\":{\"skus\":[\"LATTE\"]}}],\"session_ids\":[\"cs_01ka2m4h5e\"]}j\xa5\x0e{\"evaluations\":[{\"case_id\":\"cs_01ka2m4h5e\",\"baseline\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"trial\":[{\"offer_id\":\"latte-75\",\"version\":0,\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":150},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":150}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"baseline_minor\":100,\"trial_minor\":150,\"customer_id\":\"cus_01ka2m5t9d\",\"currency\":\"USD\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"cut\":false}],\"totals\":{\"cases_count\":1,\"changed_count\":1,\"baseline_minor\":100,\"trial_minor\":150,\"currency\":\"USD\",\"skipped_count\":0},\"offers\":[{\"offer_id\":\"latte-75\",\"version\":0,\"baseline_count\":0,\"trial_count\":1,\"baseline_minor\":0,\"trial_minor\":150,\"gained_customer_ids\":[\"cus_01ka2m5t9d\"],\"lost_customer_ids\":[],\"cut\":false}],\"skipped\":[],\"truncated\":[]}rZWhat-if: run draft or live offers against given or past sessions and report the difference\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/offers/evaluate\x12\xfc\n" +
 	"\n" +
-	"\x0eCreateProposal\x12'.feddi.partner.v1.CreateProposalRequest\x1a(.feddi.partner.v1.CreateProposalResponse\"\xa2\t\x92\xdb\x18\x88\t\n" +
-	"\x0ecreateProposal\x10\x01\x1a\x02\x02\x01 \xc9\x010\x01:\tNOT_FOUND:\rSESSION_ENDED:\x0eSTATE_CONFLICT:\x10BUDGET_EXHAUSTED:\x11CURRENCY_MISMATCHP\x01b\xf7\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"kind\":\"upsell\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"per\":\"basket\"},\"budget_id\":\"bud_01k9z3v8c4\"}j\xe6\x04{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"open\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Three of the last five visits had a cookie\",\"rule\":\"proposal.upsell\",\"facts\":{\"visits\":5,\"with_cookie\":3}},\"application_id\":null,\"grant_id\":null,\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":null,\"expires_at\":\"2026-06-12T08:30:00Z\"}r7Propose a one-off incentive for a customer or a session\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/proposals\x12\xb0\x06\n" +
-	"\rListProposals\x12&.feddi.partner.v1.ListProposalsRequest\x1a'.feddi.partner.v1.ListProposalsResponse\"\xcd\x05\x92\xdb\x18\xb6\x05\n" +
-	"\rlistProposals\x10\x01\x1a\x01\x01:\x0eCURSOR_INVALIDj\xf6\x04{\"proposals\":[{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"open\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Three of the last five visits had a cookie\",\"rule\":\"proposal.upsell\",\"facts\":{\"visits\":5,\"with_cookie\":3}},\"application_id\":null,\"grant_id\":null,\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":null,\"expires_at\":\"2026-06-12T08:30:00Z\"}]}r\x17List proposals by state\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/proposals\x12\xc2\t\n" +
-	"\x0eDecideProposal\x12'.feddi.partner.v1.DecideProposalRequest\x1a(.feddi.partner.v1.DecideProposalResponse\"\xdc\b\x92\xdb\x18\xad\b\n" +
-	"\x0edecideProposal\x10\x01\x1a\x02\x01\x020\x01:\tNOT_FOUND:\rSESSION_ENDED:\rOFFER_EXPIRED:\x0eSTATE_CONFLICT:\x10BUDGET_EXHAUSTEDP\x01b\xe2\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"decision\":\"reject\",\"reason\":\"Customer declined\"}j\x9c\x05{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"rejected\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Three of the last five visits had a cookie\",\"rule\":\"proposal.upsell\",\"facts\":{\"visits\":5,\"with_cookie\":3}},\"application_id\":null,\"grant_id\":null,\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":\"2026-06-12T08:05:00Z\",\"expires_at\":\"2026-06-12T08:30:00Z\",\"application\":null,\"grant\":null}rBAccept or reject; accept turns it into an applied offer or a grant\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/proposals/{proposal_id}/decide\x12\xe3\x06\n" +
+	"\x0eCreateProposal\x12'.feddi.partner.v1.CreateProposalRequest\x1a(.feddi.partner.v1.CreateProposalResponse\"\x96\n" +
+	"\x92\xdb\x18\xfc\t\n" +
+	"\x0ecreateProposal\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\tNOT_FOUND:\rSESSION_ENDED:\x0eSTATE_CONFLICT:\x12OFFER_NOT_ELIGIBLE:\x10BUDGET_EXHAUSTED:\x11CURRENCY_MISMATCH:\x14UNSUPPORTED_CURRENCYP\x01b\xf7\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"kind\":\"upsell\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"per\":\"basket\"},\"budget_id\":\"bud_01k9z3v8c4\"}j\xb0\x05{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"open\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Takes 1.00 USD off this basket.\",\"rule\":\"proposal.upsell\",\"facts\":{\"worth_minor\":100,\"basket_total_minor\":1275,\"budget_available_minor\":500000}},\"application_id\":null,\"grant_id\":null,\"decision_trace_id\":\"dt_01ka2mj2r8\",\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":null,\"expires_at\":\"2026-06-12T08:30:00Z\"}r7Propose a one-off incentive for a customer or a session\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"/proposals\x12\xda\x06\n" +
+	"\rListProposals\x12&.feddi.partner.v1.ListProposalsRequest\x1a'.feddi.partner.v1.ListProposalsResponse\"\xf7\x05\x92\xdb\x18\xe0\x05\n" +
+	"\rlistProposals\x10\x02\x1a\x01\x01:\x0eCURSOR_INVALIDj\xa0\x05{\"proposals\":[{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"open\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Takes 1.00 USD off this basket.\",\"rule\":\"proposal.upsell\",\"facts\":{\"worth_minor\":100,\"basket_total_minor\":1275}},\"application_id\":null,\"grant_id\":null,\"decision_trace_id\":\"dt_01ka2mj2r8\",\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":null,\"expires_at\":\"2026-06-12T08:30:00Z\"}]}r\x17List proposals by state\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/proposals\x12\xda\n" +
+	"\n" +
+	"\x0eDecideProposal\x12'.feddi.partner.v1.DecideProposalRequest\x1a(.feddi.partner.v1.DecideProposalResponse\"\xf4\t\x92\xdb\x18\xc5\t\n" +
+	"\x0edecideProposal\x10\x02\x1a\x02\x01\x020\x01:\tNOT_FOUND:\x12SCOPE_INSUFFICIENT:\x11OPERATOR_REQUIRED:\rSESSION_ENDED:\rOFFER_EXPIRED:\x0eSTATE_CONFLICT:\x12OFFER_NOT_ELIGIBLE:\x10BUDGET_EXHAUSTED:\x11CURRENCY_MISMATCHP\x01b\xe2\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"decision\":\"reject\",\"reason\":\"Customer declined\"}j\xe6\x05{\"proposal_id\":\"prp_01ka2mj2r9\",\"kind\":\"upsell\",\"state\":\"rejected\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"title\":\"A cookie for 1.00 less\",\"value\":{\"type\":\"amount\",\"amount_minor\":100,\"percent_bp\":null,\"points\":null,\"per\":\"basket\",\"max_discount_minor\":null,\"free_quantity\":null},\"currency\":\"USD\",\"budget_id\":\"bud_01k9z3v8c4\",\"reason\":null,\"reasoning\":{\"summary\":\"Takes 1.00 USD off this basket.\",\"rule\":\"proposal.upsell\",\"facts\":{\"worth_minor\":100,\"basket_total_minor\":1275,\"budget_available_minor\":500000}},\"application_id\":null,\"grant_id\":null,\"decision_trace_id\":\"dt_01ka2mj2r8\",\"created_at\":\"2026-06-12T08:04:00Z\",\"decided_at\":\"2026-06-12T08:05:00Z\",\"expires_at\":\"2026-06-12T08:30:00Z\",\"application\":null,\"grant\":null}rBAccept or reject; accept turns it into an applied offer or a grant\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/proposals/{proposal_id}/decide\x12\xe3\x06\n" +
 	"\fCreateBudget\x12%.feddi.partner.v1.CreateBudgetRequest\x1a&.feddi.partner.v1.CreateBudgetResponse\"\x83\x06\x92\xdb\x18\xeb\x05\n" +
 	"\fcreateBudget\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCYb\xe5\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"name\":\"June coffee\",\"cap_minor\":500000,\"currency\":\"USD\",\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\",\"low_threshold_bp\":1000}j\x93\x03{\"budget_id\":\"bud_01k9z3v8c4\",\"name\":\"June coffee\",\"status\":\"scheduled\",\"currency\":\"USD\",\"cap_minor\":500000,\"committed_minor\":0,\"spent_minor\":0,\"available_minor\":500000,\"low_threshold_bp\":1000,\"funded_by\":\"merchant\",\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T09:50:00Z\",\"updated_at\":\"2026-05-28T09:50:00Z\"}r=Create a budget envelope with a hard cap, currency and window\x82\xd3\xe4\x93\x02\r:\x01*\"\b/budgets\x12\xe4\x04\n" +
 	"\vListBudgets\x12$.feddi.partner.v1.ListBudgetsRequest\x1a%.feddi.partner.v1.ListBudgetsResponse\"\x87\x04\x92\xdb\x18\xf2\x03\n" +
@@ -7155,7 +7454,7 @@ func file_feddi_partner_v1_incentives_service_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_incentives_service_proto_rawDescData
 }
 
-var file_feddi_partner_v1_incentives_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_feddi_partner_v1_incentives_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_feddi_partner_v1_incentives_service_proto_goTypes = []any{
 	(*GetSessionOffersRequest)(nil),    // 0: feddi.partner.v1.GetSessionOffersRequest
 	(*GetSessionOffersResponse)(nil),   // 1: feddi.partner.v1.GetSessionOffersResponse
@@ -7190,293 +7489,297 @@ var file_feddi_partner_v1_incentives_service_proto_goTypes = []any{
 	(*EvaluationBasket)(nil),           // 30: feddi.partner.v1.EvaluationBasket
 	(*EvaluationSample)(nil),           // 31: feddi.partner.v1.EvaluationSample
 	(*EvaluateOffersResponse)(nil),     // 32: feddi.partner.v1.EvaluateOffersResponse
-	(*OfferEvaluation)(nil),            // 33: feddi.partner.v1.OfferEvaluation
-	(*OfferEvaluationTotals)(nil),      // 34: feddi.partner.v1.OfferEvaluationTotals
-	(*CreateProposalRequest)(nil),      // 35: feddi.partner.v1.CreateProposalRequest
-	(*CreateProposalResponse)(nil),     // 36: feddi.partner.v1.CreateProposalResponse
-	(*ListProposalsRequest)(nil),       // 37: feddi.partner.v1.ListProposalsRequest
-	(*ListProposalsResponse)(nil),      // 38: feddi.partner.v1.ListProposalsResponse
-	(*DecideProposalRequest)(nil),      // 39: feddi.partner.v1.DecideProposalRequest
-	(*DecideProposalResponse)(nil),     // 40: feddi.partner.v1.DecideProposalResponse
-	(*CreateBudgetRequest)(nil),        // 41: feddi.partner.v1.CreateBudgetRequest
-	(*CreateBudgetResponse)(nil),       // 42: feddi.partner.v1.CreateBudgetResponse
-	(*ListBudgetsRequest)(nil),         // 43: feddi.partner.v1.ListBudgetsRequest
-	(*ListBudgetsResponse)(nil),        // 44: feddi.partner.v1.ListBudgetsResponse
-	(*GetBudgetRequest)(nil),           // 45: feddi.partner.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),          // 46: feddi.partner.v1.GetBudgetResponse
-	(*AdjustBudgetRequest)(nil),        // 47: feddi.partner.v1.AdjustBudgetRequest
-	(*AdjustBudgetResponse)(nil),       // 48: feddi.partner.v1.AdjustBudgetResponse
-	(*GetPointsRequest)(nil),           // 49: feddi.partner.v1.GetPointsRequest
-	(*GetPointsResponse)(nil),          // 50: feddi.partner.v1.GetPointsResponse
-	(*MovePointsRequest)(nil),          // 51: feddi.partner.v1.MovePointsRequest
-	(*MovePointsResponse)(nil),         // 52: feddi.partner.v1.MovePointsResponse
-	(*ResponseMeta)(nil),               // 53: feddi.partner.v1.ResponseMeta
-	(*Offer)(nil),                      // 54: feddi.partner.v1.Offer
-	(*WithheldOffer)(nil),              // 55: feddi.partner.v1.WithheldOffer
-	(*Grant)(nil),                      // 56: feddi.partner.v1.Grant
-	(*RequestMeta)(nil),                // 57: feddi.partner.v1.RequestMeta
-	(*RequestContext)(nil),             // 58: feddi.partner.v1.RequestContext
-	(*timestamppb.Timestamp)(nil),      // 59: google.protobuf.Timestamp
-	(*Balance)(nil),                    // 60: feddi.partner.v1.Balance
-	(*OfferLine)(nil),                  // 61: feddi.partner.v1.OfferLine
-	(*Session)(nil),                    // 62: feddi.partner.v1.Session
-	(*OfferValueSpec)(nil),             // 63: feddi.partner.v1.OfferValueSpec
-	(*OfferTargets)(nil),               // 64: feddi.partner.v1.OfferTargets
-	(*OfferConditions)(nil),            // 65: feddi.partner.v1.OfferConditions
-	(*OfferLimits)(nil),                // 66: feddi.partner.v1.OfferLimits
-	(*OfferStacking)(nil),              // 67: feddi.partner.v1.OfferStacking
-	(*OfferFunding)(nil),               // 68: feddi.partner.v1.OfferFunding
-	(*OfferWindow)(nil),                // 69: feddi.partner.v1.OfferWindow
-	(*OfferDefinition)(nil),            // 70: feddi.partner.v1.OfferDefinition
-	(*OfferCounters)(nil),              // 71: feddi.partner.v1.OfferCounters
-	(*OfferDraft)(nil),                 // 72: feddi.partner.v1.OfferDraft
-	(*BasketLine)(nil),                 // 73: feddi.partner.v1.BasketLine
-	(*Reasoning)(nil),                  // 74: feddi.partner.v1.Reasoning
-	(*Proposal)(nil),                   // 75: feddi.partner.v1.Proposal
-	(*OfferApplication)(nil),           // 76: feddi.partner.v1.OfferApplication
-	(*Budget)(nil),                     // 77: feddi.partner.v1.Budget
-	(*BudgetMovement)(nil),             // 78: feddi.partner.v1.BudgetMovement
-	(*PointsLot)(nil),                  // 79: feddi.partner.v1.PointsLot
+	(*OfferDifference)(nil),            // 33: feddi.partner.v1.OfferDifference
+	(*SkippedEvaluation)(nil),          // 34: feddi.partner.v1.SkippedEvaluation
+	(*OfferEvaluation)(nil),            // 35: feddi.partner.v1.OfferEvaluation
+	(*OfferEvaluationTotals)(nil),      // 36: feddi.partner.v1.OfferEvaluationTotals
+	(*CreateProposalRequest)(nil),      // 37: feddi.partner.v1.CreateProposalRequest
+	(*CreateProposalResponse)(nil),     // 38: feddi.partner.v1.CreateProposalResponse
+	(*ListProposalsRequest)(nil),       // 39: feddi.partner.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),      // 40: feddi.partner.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),      // 41: feddi.partner.v1.DecideProposalRequest
+	(*DecideProposalResponse)(nil),     // 42: feddi.partner.v1.DecideProposalResponse
+	(*CreateBudgetRequest)(nil),        // 43: feddi.partner.v1.CreateBudgetRequest
+	(*CreateBudgetResponse)(nil),       // 44: feddi.partner.v1.CreateBudgetResponse
+	(*ListBudgetsRequest)(nil),         // 45: feddi.partner.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),        // 46: feddi.partner.v1.ListBudgetsResponse
+	(*GetBudgetRequest)(nil),           // 47: feddi.partner.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),          // 48: feddi.partner.v1.GetBudgetResponse
+	(*AdjustBudgetRequest)(nil),        // 49: feddi.partner.v1.AdjustBudgetRequest
+	(*AdjustBudgetResponse)(nil),       // 50: feddi.partner.v1.AdjustBudgetResponse
+	(*GetPointsRequest)(nil),           // 51: feddi.partner.v1.GetPointsRequest
+	(*GetPointsResponse)(nil),          // 52: feddi.partner.v1.GetPointsResponse
+	(*MovePointsRequest)(nil),          // 53: feddi.partner.v1.MovePointsRequest
+	(*MovePointsResponse)(nil),         // 54: feddi.partner.v1.MovePointsResponse
+	(*ResponseMeta)(nil),               // 55: feddi.partner.v1.ResponseMeta
+	(*Offer)(nil),                      // 56: feddi.partner.v1.Offer
+	(*WithheldOffer)(nil),              // 57: feddi.partner.v1.WithheldOffer
+	(*Grant)(nil),                      // 58: feddi.partner.v1.Grant
+	(*RequestMeta)(nil),                // 59: feddi.partner.v1.RequestMeta
+	(*RequestContext)(nil),             // 60: feddi.partner.v1.RequestContext
+	(*timestamppb.Timestamp)(nil),      // 61: google.protobuf.Timestamp
+	(*Balance)(nil),                    // 62: feddi.partner.v1.Balance
+	(*OfferLine)(nil),                  // 63: feddi.partner.v1.OfferLine
+	(*Session)(nil),                    // 64: feddi.partner.v1.Session
+	(*OfferValueSpec)(nil),             // 65: feddi.partner.v1.OfferValueSpec
+	(*OfferTargets)(nil),               // 66: feddi.partner.v1.OfferTargets
+	(*OfferConditions)(nil),            // 67: feddi.partner.v1.OfferConditions
+	(*OfferLimits)(nil),                // 68: feddi.partner.v1.OfferLimits
+	(*OfferStacking)(nil),              // 69: feddi.partner.v1.OfferStacking
+	(*OfferFunding)(nil),               // 70: feddi.partner.v1.OfferFunding
+	(*OfferWindow)(nil),                // 71: feddi.partner.v1.OfferWindow
+	(*OfferDefinition)(nil),            // 72: feddi.partner.v1.OfferDefinition
+	(*OfferCounters)(nil),              // 73: feddi.partner.v1.OfferCounters
+	(*OfferDraft)(nil),                 // 74: feddi.partner.v1.OfferDraft
+	(*BasketLine)(nil),                 // 75: feddi.partner.v1.BasketLine
+	(*Reasoning)(nil),                  // 76: feddi.partner.v1.Reasoning
+	(*Proposal)(nil),                   // 77: feddi.partner.v1.Proposal
+	(*OfferApplication)(nil),           // 78: feddi.partner.v1.OfferApplication
+	(*Budget)(nil),                     // 79: feddi.partner.v1.Budget
+	(*BudgetMovement)(nil),             // 80: feddi.partner.v1.BudgetMovement
+	(*PointsLot)(nil),                  // 81: feddi.partner.v1.PointsLot
 }
 var file_feddi_partner_v1_incentives_service_proto_depIdxs = []int32{
-	53,  // 0: feddi.partner.v1.GetSessionOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	54,  // 1: feddi.partner.v1.GetSessionOffersResponse.offers:type_name -> feddi.partner.v1.Offer
-	55,  // 2: feddi.partner.v1.GetSessionOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	53,  // 3: feddi.partner.v1.GetCustomerOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	54,  // 4: feddi.partner.v1.GetCustomerOffersResponse.offers:type_name -> feddi.partner.v1.Offer
-	55,  // 5: feddi.partner.v1.GetCustomerOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	53,  // 6: feddi.partner.v1.ListCustomerGrantsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	56,  // 7: feddi.partner.v1.ListCustomerGrantsResponse.grants:type_name -> feddi.partner.v1.Grant
-	57,  // 8: feddi.partner.v1.ClawbackGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 9: feddi.partner.v1.ClawbackGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 10: feddi.partner.v1.ClawbackGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 11: feddi.partner.v1.ClawbackGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	59,  // 12: feddi.partner.v1.ClawbackGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 13: feddi.partner.v1.ClawbackGrantResponse.released_at:type_name -> google.protobuf.Timestamp
-	60,  // 14: feddi.partner.v1.ClawbackGrantResponse.balance:type_name -> feddi.partner.v1.Balance
-	57,  // 15: feddi.partner.v1.IssueGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 16: feddi.partner.v1.IssueGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
-	59,  // 17: feddi.partner.v1.IssueGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 18: feddi.partner.v1.IssueGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 19: feddi.partner.v1.IssueGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	59,  // 20: feddi.partner.v1.IssueGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 21: feddi.partner.v1.IssueGrantResponse.released_at:type_name -> google.protobuf.Timestamp
-	53,  // 22: feddi.partner.v1.GetGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 23: feddi.partner.v1.GetGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	59,  // 24: feddi.partner.v1.GetGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 25: feddi.partner.v1.GetGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	55,  // 0: feddi.partner.v1.GetSessionOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	56,  // 1: feddi.partner.v1.GetSessionOffersResponse.offers:type_name -> feddi.partner.v1.Offer
+	57,  // 2: feddi.partner.v1.GetSessionOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	55,  // 3: feddi.partner.v1.GetCustomerOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	56,  // 4: feddi.partner.v1.GetCustomerOffersResponse.offers:type_name -> feddi.partner.v1.Offer
+	57,  // 5: feddi.partner.v1.GetCustomerOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	55,  // 6: feddi.partner.v1.ListCustomerGrantsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	58,  // 7: feddi.partner.v1.ListCustomerGrantsResponse.grants:type_name -> feddi.partner.v1.Grant
+	59,  // 8: feddi.partner.v1.ClawbackGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 9: feddi.partner.v1.ClawbackGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 10: feddi.partner.v1.ClawbackGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 11: feddi.partner.v1.ClawbackGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	61,  // 12: feddi.partner.v1.ClawbackGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 13: feddi.partner.v1.ClawbackGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	62,  // 14: feddi.partner.v1.ClawbackGrantResponse.balance:type_name -> feddi.partner.v1.Balance
+	59,  // 15: feddi.partner.v1.IssueGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 16: feddi.partner.v1.IssueGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	61,  // 17: feddi.partner.v1.IssueGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	55,  // 18: feddi.partner.v1.IssueGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 19: feddi.partner.v1.IssueGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	61,  // 20: feddi.partner.v1.IssueGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 21: feddi.partner.v1.IssueGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	55,  // 22: feddi.partner.v1.GetGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 23: feddi.partner.v1.GetGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	61,  // 24: feddi.partner.v1.GetGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 25: feddi.partner.v1.GetGrantResponse.released_at:type_name -> google.protobuf.Timestamp
 	12,  // 26: feddi.partner.v1.GetGrantResponse.movements:type_name -> feddi.partner.v1.GrantMovement
-	59,  // 27: feddi.partner.v1.GrantMovement.occurred_at:type_name -> google.protobuf.Timestamp
-	57,  // 28: feddi.partner.v1.ApplyOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 29: feddi.partner.v1.ApplyOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 30: feddi.partner.v1.ApplyOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 31: feddi.partner.v1.ApplyOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	59,  // 32: feddi.partner.v1.ApplyOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	59,  // 33: feddi.partner.v1.ApplyOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	59,  // 34: feddi.partner.v1.ApplyOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	62,  // 35: feddi.partner.v1.ApplyOfferResponse.session:type_name -> feddi.partner.v1.Session
-	57,  // 36: feddi.partner.v1.RedeemOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 37: feddi.partner.v1.RedeemOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 38: feddi.partner.v1.RedeemOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 39: feddi.partner.v1.RedeemOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	59,  // 40: feddi.partner.v1.RedeemOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	59,  // 41: feddi.partner.v1.RedeemOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	59,  // 42: feddi.partner.v1.RedeemOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	62,  // 43: feddi.partner.v1.RedeemOfferResponse.session:type_name -> feddi.partner.v1.Session
-	57,  // 44: feddi.partner.v1.ReleaseOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 45: feddi.partner.v1.ReleaseOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 46: feddi.partner.v1.ReleaseOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 47: feddi.partner.v1.ReleaseOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	59,  // 48: feddi.partner.v1.ReleaseOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	59,  // 49: feddi.partner.v1.ReleaseOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	59,  // 50: feddi.partner.v1.ReleaseOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	62,  // 51: feddi.partner.v1.ReleaseOfferResponse.session:type_name -> feddi.partner.v1.Session
-	57,  // 52: feddi.partner.v1.CreateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 53: feddi.partner.v1.CreateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	63,  // 54: feddi.partner.v1.CreateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 55: feddi.partner.v1.CreateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 56: feddi.partner.v1.CreateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 57: feddi.partner.v1.CreateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 58: feddi.partner.v1.CreateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 59: feddi.partner.v1.CreateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 60: feddi.partner.v1.CreateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
-	53,  // 61: feddi.partner.v1.CreateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 62: feddi.partner.v1.CreateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 63: feddi.partner.v1.CreateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 64: feddi.partner.v1.CreateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 65: feddi.partner.v1.CreateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 66: feddi.partner.v1.CreateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 67: feddi.partner.v1.CreateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 68: feddi.partner.v1.CreateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	59,  // 69: feddi.partner.v1.CreateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 70: feddi.partner.v1.CreateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	59,  // 71: feddi.partner.v1.ListOffersRequest.active_from:type_name -> google.protobuf.Timestamp
-	59,  // 72: feddi.partner.v1.ListOffersRequest.active_to:type_name -> google.protobuf.Timestamp
-	53,  // 73: feddi.partner.v1.ListOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	70,  // 74: feddi.partner.v1.ListOffersResponse.offers:type_name -> feddi.partner.v1.OfferDefinition
-	53,  // 75: feddi.partner.v1.GetOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 76: feddi.partner.v1.GetOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 77: feddi.partner.v1.GetOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 78: feddi.partner.v1.GetOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 79: feddi.partner.v1.GetOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 80: feddi.partner.v1.GetOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 81: feddi.partner.v1.GetOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 82: feddi.partner.v1.GetOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	59,  // 83: feddi.partner.v1.GetOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 84: feddi.partner.v1.GetOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	71,  // 85: feddi.partner.v1.GetOfferResponse.counters:type_name -> feddi.partner.v1.OfferCounters
-	57,  // 86: feddi.partner.v1.UpdateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 87: feddi.partner.v1.UpdateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	63,  // 88: feddi.partner.v1.UpdateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 89: feddi.partner.v1.UpdateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 90: feddi.partner.v1.UpdateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 91: feddi.partner.v1.UpdateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 92: feddi.partner.v1.UpdateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 93: feddi.partner.v1.UpdateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 94: feddi.partner.v1.UpdateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
-	53,  // 95: feddi.partner.v1.UpdateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 96: feddi.partner.v1.UpdateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 97: feddi.partner.v1.UpdateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 98: feddi.partner.v1.UpdateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 99: feddi.partner.v1.UpdateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 100: feddi.partner.v1.UpdateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 101: feddi.partner.v1.UpdateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 102: feddi.partner.v1.UpdateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	59,  // 103: feddi.partner.v1.UpdateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 104: feddi.partner.v1.UpdateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	57,  // 105: feddi.partner.v1.SetOfferStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 106: feddi.partner.v1.SetOfferStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 107: feddi.partner.v1.SetOfferStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 108: feddi.partner.v1.SetOfferStatusResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	64,  // 109: feddi.partner.v1.SetOfferStatusResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	65,  // 110: feddi.partner.v1.SetOfferStatusResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	66,  // 111: feddi.partner.v1.SetOfferStatusResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	67,  // 112: feddi.partner.v1.SetOfferStatusResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	68,  // 113: feddi.partner.v1.SetOfferStatusResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	69,  // 114: feddi.partner.v1.SetOfferStatusResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	59,  // 115: feddi.partner.v1.SetOfferStatusResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 116: feddi.partner.v1.SetOfferStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
-	57,  // 117: feddi.partner.v1.EvaluateOffersRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 118: feddi.partner.v1.EvaluateOffersRequest.context:type_name -> feddi.partner.v1.RequestContext
-	72,  // 119: feddi.partner.v1.EvaluateOffersRequest.drafts:type_name -> feddi.partner.v1.OfferDraft
+	61,  // 27: feddi.partner.v1.GrantMovement.occurred_at:type_name -> google.protobuf.Timestamp
+	59,  // 28: feddi.partner.v1.ApplyOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 29: feddi.partner.v1.ApplyOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 30: feddi.partner.v1.ApplyOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 31: feddi.partner.v1.ApplyOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	61,  // 32: feddi.partner.v1.ApplyOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	61,  // 33: feddi.partner.v1.ApplyOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	61,  // 34: feddi.partner.v1.ApplyOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	64,  // 35: feddi.partner.v1.ApplyOfferResponse.session:type_name -> feddi.partner.v1.Session
+	59,  // 36: feddi.partner.v1.RedeemOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 37: feddi.partner.v1.RedeemOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 38: feddi.partner.v1.RedeemOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 39: feddi.partner.v1.RedeemOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	61,  // 40: feddi.partner.v1.RedeemOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	61,  // 41: feddi.partner.v1.RedeemOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	61,  // 42: feddi.partner.v1.RedeemOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	64,  // 43: feddi.partner.v1.RedeemOfferResponse.session:type_name -> feddi.partner.v1.Session
+	59,  // 44: feddi.partner.v1.ReleaseOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 45: feddi.partner.v1.ReleaseOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 46: feddi.partner.v1.ReleaseOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 47: feddi.partner.v1.ReleaseOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	61,  // 48: feddi.partner.v1.ReleaseOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	61,  // 49: feddi.partner.v1.ReleaseOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	61,  // 50: feddi.partner.v1.ReleaseOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	64,  // 51: feddi.partner.v1.ReleaseOfferResponse.session:type_name -> feddi.partner.v1.Session
+	59,  // 52: feddi.partner.v1.CreateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 53: feddi.partner.v1.CreateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	65,  // 54: feddi.partner.v1.CreateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 55: feddi.partner.v1.CreateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 56: feddi.partner.v1.CreateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 57: feddi.partner.v1.CreateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 58: feddi.partner.v1.CreateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 59: feddi.partner.v1.CreateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 60: feddi.partner.v1.CreateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
+	55,  // 61: feddi.partner.v1.CreateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 62: feddi.partner.v1.CreateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 63: feddi.partner.v1.CreateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 64: feddi.partner.v1.CreateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 65: feddi.partner.v1.CreateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 66: feddi.partner.v1.CreateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 67: feddi.partner.v1.CreateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 68: feddi.partner.v1.CreateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	61,  // 69: feddi.partner.v1.CreateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 70: feddi.partner.v1.CreateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	61,  // 71: feddi.partner.v1.ListOffersRequest.active_from:type_name -> google.protobuf.Timestamp
+	61,  // 72: feddi.partner.v1.ListOffersRequest.active_to:type_name -> google.protobuf.Timestamp
+	55,  // 73: feddi.partner.v1.ListOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	72,  // 74: feddi.partner.v1.ListOffersResponse.offers:type_name -> feddi.partner.v1.OfferDefinition
+	55,  // 75: feddi.partner.v1.GetOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 76: feddi.partner.v1.GetOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 77: feddi.partner.v1.GetOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 78: feddi.partner.v1.GetOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 79: feddi.partner.v1.GetOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 80: feddi.partner.v1.GetOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 81: feddi.partner.v1.GetOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 82: feddi.partner.v1.GetOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	61,  // 83: feddi.partner.v1.GetOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 84: feddi.partner.v1.GetOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	73,  // 85: feddi.partner.v1.GetOfferResponse.counters:type_name -> feddi.partner.v1.OfferCounters
+	59,  // 86: feddi.partner.v1.UpdateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 87: feddi.partner.v1.UpdateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	65,  // 88: feddi.partner.v1.UpdateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 89: feddi.partner.v1.UpdateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 90: feddi.partner.v1.UpdateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 91: feddi.partner.v1.UpdateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 92: feddi.partner.v1.UpdateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 93: feddi.partner.v1.UpdateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 94: feddi.partner.v1.UpdateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
+	55,  // 95: feddi.partner.v1.UpdateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 96: feddi.partner.v1.UpdateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 97: feddi.partner.v1.UpdateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 98: feddi.partner.v1.UpdateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 99: feddi.partner.v1.UpdateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 100: feddi.partner.v1.UpdateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 101: feddi.partner.v1.UpdateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 102: feddi.partner.v1.UpdateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	61,  // 103: feddi.partner.v1.UpdateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 104: feddi.partner.v1.UpdateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	59,  // 105: feddi.partner.v1.SetOfferStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 106: feddi.partner.v1.SetOfferStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 107: feddi.partner.v1.SetOfferStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 108: feddi.partner.v1.SetOfferStatusResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	66,  // 109: feddi.partner.v1.SetOfferStatusResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	67,  // 110: feddi.partner.v1.SetOfferStatusResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	68,  // 111: feddi.partner.v1.SetOfferStatusResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	69,  // 112: feddi.partner.v1.SetOfferStatusResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	70,  // 113: feddi.partner.v1.SetOfferStatusResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	71,  // 114: feddi.partner.v1.SetOfferStatusResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	61,  // 115: feddi.partner.v1.SetOfferStatusResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 116: feddi.partner.v1.SetOfferStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
+	59,  // 117: feddi.partner.v1.EvaluateOffersRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 118: feddi.partner.v1.EvaluateOffersRequest.context:type_name -> feddi.partner.v1.RequestContext
+	74,  // 119: feddi.partner.v1.EvaluateOffersRequest.drafts:type_name -> feddi.partner.v1.OfferDraft
 	30,  // 120: feddi.partner.v1.EvaluateOffersRequest.baskets:type_name -> feddi.partner.v1.EvaluationBasket
 	31,  // 121: feddi.partner.v1.EvaluateOffersRequest.sample:type_name -> feddi.partner.v1.EvaluationSample
-	59,  // 122: feddi.partner.v1.EvaluationBasket.at:type_name -> google.protobuf.Timestamp
-	73,  // 123: feddi.partner.v1.EvaluationBasket.lines:type_name -> feddi.partner.v1.BasketLine
-	59,  // 124: feddi.partner.v1.EvaluationSample.opened_after:type_name -> google.protobuf.Timestamp
-	59,  // 125: feddi.partner.v1.EvaluationSample.opened_before:type_name -> google.protobuf.Timestamp
-	53,  // 126: feddi.partner.v1.EvaluateOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	33,  // 127: feddi.partner.v1.EvaluateOffersResponse.evaluations:type_name -> feddi.partner.v1.OfferEvaluation
-	34,  // 128: feddi.partner.v1.EvaluateOffersResponse.totals:type_name -> feddi.partner.v1.OfferEvaluationTotals
-	54,  // 129: feddi.partner.v1.OfferEvaluation.baseline:type_name -> feddi.partner.v1.Offer
-	54,  // 130: feddi.partner.v1.OfferEvaluation.trial:type_name -> feddi.partner.v1.Offer
-	55,  // 131: feddi.partner.v1.OfferEvaluation.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	57,  // 132: feddi.partner.v1.CreateProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 133: feddi.partner.v1.CreateProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
-	63,  // 134: feddi.partner.v1.CreateProposalRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	59,  // 135: feddi.partner.v1.CreateProposalRequest.expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 136: feddi.partner.v1.CreateProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 137: feddi.partner.v1.CreateProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	74,  // 138: feddi.partner.v1.CreateProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
-	59,  // 139: feddi.partner.v1.CreateProposalResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 140: feddi.partner.v1.CreateProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
-	59,  // 141: feddi.partner.v1.CreateProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 142: feddi.partner.v1.ListProposalsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	75,  // 143: feddi.partner.v1.ListProposalsResponse.proposals:type_name -> feddi.partner.v1.Proposal
-	57,  // 144: feddi.partner.v1.DecideProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 145: feddi.partner.v1.DecideProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 146: feddi.partner.v1.DecideProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 147: feddi.partner.v1.DecideProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	74,  // 148: feddi.partner.v1.DecideProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
-	59,  // 149: feddi.partner.v1.DecideProposalResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 150: feddi.partner.v1.DecideProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
-	59,  // 151: feddi.partner.v1.DecideProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
-	76,  // 152: feddi.partner.v1.DecideProposalResponse.application:type_name -> feddi.partner.v1.OfferApplication
-	56,  // 153: feddi.partner.v1.DecideProposalResponse.grant:type_name -> feddi.partner.v1.Grant
-	57,  // 154: feddi.partner.v1.CreateBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 155: feddi.partner.v1.CreateBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
-	59,  // 156: feddi.partner.v1.CreateBudgetRequest.starts_at:type_name -> google.protobuf.Timestamp
-	59,  // 157: feddi.partner.v1.CreateBudgetRequest.ends_at:type_name -> google.protobuf.Timestamp
-	53,  // 158: feddi.partner.v1.CreateBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 159: feddi.partner.v1.CreateBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	59,  // 160: feddi.partner.v1.CreateBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	59,  // 161: feddi.partner.v1.CreateBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 162: feddi.partner.v1.CreateBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	53,  // 163: feddi.partner.v1.ListBudgetsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	77,  // 164: feddi.partner.v1.ListBudgetsResponse.budgets:type_name -> feddi.partner.v1.Budget
-	53,  // 165: feddi.partner.v1.GetBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 166: feddi.partner.v1.GetBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	59,  // 167: feddi.partner.v1.GetBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	59,  // 168: feddi.partner.v1.GetBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 169: feddi.partner.v1.GetBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	78,  // 170: feddi.partner.v1.GetBudgetResponse.movements:type_name -> feddi.partner.v1.BudgetMovement
-	57,  // 171: feddi.partner.v1.AdjustBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 172: feddi.partner.v1.AdjustBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
-	53,  // 173: feddi.partner.v1.AdjustBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 174: feddi.partner.v1.AdjustBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	59,  // 175: feddi.partner.v1.AdjustBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	59,  // 176: feddi.partner.v1.AdjustBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	59,  // 177: feddi.partner.v1.AdjustBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	53,  // 178: feddi.partner.v1.GetPointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	79,  // 179: feddi.partner.v1.GetPointsResponse.lots:type_name -> feddi.partner.v1.PointsLot
-	57,  // 180: feddi.partner.v1.MovePointsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	58,  // 181: feddi.partner.v1.MovePointsRequest.context:type_name -> feddi.partner.v1.RequestContext
-	59,  // 182: feddi.partner.v1.MovePointsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 183: feddi.partner.v1.MovePointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	59,  // 184: feddi.partner.v1.MovePointsResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,   // 185: feddi.partner.v1.IncentivesService.GetSessionOffers:input_type -> feddi.partner.v1.GetSessionOffersRequest
-	2,   // 186: feddi.partner.v1.IncentivesService.GetCustomerOffers:input_type -> feddi.partner.v1.GetCustomerOffersRequest
-	4,   // 187: feddi.partner.v1.IncentivesService.ListCustomerGrants:input_type -> feddi.partner.v1.ListCustomerGrantsRequest
-	6,   // 188: feddi.partner.v1.IncentivesService.ClawbackGrant:input_type -> feddi.partner.v1.ClawbackGrantRequest
-	8,   // 189: feddi.partner.v1.IncentivesService.IssueGrant:input_type -> feddi.partner.v1.IssueGrantRequest
-	10,  // 190: feddi.partner.v1.IncentivesService.GetGrant:input_type -> feddi.partner.v1.GetGrantRequest
-	13,  // 191: feddi.partner.v1.IncentivesService.ApplyOffer:input_type -> feddi.partner.v1.ApplyOfferRequest
-	15,  // 192: feddi.partner.v1.IncentivesService.RedeemOffer:input_type -> feddi.partner.v1.RedeemOfferRequest
-	17,  // 193: feddi.partner.v1.IncentivesService.ReleaseOffer:input_type -> feddi.partner.v1.ReleaseOfferRequest
-	19,  // 194: feddi.partner.v1.IncentivesService.CreateOffer:input_type -> feddi.partner.v1.CreateOfferRequest
-	21,  // 195: feddi.partner.v1.IncentivesService.ListOffers:input_type -> feddi.partner.v1.ListOffersRequest
-	23,  // 196: feddi.partner.v1.IncentivesService.GetOffer:input_type -> feddi.partner.v1.GetOfferRequest
-	25,  // 197: feddi.partner.v1.IncentivesService.UpdateOffer:input_type -> feddi.partner.v1.UpdateOfferRequest
-	27,  // 198: feddi.partner.v1.IncentivesService.SetOfferStatus:input_type -> feddi.partner.v1.SetOfferStatusRequest
-	29,  // 199: feddi.partner.v1.IncentivesService.EvaluateOffers:input_type -> feddi.partner.v1.EvaluateOffersRequest
-	35,  // 200: feddi.partner.v1.IncentivesService.CreateProposal:input_type -> feddi.partner.v1.CreateProposalRequest
-	37,  // 201: feddi.partner.v1.IncentivesService.ListProposals:input_type -> feddi.partner.v1.ListProposalsRequest
-	39,  // 202: feddi.partner.v1.IncentivesService.DecideProposal:input_type -> feddi.partner.v1.DecideProposalRequest
-	41,  // 203: feddi.partner.v1.IncentivesService.CreateBudget:input_type -> feddi.partner.v1.CreateBudgetRequest
-	43,  // 204: feddi.partner.v1.IncentivesService.ListBudgets:input_type -> feddi.partner.v1.ListBudgetsRequest
-	45,  // 205: feddi.partner.v1.IncentivesService.GetBudget:input_type -> feddi.partner.v1.GetBudgetRequest
-	47,  // 206: feddi.partner.v1.IncentivesService.AdjustBudget:input_type -> feddi.partner.v1.AdjustBudgetRequest
-	49,  // 207: feddi.partner.v1.IncentivesService.GetPoints:input_type -> feddi.partner.v1.GetPointsRequest
-	51,  // 208: feddi.partner.v1.IncentivesService.MovePoints:input_type -> feddi.partner.v1.MovePointsRequest
-	1,   // 209: feddi.partner.v1.IncentivesService.GetSessionOffers:output_type -> feddi.partner.v1.GetSessionOffersResponse
-	3,   // 210: feddi.partner.v1.IncentivesService.GetCustomerOffers:output_type -> feddi.partner.v1.GetCustomerOffersResponse
-	5,   // 211: feddi.partner.v1.IncentivesService.ListCustomerGrants:output_type -> feddi.partner.v1.ListCustomerGrantsResponse
-	7,   // 212: feddi.partner.v1.IncentivesService.ClawbackGrant:output_type -> feddi.partner.v1.ClawbackGrantResponse
-	9,   // 213: feddi.partner.v1.IncentivesService.IssueGrant:output_type -> feddi.partner.v1.IssueGrantResponse
-	11,  // 214: feddi.partner.v1.IncentivesService.GetGrant:output_type -> feddi.partner.v1.GetGrantResponse
-	14,  // 215: feddi.partner.v1.IncentivesService.ApplyOffer:output_type -> feddi.partner.v1.ApplyOfferResponse
-	16,  // 216: feddi.partner.v1.IncentivesService.RedeemOffer:output_type -> feddi.partner.v1.RedeemOfferResponse
-	18,  // 217: feddi.partner.v1.IncentivesService.ReleaseOffer:output_type -> feddi.partner.v1.ReleaseOfferResponse
-	20,  // 218: feddi.partner.v1.IncentivesService.CreateOffer:output_type -> feddi.partner.v1.CreateOfferResponse
-	22,  // 219: feddi.partner.v1.IncentivesService.ListOffers:output_type -> feddi.partner.v1.ListOffersResponse
-	24,  // 220: feddi.partner.v1.IncentivesService.GetOffer:output_type -> feddi.partner.v1.GetOfferResponse
-	26,  // 221: feddi.partner.v1.IncentivesService.UpdateOffer:output_type -> feddi.partner.v1.UpdateOfferResponse
-	28,  // 222: feddi.partner.v1.IncentivesService.SetOfferStatus:output_type -> feddi.partner.v1.SetOfferStatusResponse
-	32,  // 223: feddi.partner.v1.IncentivesService.EvaluateOffers:output_type -> feddi.partner.v1.EvaluateOffersResponse
-	36,  // 224: feddi.partner.v1.IncentivesService.CreateProposal:output_type -> feddi.partner.v1.CreateProposalResponse
-	38,  // 225: feddi.partner.v1.IncentivesService.ListProposals:output_type -> feddi.partner.v1.ListProposalsResponse
-	40,  // 226: feddi.partner.v1.IncentivesService.DecideProposal:output_type -> feddi.partner.v1.DecideProposalResponse
-	42,  // 227: feddi.partner.v1.IncentivesService.CreateBudget:output_type -> feddi.partner.v1.CreateBudgetResponse
-	44,  // 228: feddi.partner.v1.IncentivesService.ListBudgets:output_type -> feddi.partner.v1.ListBudgetsResponse
-	46,  // 229: feddi.partner.v1.IncentivesService.GetBudget:output_type -> feddi.partner.v1.GetBudgetResponse
-	48,  // 230: feddi.partner.v1.IncentivesService.AdjustBudget:output_type -> feddi.partner.v1.AdjustBudgetResponse
-	50,  // 231: feddi.partner.v1.IncentivesService.GetPoints:output_type -> feddi.partner.v1.GetPointsResponse
-	52,  // 232: feddi.partner.v1.IncentivesService.MovePoints:output_type -> feddi.partner.v1.MovePointsResponse
-	209, // [209:233] is the sub-list for method output_type
-	185, // [185:209] is the sub-list for method input_type
-	185, // [185:185] is the sub-list for extension type_name
-	185, // [185:185] is the sub-list for extension extendee
-	0,   // [0:185] is the sub-list for field type_name
+	61,  // 122: feddi.partner.v1.EvaluationBasket.at:type_name -> google.protobuf.Timestamp
+	75,  // 123: feddi.partner.v1.EvaluationBasket.lines:type_name -> feddi.partner.v1.BasketLine
+	61,  // 124: feddi.partner.v1.EvaluationSample.opened_after:type_name -> google.protobuf.Timestamp
+	61,  // 125: feddi.partner.v1.EvaluationSample.opened_before:type_name -> google.protobuf.Timestamp
+	55,  // 126: feddi.partner.v1.EvaluateOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	35,  // 127: feddi.partner.v1.EvaluateOffersResponse.evaluations:type_name -> feddi.partner.v1.OfferEvaluation
+	36,  // 128: feddi.partner.v1.EvaluateOffersResponse.totals:type_name -> feddi.partner.v1.OfferEvaluationTotals
+	33,  // 129: feddi.partner.v1.EvaluateOffersResponse.offers:type_name -> feddi.partner.v1.OfferDifference
+	34,  // 130: feddi.partner.v1.EvaluateOffersResponse.skipped:type_name -> feddi.partner.v1.SkippedEvaluation
+	56,  // 131: feddi.partner.v1.OfferEvaluation.baseline:type_name -> feddi.partner.v1.Offer
+	56,  // 132: feddi.partner.v1.OfferEvaluation.trial:type_name -> feddi.partner.v1.Offer
+	57,  // 133: feddi.partner.v1.OfferEvaluation.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	59,  // 134: feddi.partner.v1.CreateProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 135: feddi.partner.v1.CreateProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
+	65,  // 136: feddi.partner.v1.CreateProposalRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	61,  // 137: feddi.partner.v1.CreateProposalRequest.expires_at:type_name -> google.protobuf.Timestamp
+	55,  // 138: feddi.partner.v1.CreateProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 139: feddi.partner.v1.CreateProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	76,  // 140: feddi.partner.v1.CreateProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
+	61,  // 141: feddi.partner.v1.CreateProposalResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 142: feddi.partner.v1.CreateProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
+	61,  // 143: feddi.partner.v1.CreateProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
+	55,  // 144: feddi.partner.v1.ListProposalsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	77,  // 145: feddi.partner.v1.ListProposalsResponse.proposals:type_name -> feddi.partner.v1.Proposal
+	59,  // 146: feddi.partner.v1.DecideProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 147: feddi.partner.v1.DecideProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 148: feddi.partner.v1.DecideProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 149: feddi.partner.v1.DecideProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	76,  // 150: feddi.partner.v1.DecideProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
+	61,  // 151: feddi.partner.v1.DecideProposalResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 152: feddi.partner.v1.DecideProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
+	61,  // 153: feddi.partner.v1.DecideProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
+	78,  // 154: feddi.partner.v1.DecideProposalResponse.application:type_name -> feddi.partner.v1.OfferApplication
+	58,  // 155: feddi.partner.v1.DecideProposalResponse.grant:type_name -> feddi.partner.v1.Grant
+	59,  // 156: feddi.partner.v1.CreateBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 157: feddi.partner.v1.CreateBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
+	61,  // 158: feddi.partner.v1.CreateBudgetRequest.starts_at:type_name -> google.protobuf.Timestamp
+	61,  // 159: feddi.partner.v1.CreateBudgetRequest.ends_at:type_name -> google.protobuf.Timestamp
+	55,  // 160: feddi.partner.v1.CreateBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 161: feddi.partner.v1.CreateBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	61,  // 162: feddi.partner.v1.CreateBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	61,  // 163: feddi.partner.v1.CreateBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 164: feddi.partner.v1.CreateBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	55,  // 165: feddi.partner.v1.ListBudgetsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	79,  // 166: feddi.partner.v1.ListBudgetsResponse.budgets:type_name -> feddi.partner.v1.Budget
+	55,  // 167: feddi.partner.v1.GetBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 168: feddi.partner.v1.GetBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	61,  // 169: feddi.partner.v1.GetBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	61,  // 170: feddi.partner.v1.GetBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 171: feddi.partner.v1.GetBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	80,  // 172: feddi.partner.v1.GetBudgetResponse.movements:type_name -> feddi.partner.v1.BudgetMovement
+	59,  // 173: feddi.partner.v1.AdjustBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 174: feddi.partner.v1.AdjustBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
+	55,  // 175: feddi.partner.v1.AdjustBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 176: feddi.partner.v1.AdjustBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	61,  // 177: feddi.partner.v1.AdjustBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	61,  // 178: feddi.partner.v1.AdjustBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	61,  // 179: feddi.partner.v1.AdjustBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	55,  // 180: feddi.partner.v1.GetPointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	81,  // 181: feddi.partner.v1.GetPointsResponse.lots:type_name -> feddi.partner.v1.PointsLot
+	59,  // 182: feddi.partner.v1.MovePointsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	60,  // 183: feddi.partner.v1.MovePointsRequest.context:type_name -> feddi.partner.v1.RequestContext
+	61,  // 184: feddi.partner.v1.MovePointsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	55,  // 185: feddi.partner.v1.MovePointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	61,  // 186: feddi.partner.v1.MovePointsResponse.created_at:type_name -> google.protobuf.Timestamp
+	0,   // 187: feddi.partner.v1.IncentivesService.GetSessionOffers:input_type -> feddi.partner.v1.GetSessionOffersRequest
+	2,   // 188: feddi.partner.v1.IncentivesService.GetCustomerOffers:input_type -> feddi.partner.v1.GetCustomerOffersRequest
+	4,   // 189: feddi.partner.v1.IncentivesService.ListCustomerGrants:input_type -> feddi.partner.v1.ListCustomerGrantsRequest
+	6,   // 190: feddi.partner.v1.IncentivesService.ClawbackGrant:input_type -> feddi.partner.v1.ClawbackGrantRequest
+	8,   // 191: feddi.partner.v1.IncentivesService.IssueGrant:input_type -> feddi.partner.v1.IssueGrantRequest
+	10,  // 192: feddi.partner.v1.IncentivesService.GetGrant:input_type -> feddi.partner.v1.GetGrantRequest
+	13,  // 193: feddi.partner.v1.IncentivesService.ApplyOffer:input_type -> feddi.partner.v1.ApplyOfferRequest
+	15,  // 194: feddi.partner.v1.IncentivesService.RedeemOffer:input_type -> feddi.partner.v1.RedeemOfferRequest
+	17,  // 195: feddi.partner.v1.IncentivesService.ReleaseOffer:input_type -> feddi.partner.v1.ReleaseOfferRequest
+	19,  // 196: feddi.partner.v1.IncentivesService.CreateOffer:input_type -> feddi.partner.v1.CreateOfferRequest
+	21,  // 197: feddi.partner.v1.IncentivesService.ListOffers:input_type -> feddi.partner.v1.ListOffersRequest
+	23,  // 198: feddi.partner.v1.IncentivesService.GetOffer:input_type -> feddi.partner.v1.GetOfferRequest
+	25,  // 199: feddi.partner.v1.IncentivesService.UpdateOffer:input_type -> feddi.partner.v1.UpdateOfferRequest
+	27,  // 200: feddi.partner.v1.IncentivesService.SetOfferStatus:input_type -> feddi.partner.v1.SetOfferStatusRequest
+	29,  // 201: feddi.partner.v1.IncentivesService.EvaluateOffers:input_type -> feddi.partner.v1.EvaluateOffersRequest
+	37,  // 202: feddi.partner.v1.IncentivesService.CreateProposal:input_type -> feddi.partner.v1.CreateProposalRequest
+	39,  // 203: feddi.partner.v1.IncentivesService.ListProposals:input_type -> feddi.partner.v1.ListProposalsRequest
+	41,  // 204: feddi.partner.v1.IncentivesService.DecideProposal:input_type -> feddi.partner.v1.DecideProposalRequest
+	43,  // 205: feddi.partner.v1.IncentivesService.CreateBudget:input_type -> feddi.partner.v1.CreateBudgetRequest
+	45,  // 206: feddi.partner.v1.IncentivesService.ListBudgets:input_type -> feddi.partner.v1.ListBudgetsRequest
+	47,  // 207: feddi.partner.v1.IncentivesService.GetBudget:input_type -> feddi.partner.v1.GetBudgetRequest
+	49,  // 208: feddi.partner.v1.IncentivesService.AdjustBudget:input_type -> feddi.partner.v1.AdjustBudgetRequest
+	51,  // 209: feddi.partner.v1.IncentivesService.GetPoints:input_type -> feddi.partner.v1.GetPointsRequest
+	53,  // 210: feddi.partner.v1.IncentivesService.MovePoints:input_type -> feddi.partner.v1.MovePointsRequest
+	1,   // 211: feddi.partner.v1.IncentivesService.GetSessionOffers:output_type -> feddi.partner.v1.GetSessionOffersResponse
+	3,   // 212: feddi.partner.v1.IncentivesService.GetCustomerOffers:output_type -> feddi.partner.v1.GetCustomerOffersResponse
+	5,   // 213: feddi.partner.v1.IncentivesService.ListCustomerGrants:output_type -> feddi.partner.v1.ListCustomerGrantsResponse
+	7,   // 214: feddi.partner.v1.IncentivesService.ClawbackGrant:output_type -> feddi.partner.v1.ClawbackGrantResponse
+	9,   // 215: feddi.partner.v1.IncentivesService.IssueGrant:output_type -> feddi.partner.v1.IssueGrantResponse
+	11,  // 216: feddi.partner.v1.IncentivesService.GetGrant:output_type -> feddi.partner.v1.GetGrantResponse
+	14,  // 217: feddi.partner.v1.IncentivesService.ApplyOffer:output_type -> feddi.partner.v1.ApplyOfferResponse
+	16,  // 218: feddi.partner.v1.IncentivesService.RedeemOffer:output_type -> feddi.partner.v1.RedeemOfferResponse
+	18,  // 219: feddi.partner.v1.IncentivesService.ReleaseOffer:output_type -> feddi.partner.v1.ReleaseOfferResponse
+	20,  // 220: feddi.partner.v1.IncentivesService.CreateOffer:output_type -> feddi.partner.v1.CreateOfferResponse
+	22,  // 221: feddi.partner.v1.IncentivesService.ListOffers:output_type -> feddi.partner.v1.ListOffersResponse
+	24,  // 222: feddi.partner.v1.IncentivesService.GetOffer:output_type -> feddi.partner.v1.GetOfferResponse
+	26,  // 223: feddi.partner.v1.IncentivesService.UpdateOffer:output_type -> feddi.partner.v1.UpdateOfferResponse
+	28,  // 224: feddi.partner.v1.IncentivesService.SetOfferStatus:output_type -> feddi.partner.v1.SetOfferStatusResponse
+	32,  // 225: feddi.partner.v1.IncentivesService.EvaluateOffers:output_type -> feddi.partner.v1.EvaluateOffersResponse
+	38,  // 226: feddi.partner.v1.IncentivesService.CreateProposal:output_type -> feddi.partner.v1.CreateProposalResponse
+	40,  // 227: feddi.partner.v1.IncentivesService.ListProposals:output_type -> feddi.partner.v1.ListProposalsResponse
+	42,  // 228: feddi.partner.v1.IncentivesService.DecideProposal:output_type -> feddi.partner.v1.DecideProposalResponse
+	44,  // 229: feddi.partner.v1.IncentivesService.CreateBudget:output_type -> feddi.partner.v1.CreateBudgetResponse
+	46,  // 230: feddi.partner.v1.IncentivesService.ListBudgets:output_type -> feddi.partner.v1.ListBudgetsResponse
+	48,  // 231: feddi.partner.v1.IncentivesService.GetBudget:output_type -> feddi.partner.v1.GetBudgetResponse
+	50,  // 232: feddi.partner.v1.IncentivesService.AdjustBudget:output_type -> feddi.partner.v1.AdjustBudgetResponse
+	52,  // 233: feddi.partner.v1.IncentivesService.GetPoints:output_type -> feddi.partner.v1.GetPointsResponse
+	54,  // 234: feddi.partner.v1.IncentivesService.MovePoints:output_type -> feddi.partner.v1.MovePointsResponse
+	211, // [211:235] is the sub-list for method output_type
+	187, // [187:211] is the sub-list for method input_type
+	187, // [187:187] is the sub-list for extension type_name
+	187, // [187:187] is the sub-list for extension extendee
+	0,   // [0:187] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_incentives_service_proto_init() }
@@ -7518,27 +7821,28 @@ func file_feddi_partner_v1_incentives_service_proto_init() {
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[30].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[31].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[35].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[36].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[37].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[38].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[39].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[40].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[41].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[42].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[43].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[44].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[45].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[46].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[47].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[48].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[49].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[50].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[51].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[52].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[53].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[54].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_incentives_service_proto_rawDesc), len(file_feddi_partner_v1_incentives_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   53,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

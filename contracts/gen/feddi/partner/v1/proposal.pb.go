@@ -59,9 +59,11 @@ type Proposal struct {
 	// When it was decided; null until then.
 	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decided_at,json=decidedAt,proto3,oneof" json:"decided_at,omitempty"`
 	// Until when it can be decided.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// The trace of the decision to propose it; report exposures of it with this.
+	DecisionTraceId string `protobuf:"bytes,18,opt,name=decision_trace_id,json=decisionTraceId,proto3" json:"decision_trace_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Proposal) Reset() {
@@ -206,11 +208,18 @@ func (x *Proposal) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Proposal) GetDecisionTraceId() string {
+	if x != nil {
+		return x.DecisionTraceId
+	}
+	return ""
+}
+
 var File_feddi_partner_v1_proposal_proto protoreflect.FileDescriptor
 
 const file_feddi_partner_v1_proposal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ffeddi/partner/v1/proposal.proto\x12\x10feddi.partner.v1\x1a\x1efeddi/options/v1/options.proto\x1a\x1dfeddi/partner/v1/common.proto\x1a\x1cfeddi/partner/v1/offer.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x06\n" +
+	"\x1ffeddi/partner/v1/proposal.proto\x12\x10feddi.partner.v1\x1a\x1efeddi/options/v1/options.proto\x1a\x1dfeddi/partner/v1/common.proto\x1a\x1cfeddi/partner/v1/offer.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x06\n" +
 	"\bProposal\x12\x1f\n" +
 	"\vproposal_id\x18\x02 \x01(\tR\n" +
 	"proposalId\x124\n" +
@@ -234,7 +243,8 @@ const file_feddi_partner_v1_proposal_proto_rawDesc = "" +
 	"\n" +
 	"decided_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampH\x05R\tdecidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAtB\r\n" +
+	"expires_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12*\n" +
+	"\x11decision_trace_id\x18\x12 \x01(\tR\x0fdecisionTraceIdB\r\n" +
 	"\v_session_idB\f\n" +
 	"\n" +
 	"_budget_idB\t\n" +

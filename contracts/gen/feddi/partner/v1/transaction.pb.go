@@ -85,9 +85,11 @@ type Transaction struct {
 	// When it was voided; null unless it was.
 	VoidedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=voided_at,json=voidedAt,proto3,oneof" json:"voided_at,omitempty"`
 	// When the sale was made.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// What partners reported about it beside that; absent until one did.
+	PartnerAttribution *Attribution `protobuf:"bytes,40,opt,name=partner_attribution,json=partnerAttribution,proto3,oneof" json:"partner_attribution,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -312,6 +314,13 @@ func (x *Transaction) GetVoidedAt() *timestamppb.Timestamp {
 func (x *Transaction) GetCreatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Transaction) GetPartnerAttribution() *Attribution {
+	if x != nil {
+		return x.PartnerAttribution
 	}
 	return nil
 }
@@ -939,6 +948,8 @@ type AttributedOffer struct {
 	AttributedMinor int64 `protobuf:"varint,4,opt,name=attributed_minor,json=attributedMinor,proto3" json:"attributed_minor,omitempty"`
 	// What it cost, in minor units.
 	DiscountMinor int64 `protobuf:"varint,5,opt,name=discount_minor,json=discountMinor,proto3" json:"discount_minor,omitempty"`
+	// Why it is credited with that; in partners' reports.
+	Reasoning     *Reasoning `protobuf:"bytes,6,opt,name=reasoning,proto3,oneof" json:"reasoning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1006,6 +1017,13 @@ func (x *AttributedOffer) GetDiscountMinor() int64 {
 		return x.DiscountMinor
 	}
 	return 0
+}
+
+func (x *AttributedOffer) GetReasoning() *Reasoning {
+	if x != nil {
+		return x.Reasoning
+	}
+	return nil
 }
 
 // TransactionReversal is one thing that a void took back.
@@ -1557,7 +1575,7 @@ var File_feddi_partner_v1_transaction_proto protoreflect.FileDescriptor
 
 const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\n" +
-	"\"feddi/partner/v1/transaction.proto\x12\x10feddi.partner.v1\x1a\x1efeddi/options/v1/options.proto\x1a\x1efeddi/partner/v1/session.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\f\n" +
+	"\"feddi/partner/v1/transaction.proto\x12\x10feddi.partner.v1\x1a\x1efeddi/options/v1/options.proto\x1a\x1dfeddi/partner/v1/common.proto\x1a\x1efeddi/partner/v1/session.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\r\n" +
 	"\vTransaction\x12%\n" +
 	"\x0etransaction_id\x18\x02 \x01(\tR\rtransactionId\x12%\n" +
 	"\x0ereceipt_number\x18\x03 \x01(\tR\rreceiptNumber\x12M\n" +
@@ -1594,7 +1612,8 @@ const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\tvoided_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampH\n" +
 	"R\bvoidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\n" +
+	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12[\n" +
+	"\x13partner_attribution\x18( \x01(\v2\x1d.feddi.partner.v1.AttributionB\x06\x9a\xdb\x18\x02\b\x01H\vR\x12partnerAttribution\x88\x01\x01B\n" +
 	"\n" +
 	"\b_channelB\r\n" +
 	"\v_session_idB\v\n" +
@@ -1608,7 +1627,8 @@ const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\f_attributionB\x14\n" +
 	"\x12_decision_trace_idB\f\n" +
 	"\n" +
-	"_voided_atJ\x04\b\x01\x10\x02\"\xf2\x06\n" +
+	"_voided_atB\x16\n" +
+	"\x14_partner_attributionJ\x04\b\x01\x10\x02\"\xf2\x06\n" +
 	"\x12TransactionSummary\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12%\n" +
 	"\x0ereceipt_number\x18\x02 \x01(\tR\rreceiptNumber\x12M\n" +
@@ -1684,13 +1704,16 @@ const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tB\x15\x9a\xdb\x18\x11\x12\x06system\x12\apartnerR\x06source\x129\n" +
 	"\x06offers\x18\x05 \x03(\v2!.feddi.partner.v1.AttributedOfferR\x06offers\x129\n" +
 	"\n" +
-	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtJ\x04\b\x01\x10\x02\"\xe5\x01\n" +
+	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtJ\x04\b\x01\x10\x02\"\xbb\x02\n" +
 	"\x0fAttributedOffer\x12\x19\n" +
 	"\boffer_id\x18\x01 \x01(\tR\aofferId\x12*\n" +
 	"\x11decision_trace_id\x18\x02 \x01(\tR\x0fdecisionTraceId\x129\n" +
 	"\aoutcome\x18\x03 \x01(\tB\x1f\x9a\xdb\x18\x1b\x12\bredeemed\x12\x0fshown_not_takenR\aoutcome\x12)\n" +
 	"\x10attributed_minor\x18\x04 \x01(\x03R\x0fattributedMinor\x12%\n" +
-	"\x0ediscount_minor\x18\x05 \x01(\x03R\rdiscountMinor\"\xfe\x01\n" +
+	"\x0ediscount_minor\x18\x05 \x01(\x03R\rdiscountMinor\x12F\n" +
+	"\treasoning\x18\x06 \x01(\v2\x1b.feddi.partner.v1.ReasoningB\x06\x9a\xdb\x18\x02\b\x01H\x00R\treasoning\x88\x01\x01B\f\n" +
+	"\n" +
+	"_reasoning\"\xfe\x01\n" +
 	"\x13TransactionReversal\x12@\n" +
 	"\x04type\x18\x01 \x01(\tB,\x9a\xdb\x18(\x12\apayment\x12\bcashback\x12\x06points\x12\x05offer\x12\x04giftR\x04type\x12!\n" +
 	"\freference_id\x18\x02 \x01(\tR\vreferenceId\x12!\n" +
@@ -1787,6 +1810,7 @@ var file_feddi_partner_v1_transaction_proto_goTypes = []any{
 	(*BasketLine)(nil),            // 13: feddi.partner.v1.BasketLine
 	(*AppliedOffer)(nil),          // 14: feddi.partner.v1.AppliedOffer
 	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Reasoning)(nil),             // 16: feddi.partner.v1.Reasoning
 }
 var file_feddi_partner_v1_transaction_proto_depIdxs = []int32{
 	2,  // 0: feddi.partner.v1.Transaction.customer:type_name -> feddi.partner.v1.TransactionCustomer
@@ -1798,22 +1822,24 @@ var file_feddi_partner_v1_transaction_proto_depIdxs = []int32{
 	6,  // 6: feddi.partner.v1.Transaction.attribution:type_name -> feddi.partner.v1.Attribution
 	15, // 7: feddi.partner.v1.Transaction.voided_at:type_name -> google.protobuf.Timestamp
 	15, // 8: feddi.partner.v1.Transaction.created_at:type_name -> google.protobuf.Timestamp
-	2,  // 9: feddi.partner.v1.TransactionSummary.customer:type_name -> feddi.partner.v1.TransactionCustomer
-	15, // 10: feddi.partner.v1.TransactionSummary.created_at:type_name -> google.protobuf.Timestamp
-	15, // 11: feddi.partner.v1.TransactionCashback.expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 12: feddi.partner.v1.Attribution.offers:type_name -> feddi.partner.v1.AttributedOffer
-	15, // 13: feddi.partner.v1.Attribution.created_at:type_name -> google.protobuf.Timestamp
-	9,  // 14: feddi.partner.v1.Receipt.issuer:type_name -> feddi.partner.v1.ReceiptParty
-	10, // 15: feddi.partner.v1.Receipt.lines:type_name -> feddi.partner.v1.ReceiptLine
-	11, // 16: feddi.partner.v1.Receipt.discounts:type_name -> feddi.partner.v1.ReceiptDiscount
-	3,  // 17: feddi.partner.v1.Receipt.tenders:type_name -> feddi.partner.v1.TransactionTender
-	5,  // 18: feddi.partner.v1.Receipt.cashback:type_name -> feddi.partner.v1.TransactionCashback
-	15, // 19: feddi.partner.v1.Receipt.issued_at:type_name -> google.protobuf.Timestamp
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	6,  // 9: feddi.partner.v1.Transaction.partner_attribution:type_name -> feddi.partner.v1.Attribution
+	2,  // 10: feddi.partner.v1.TransactionSummary.customer:type_name -> feddi.partner.v1.TransactionCustomer
+	15, // 11: feddi.partner.v1.TransactionSummary.created_at:type_name -> google.protobuf.Timestamp
+	15, // 12: feddi.partner.v1.TransactionCashback.expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 13: feddi.partner.v1.Attribution.offers:type_name -> feddi.partner.v1.AttributedOffer
+	15, // 14: feddi.partner.v1.Attribution.created_at:type_name -> google.protobuf.Timestamp
+	16, // 15: feddi.partner.v1.AttributedOffer.reasoning:type_name -> feddi.partner.v1.Reasoning
+	9,  // 16: feddi.partner.v1.Receipt.issuer:type_name -> feddi.partner.v1.ReceiptParty
+	10, // 17: feddi.partner.v1.Receipt.lines:type_name -> feddi.partner.v1.ReceiptLine
+	11, // 18: feddi.partner.v1.Receipt.discounts:type_name -> feddi.partner.v1.ReceiptDiscount
+	3,  // 19: feddi.partner.v1.Receipt.tenders:type_name -> feddi.partner.v1.TransactionTender
+	5,  // 20: feddi.partner.v1.Receipt.cashback:type_name -> feddi.partner.v1.TransactionCashback
+	15, // 21: feddi.partner.v1.Receipt.issued_at:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_transaction_proto_init() }
@@ -1821,12 +1847,14 @@ func file_feddi_partner_v1_transaction_proto_init() {
 	if File_feddi_partner_v1_transaction_proto != nil {
 		return
 	}
+	file_feddi_partner_v1_common_proto_init()
 	file_feddi_partner_v1_session_proto_init()
 	file_feddi_partner_v1_transaction_proto_msgTypes[0].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[1].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[2].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[3].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[5].OneofWrappers = []any{}
+	file_feddi_partner_v1_transaction_proto_msgTypes[7].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[8].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[9].OneofWrappers = []any{}
 	file_feddi_partner_v1_transaction_proto_msgTypes[11].OneofWrappers = []any{}

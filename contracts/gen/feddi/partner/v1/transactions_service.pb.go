@@ -352,9 +352,11 @@ type GetTransactionResponse struct {
 	// When it was voided; null unless it was.
 	VoidedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=voided_at,json=voidedAt,proto3,oneof" json:"voided_at,omitempty"`
 	// When the sale was made.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// What partners reported about it beside that; absent until one did.
+	PartnerAttribution *Attribution `protobuf:"bytes,40,opt,name=partner_attribution,json=partnerAttribution,proto3,oneof" json:"partner_attribution,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetTransactionResponse) Reset() {
@@ -590,6 +592,13 @@ func (x *GetTransactionResponse) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetTransactionResponse) GetPartnerAttribution() *Attribution {
+	if x != nil {
+		return x.PartnerAttribution
+	}
+	return nil
+}
+
 // VoidTransactionRequest names one transaction.
 type VoidTransactionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -725,6 +734,8 @@ type VoidTransactionResponse struct {
 	VoidedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=voided_at,json=voidedAt,proto3,oneof" json:"voided_at,omitempty"`
 	// When the sale was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// What partners reported about it beside that; absent until one did.
+	PartnerAttribution *Attribution `protobuf:"bytes,40,opt,name=partner_attribution,json=partnerAttribution,proto3,oneof" json:"partner_attribution,omitempty"`
 	// Everything that was reversed.
 	Reversals     []*TransactionReversal `protobuf:"bytes,50,rep,name=reversals,proto3" json:"reversals,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -960,6 +971,13 @@ func (x *VoidTransactionResponse) GetVoidedAt() *timestamppb.Timestamp {
 func (x *VoidTransactionResponse) GetCreatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *VoidTransactionResponse) GetPartnerAttribution() *Attribution {
+	if x != nil {
+		return x.PartnerAttribution
 	}
 	return nil
 }
@@ -3171,7 +3189,7 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\x0etransaction_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\rtransactionId\x12/\n" +
 	"\vmerchant_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
 	"merchantId\x88\x01\x01B\x0e\n" +
-	"\f_merchant_id\"\xfb\f\n" +
+	"\f_merchant_id\"\xf0\r\n" +
 	"\x16GetTransactionResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12%\n" +
 	"\x0etransaction_id\x18\x02 \x01(\tR\rtransactionId\x12%\n" +
@@ -3209,7 +3227,8 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\tvoided_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampH\n" +
 	"R\bvoidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\n" +
+	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12[\n" +
+	"\x13partner_attribution\x18( \x01(\v2\x1d.feddi.partner.v1.AttributionB\x06\x9a\xdb\x18\x02\b\x01H\vR\x12partnerAttribution\x88\x01\x01B\n" +
 	"\n" +
 	"\b_channelB\r\n" +
 	"\v_session_idB\v\n" +
@@ -3223,14 +3242,15 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\f_attributionB\x14\n" +
 	"\x12_decision_trace_idB\f\n" +
 	"\n" +
-	"_voided_at\"\xfd\x01\n" +
+	"_voided_atB\x16\n" +
+	"\x14_partner_attribution\"\xfd\x01\n" +
 	"\x16VoidTransactionRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x120\n" +
 	"\x0etransaction_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\rtransactionId\x12'\n" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x00R\x06reason\x88\x01\x01B\t\n" +
-	"\a_reason\"\xc1\r\n" +
+	"\a_reason\"\xb6\x0e\n" +
 	"\x17VoidTransactionResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12%\n" +
 	"\x0etransaction_id\x18\x02 \x01(\tR\rtransactionId\x12%\n" +
@@ -3268,7 +3288,8 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\tvoided_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampH\n" +
 	"R\bvoidedAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12C\n" +
+	"created_at\x18\x1d \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12[\n" +
+	"\x13partner_attribution\x18( \x01(\v2\x1d.feddi.partner.v1.AttributionB\x06\x9a\xdb\x18\x02\b\x01H\vR\x12partnerAttribution\x88\x01\x01\x12C\n" +
 	"\treversals\x182 \x03(\v2%.feddi.partner.v1.TransactionReversalR\treversalsB\n" +
 	"\n" +
 	"\b_channelB\r\n" +
@@ -3283,7 +3304,8 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\f_attributionB\x14\n" +
 	"\x12_decision_trace_idB\f\n" +
 	"\n" +
-	"_voided_at\"\xb9\x01\n" +
+	"_voided_atB\x16\n" +
+	"\x14_partner_attribution\"\xb9\x01\n" +
 	"\x11GetReceiptRequest\x120\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\rtransactionId\x12&\n" +
 	"\x06locale\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18#H\x00R\x06locale\x88\x01\x01\x12/\n" +
@@ -3559,7 +3581,7 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12:\n" +
 	"\x05lines\x18\a \x03(\v2$.feddi.partner.v1.ReconciliationLineR\x05lines\x129\n" +
 	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt2\xd4r\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt2\xb0t\n" +
 	"\x13TransactionsService\x12\xab\x06\n" +
 	"\x10ListTransactions\x12).feddi.partner.v1.ListTransactionsRequest\x1a*.feddi.partner.v1.ListTransactionsResponse\"\xbf\x05\x92\xdb\x18\x94\x05\n" +
 	"\x10listTransactions\x10\x02\x1a\x02\x01\x02:\tNOT_FOUND:\x0eCURSOR_INVALIDj\x96\x04{\"transactions\":[{\"transaction_id\":\"txn_01ka2m9b3f\",\"receipt_number\":\"R-000042\",\"status\":\"completed\",\"origin\":\"pos\",\"session_id\":\"cs_01ka2m4h5e\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"customer\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"credential_type\":\"phone\",\"probationary\":false},\"currency\":\"USD\",\"discount_minor\":100,\"total_minor\":1175,\"refunded_minor\":0,\"cashback_minor\":58,\"tender_types\":[\"wallet\"],\"created_at\":\"2026-06-12T08:09:00Z\"}]}rFTransactions of an integration; include_unidentified defaults to false\x82\xd3\xe4\x93\x02 \x12\x1e/{integration_id}/transactions\x12\xd8\x11\n" +
@@ -3573,9 +3595,9 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\n" +
 	"getReceipt\x10\x02\x1a\x02\x01\x02:\tNOT_FOUNDj\xa3\t{\"transaction_id\":\"txn_01ka2m9b3f\",\"receipt_number\":\"R-000042\",\"status\":\"completed\",\"issuer\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"merchant_name\":\"Bean House\",\"branch_name\":\"Main Street\",\"address\":\"12 Main Street, Springfield\",\"tax_id\":null},\"currency\":\"USD\",\"lines\":[{\"name\":\"Caffe latte\",\"sku\":\"LATTE\",\"quantity\":2,\"unit_price_minor\":450,\"discount_minor\":100,\"tax_minor\":0,\"total_minor\":800},{\"name\":\"CROISSANT\",\"sku\":\"CROISSANT\",\"quantity\":1,\"unit_price_minor\":375,\"discount_minor\":0,\"tax_minor\":0,\"total_minor\":375}],\"discounts\":[{\"title\":\"50 off each latte\",\"amount_minor\":100,\"offer_id\":\"off_01k9z3v8ft\"}],\"subtotal_minor\":1275,\"discount_minor\":100,\"tax_minor\":0,\"total_minor\":1175,\"refunded_minor\":0,\"tenders\":[{\"type\":\"wallet\",\"amount_minor\":1175,\"payment_id\":\"pay_01ka2m8y1c\",\"reference\":null,\"debited_promo_minor\":250,\"debited_actual_minor\":925,\"card_scheme\":null,\"card_last_four\":null}],\"cashback\":{\"amount_minor\":58,\"percent_bp\":500,\"grant_id\":\"grt_01ka2m9b4p\",\"state\":\"RELEASED\",\"expires_at\":\"2026-09-10T08:09:00Z\"},\"session_id\":\"cs_01ka2m4h5e\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"customer_id\":\"cus_01ka2m5t9d\",\"locale\":\"en-US\",\"issued_at\":\"2026-06-12T08:09:00Z\"}r0Receipt of record as JSON, text or PDF by Accept\x82\xd3\xe4\x93\x02(\x12&/transactions/{transaction_id}/receipt\x12\xfe\x04\n" +
 	"\vSendReceipt\x12$.feddi.partner.v1.SendReceiptRequest\x1a%.feddi.partner.v1.SendReceiptResponse\"\xa1\x04\x92\xdb\x18\xe6\x03\n" +
-	"\vsendReceipt\x10\x01\x1a\x02\x01\x02 \xca\x010\x01:\tNOT_FOUND:\x10CONSENT_REQUIRED:\x0eSTATE_CONFLICTb\xc3\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"channel\":\"email\"}j\xaf\x01{\"message_id\":\"msg_01ka2mq5t3\",\"transaction_id\":\"txn_01ka2m9b3f\",\"channel\":\"email\",\"masked_destination\":\"a**@example.com\",\"state\":\"queued\",\"created_at\":\"2026-06-12T08:10:00Z\"}r'Send the receipt by a consented channel\x82\xd3\xe4\x93\x020:\x01*\"+/transactions/{transaction_id}/receipt/send\x12\xe5\x05\n" +
-	"\x11ReportAttribution\x12*.feddi.partner.v1.ReportAttributionRequest\x1a+.feddi.partner.v1.ReportAttributionResponse\"\xf6\x04\x92\xdb\x18\xbc\x04\n" +
-	"\x11reportAttribution\x10\x01\x1a\x01\x01 \xc9\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTb\xb5\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"exposures\":[{\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"outcome\":\"redeemed\"}]}j\x8b\x02{\"attribution_id\":\"atb_01ka2m9b7h\",\"transaction_id\":\"txn_01ka2m9b3f\",\"source\":\"partner\",\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"outcome\":\"redeemed\",\"attributed_minor\":1175,\"discount_minor\":100}],\"created_at\":\"2026-06-12T08:09:00Z\"}r<Tie exposure and redemption by decision_trace_id to the sale\x82\xd3\xe4\x93\x02/:\x01*\"*/transactions/{transaction_id}/attribution\x12\xfd\a\n" +
+	"\vsendReceipt\x10\x01\x1a\x02\x01\x02 \xca\x010\x01:\tNOT_FOUND:\x10CONSENT_REQUIRED:\x0eSTATE_CONFLICTb\xc3\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"channel\":\"email\"}j\xaf\x01{\"message_id\":\"msg_01ka2mq5t3\",\"transaction_id\":\"txn_01ka2m9b3f\",\"channel\":\"email\",\"masked_destination\":\"a**@example.com\",\"state\":\"queued\",\"created_at\":\"2026-06-12T08:10:00Z\"}r'Send the receipt by a consented channel\x82\xd3\xe4\x93\x020:\x01*\"+/transactions/{transaction_id}/receipt/send\x12\xc1\a\n" +
+	"\x11ReportAttribution\x12*.feddi.partner.v1.ReportAttributionRequest\x1a+.feddi.partner.v1.ReportAttributionResponse\"\xd2\x06\x92\xdb\x18\x98\x06\n" +
+	"\x11reportAttribution\x10\x02\x1a\x01\x01 \xc9\x01*\x02\xc8\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTP\x01b\xb5\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"exposures\":[{\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"outcome\":\"redeemed\"}]}j\xe1\x03{\"attribution_id\":\"atb_01ka2m9b7h\",\"transaction_id\":\"txn_01ka2m9b3f\",\"source\":\"partner\",\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"outcome\":\"redeemed\",\"attributed_minor\":1175,\"discount_minor\":100,\"reasoning\":{\"summary\":\"It was redeemed in this sale, the only offer that was: the whole total of 11.75 USD is its part.\",\"rule\":\"attribution.redeemed_by_discount\",\"facts\":{\"total_minor\":1175,\"redeemed_offers\":1}}}],\"created_at\":\"2026-06-12T08:09:00Z\"}r<Tie exposure and redemption by decision_trace_id to the sale\x82\xd3\xe4\x93\x02/:\x01*\"*/transactions/{transaction_id}/attribution\x12\xfd\a\n" +
 	"\vOpenDispute\x12$.feddi.partner.v1.OpenDisputeRequest\x1a%.feddi.partner.v1.OpenDisputeResponse\"\xa0\a\x92\xdb\x18\x87\a\n" +
 	"\vopenDispute\x10\x01\x1a\x01\x01 \xc9\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x13AMOUNT_OUT_OF_RANGEb\x91\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"transaction_id\":\"txn_01ka2m9b3f\",\"reason\":\"wrong_amount\",\"amount_minor\":375,\"description\":\"The croissant was not handed out\",\"evidence\":[{\"type\":\"statement\",\"text\":\"Customer called at 9:30\"}]}j\x88\x04{\"dispute_id\":\"dsp_01ka2mk6n1\",\"transaction_id\":\"txn_01ka2m9b3f\",\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"open\",\"reason\":\"wrong_amount\",\"amount_minor\":375,\"currency\":\"USD\",\"description\":\"The croissant was not handed out\",\"evidence\":[{\"type\":\"statement\",\"text\":\"Customer called at 9:30\",\"url\":null,\"facts\":{}}],\"history\":[{\"type\":\"opened\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":null,\"occurred_at\":\"2026-06-12T09:31:00Z\"}],\"resolution\":null,\"opened_at\":\"2026-06-12T09:31:00Z\",\"due_at\":\"2026-06-26T09:31:00Z\",\"resolved_at\":null}r\x1fOpen a dispute on a transaction\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/disputes\x12\xc2\x05\n" +
 	"\fListDisputes\x12%.feddi.partner.v1.ListDisputesRequest\x1a&.feddi.partner.v1.ListDisputesResponse\"\xe2\x04\x92\xdb\x18\xcc\x04\n" +
@@ -3675,112 +3697,114 @@ var file_feddi_partner_v1_transactions_service_proto_depIdxs = []int32{
 	36,  // 11: feddi.partner.v1.GetTransactionResponse.attribution:type_name -> feddi.partner.v1.Attribution
 	27,  // 12: feddi.partner.v1.GetTransactionResponse.voided_at:type_name -> google.protobuf.Timestamp
 	27,  // 13: feddi.partner.v1.GetTransactionResponse.created_at:type_name -> google.protobuf.Timestamp
-	37,  // 14: feddi.partner.v1.VoidTransactionRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	38,  // 15: feddi.partner.v1.VoidTransactionRequest.context:type_name -> feddi.partner.v1.RequestContext
-	28,  // 16: feddi.partner.v1.VoidTransactionResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	30,  // 17: feddi.partner.v1.VoidTransactionResponse.customer:type_name -> feddi.partner.v1.TransactionCustomer
-	31,  // 18: feddi.partner.v1.VoidTransactionResponse.lines:type_name -> feddi.partner.v1.BasketLine
-	32,  // 19: feddi.partner.v1.VoidTransactionResponse.applied_offers:type_name -> feddi.partner.v1.AppliedOffer
-	33,  // 20: feddi.partner.v1.VoidTransactionResponse.tenders:type_name -> feddi.partner.v1.TransactionTender
-	34,  // 21: feddi.partner.v1.VoidTransactionResponse.money_movement:type_name -> feddi.partner.v1.MoneyMovement
-	35,  // 22: feddi.partner.v1.VoidTransactionResponse.cashback:type_name -> feddi.partner.v1.TransactionCashback
-	36,  // 23: feddi.partner.v1.VoidTransactionResponse.attribution:type_name -> feddi.partner.v1.Attribution
-	27,  // 24: feddi.partner.v1.VoidTransactionResponse.voided_at:type_name -> google.protobuf.Timestamp
-	27,  // 25: feddi.partner.v1.VoidTransactionResponse.created_at:type_name -> google.protobuf.Timestamp
-	39,  // 26: feddi.partner.v1.VoidTransactionResponse.reversals:type_name -> feddi.partner.v1.TransactionReversal
-	28,  // 27: feddi.partner.v1.GetReceiptResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	40,  // 28: feddi.partner.v1.GetReceiptResponse.issuer:type_name -> feddi.partner.v1.ReceiptParty
-	41,  // 29: feddi.partner.v1.GetReceiptResponse.lines:type_name -> feddi.partner.v1.ReceiptLine
-	42,  // 30: feddi.partner.v1.GetReceiptResponse.discounts:type_name -> feddi.partner.v1.ReceiptDiscount
-	33,  // 31: feddi.partner.v1.GetReceiptResponse.tenders:type_name -> feddi.partner.v1.TransactionTender
-	35,  // 32: feddi.partner.v1.GetReceiptResponse.cashback:type_name -> feddi.partner.v1.TransactionCashback
-	27,  // 33: feddi.partner.v1.GetReceiptResponse.issued_at:type_name -> google.protobuf.Timestamp
-	37,  // 34: feddi.partner.v1.SendReceiptRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	38,  // 35: feddi.partner.v1.SendReceiptRequest.context:type_name -> feddi.partner.v1.RequestContext
-	28,  // 36: feddi.partner.v1.SendReceiptResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	27,  // 37: feddi.partner.v1.SendReceiptResponse.created_at:type_name -> google.protobuf.Timestamp
-	37,  // 38: feddi.partner.v1.ReportAttributionRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	38,  // 39: feddi.partner.v1.ReportAttributionRequest.context:type_name -> feddi.partner.v1.RequestContext
-	11,  // 40: feddi.partner.v1.ReportAttributionRequest.exposures:type_name -> feddi.partner.v1.OfferExposure
-	27,  // 41: feddi.partner.v1.OfferExposure.shown_at:type_name -> google.protobuf.Timestamp
-	28,  // 42: feddi.partner.v1.ReportAttributionResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	43,  // 43: feddi.partner.v1.ReportAttributionResponse.offers:type_name -> feddi.partner.v1.AttributedOffer
-	27,  // 44: feddi.partner.v1.ReportAttributionResponse.created_at:type_name -> google.protobuf.Timestamp
-	37,  // 45: feddi.partner.v1.OpenDisputeRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	38,  // 46: feddi.partner.v1.OpenDisputeRequest.context:type_name -> feddi.partner.v1.RequestContext
-	44,  // 47: feddi.partner.v1.OpenDisputeRequest.evidence:type_name -> feddi.partner.v1.DisputeEvidence
-	28,  // 48: feddi.partner.v1.OpenDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 49: feddi.partner.v1.OpenDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
-	45,  // 50: feddi.partner.v1.OpenDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
-	46,  // 51: feddi.partner.v1.OpenDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
-	27,  // 52: feddi.partner.v1.OpenDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
-	27,  // 53: feddi.partner.v1.OpenDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
-	27,  // 54: feddi.partner.v1.OpenDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
-	28,  // 55: feddi.partner.v1.ListDisputesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	47,  // 56: feddi.partner.v1.ListDisputesResponse.disputes:type_name -> feddi.partner.v1.Dispute
-	28,  // 57: feddi.partner.v1.GetDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 58: feddi.partner.v1.GetDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
-	45,  // 59: feddi.partner.v1.GetDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
-	46,  // 60: feddi.partner.v1.GetDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
-	27,  // 61: feddi.partner.v1.GetDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
-	27,  // 62: feddi.partner.v1.GetDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
-	27,  // 63: feddi.partner.v1.GetDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
-	37,  // 64: feddi.partner.v1.ResolveDisputeRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	38,  // 65: feddi.partner.v1.ResolveDisputeRequest.context:type_name -> feddi.partner.v1.RequestContext
-	28,  // 66: feddi.partner.v1.ResolveDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 67: feddi.partner.v1.ResolveDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
-	45,  // 68: feddi.partner.v1.ResolveDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
-	46,  // 69: feddi.partner.v1.ResolveDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
-	27,  // 70: feddi.partner.v1.ResolveDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
-	27,  // 71: feddi.partner.v1.ResolveDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
-	27,  // 72: feddi.partner.v1.ResolveDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
-	27,  // 73: feddi.partner.v1.ListSettlementsRequest.period_after:type_name -> google.protobuf.Timestamp
-	27,  // 74: feddi.partner.v1.ListSettlementsRequest.period_before:type_name -> google.protobuf.Timestamp
-	28,  // 75: feddi.partner.v1.ListSettlementsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	48,  // 76: feddi.partner.v1.ListSettlementsResponse.settlements:type_name -> feddi.partner.v1.Settlement
-	28,  // 77: feddi.partner.v1.GetSettlementResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	27,  // 78: feddi.partner.v1.GetSettlementResponse.period_start:type_name -> google.protobuf.Timestamp
-	27,  // 79: feddi.partner.v1.GetSettlementResponse.period_end:type_name -> google.protobuf.Timestamp
-	49,  // 80: feddi.partner.v1.GetSettlementResponse.totals:type_name -> feddi.partner.v1.SettlementTotal
-	27,  // 81: feddi.partner.v1.GetSettlementResponse.created_at:type_name -> google.protobuf.Timestamp
-	27,  // 82: feddi.partner.v1.GetSettlementResponse.ready_at:type_name -> google.protobuf.Timestamp
-	50,  // 83: feddi.partner.v1.GetSettlementResponse.lines:type_name -> feddi.partner.v1.SettlementLine
-	28,  // 84: feddi.partner.v1.GetReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	27,  // 85: feddi.partner.v1.GetReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
-	27,  // 86: feddi.partner.v1.GetReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
-	51,  // 87: feddi.partner.v1.GetReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
-	27,  // 88: feddi.partner.v1.GetReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,   // 89: feddi.partner.v1.TransactionsService.ListTransactions:input_type -> feddi.partner.v1.ListTransactionsRequest
-	2,   // 90: feddi.partner.v1.TransactionsService.GetTransaction:input_type -> feddi.partner.v1.GetTransactionRequest
-	4,   // 91: feddi.partner.v1.TransactionsService.VoidTransaction:input_type -> feddi.partner.v1.VoidTransactionRequest
-	6,   // 92: feddi.partner.v1.TransactionsService.GetReceipt:input_type -> feddi.partner.v1.GetReceiptRequest
-	8,   // 93: feddi.partner.v1.TransactionsService.SendReceipt:input_type -> feddi.partner.v1.SendReceiptRequest
-	10,  // 94: feddi.partner.v1.TransactionsService.ReportAttribution:input_type -> feddi.partner.v1.ReportAttributionRequest
-	13,  // 95: feddi.partner.v1.TransactionsService.OpenDispute:input_type -> feddi.partner.v1.OpenDisputeRequest
-	15,  // 96: feddi.partner.v1.TransactionsService.ListDisputes:input_type -> feddi.partner.v1.ListDisputesRequest
-	17,  // 97: feddi.partner.v1.TransactionsService.GetDispute:input_type -> feddi.partner.v1.GetDisputeRequest
-	19,  // 98: feddi.partner.v1.TransactionsService.ResolveDispute:input_type -> feddi.partner.v1.ResolveDisputeRequest
-	21,  // 99: feddi.partner.v1.TransactionsService.ListSettlements:input_type -> feddi.partner.v1.ListSettlementsRequest
-	23,  // 100: feddi.partner.v1.TransactionsService.GetSettlement:input_type -> feddi.partner.v1.GetSettlementRequest
-	25,  // 101: feddi.partner.v1.TransactionsService.GetReconciliation:input_type -> feddi.partner.v1.GetReconciliationRequest
-	1,   // 102: feddi.partner.v1.TransactionsService.ListTransactions:output_type -> feddi.partner.v1.ListTransactionsResponse
-	3,   // 103: feddi.partner.v1.TransactionsService.GetTransaction:output_type -> feddi.partner.v1.GetTransactionResponse
-	5,   // 104: feddi.partner.v1.TransactionsService.VoidTransaction:output_type -> feddi.partner.v1.VoidTransactionResponse
-	7,   // 105: feddi.partner.v1.TransactionsService.GetReceipt:output_type -> feddi.partner.v1.GetReceiptResponse
-	9,   // 106: feddi.partner.v1.TransactionsService.SendReceipt:output_type -> feddi.partner.v1.SendReceiptResponse
-	12,  // 107: feddi.partner.v1.TransactionsService.ReportAttribution:output_type -> feddi.partner.v1.ReportAttributionResponse
-	14,  // 108: feddi.partner.v1.TransactionsService.OpenDispute:output_type -> feddi.partner.v1.OpenDisputeResponse
-	16,  // 109: feddi.partner.v1.TransactionsService.ListDisputes:output_type -> feddi.partner.v1.ListDisputesResponse
-	18,  // 110: feddi.partner.v1.TransactionsService.GetDispute:output_type -> feddi.partner.v1.GetDisputeResponse
-	20,  // 111: feddi.partner.v1.TransactionsService.ResolveDispute:output_type -> feddi.partner.v1.ResolveDisputeResponse
-	22,  // 112: feddi.partner.v1.TransactionsService.ListSettlements:output_type -> feddi.partner.v1.ListSettlementsResponse
-	24,  // 113: feddi.partner.v1.TransactionsService.GetSettlement:output_type -> feddi.partner.v1.GetSettlementResponse
-	26,  // 114: feddi.partner.v1.TransactionsService.GetReconciliation:output_type -> feddi.partner.v1.GetReconciliationResponse
-	102, // [102:115] is the sub-list for method output_type
-	89,  // [89:102] is the sub-list for method input_type
-	89,  // [89:89] is the sub-list for extension type_name
-	89,  // [89:89] is the sub-list for extension extendee
-	0,   // [0:89] is the sub-list for field type_name
+	36,  // 14: feddi.partner.v1.GetTransactionResponse.partner_attribution:type_name -> feddi.partner.v1.Attribution
+	37,  // 15: feddi.partner.v1.VoidTransactionRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	38,  // 16: feddi.partner.v1.VoidTransactionRequest.context:type_name -> feddi.partner.v1.RequestContext
+	28,  // 17: feddi.partner.v1.VoidTransactionResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	30,  // 18: feddi.partner.v1.VoidTransactionResponse.customer:type_name -> feddi.partner.v1.TransactionCustomer
+	31,  // 19: feddi.partner.v1.VoidTransactionResponse.lines:type_name -> feddi.partner.v1.BasketLine
+	32,  // 20: feddi.partner.v1.VoidTransactionResponse.applied_offers:type_name -> feddi.partner.v1.AppliedOffer
+	33,  // 21: feddi.partner.v1.VoidTransactionResponse.tenders:type_name -> feddi.partner.v1.TransactionTender
+	34,  // 22: feddi.partner.v1.VoidTransactionResponse.money_movement:type_name -> feddi.partner.v1.MoneyMovement
+	35,  // 23: feddi.partner.v1.VoidTransactionResponse.cashback:type_name -> feddi.partner.v1.TransactionCashback
+	36,  // 24: feddi.partner.v1.VoidTransactionResponse.attribution:type_name -> feddi.partner.v1.Attribution
+	27,  // 25: feddi.partner.v1.VoidTransactionResponse.voided_at:type_name -> google.protobuf.Timestamp
+	27,  // 26: feddi.partner.v1.VoidTransactionResponse.created_at:type_name -> google.protobuf.Timestamp
+	36,  // 27: feddi.partner.v1.VoidTransactionResponse.partner_attribution:type_name -> feddi.partner.v1.Attribution
+	39,  // 28: feddi.partner.v1.VoidTransactionResponse.reversals:type_name -> feddi.partner.v1.TransactionReversal
+	28,  // 29: feddi.partner.v1.GetReceiptResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	40,  // 30: feddi.partner.v1.GetReceiptResponse.issuer:type_name -> feddi.partner.v1.ReceiptParty
+	41,  // 31: feddi.partner.v1.GetReceiptResponse.lines:type_name -> feddi.partner.v1.ReceiptLine
+	42,  // 32: feddi.partner.v1.GetReceiptResponse.discounts:type_name -> feddi.partner.v1.ReceiptDiscount
+	33,  // 33: feddi.partner.v1.GetReceiptResponse.tenders:type_name -> feddi.partner.v1.TransactionTender
+	35,  // 34: feddi.partner.v1.GetReceiptResponse.cashback:type_name -> feddi.partner.v1.TransactionCashback
+	27,  // 35: feddi.partner.v1.GetReceiptResponse.issued_at:type_name -> google.protobuf.Timestamp
+	37,  // 36: feddi.partner.v1.SendReceiptRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	38,  // 37: feddi.partner.v1.SendReceiptRequest.context:type_name -> feddi.partner.v1.RequestContext
+	28,  // 38: feddi.partner.v1.SendReceiptResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	27,  // 39: feddi.partner.v1.SendReceiptResponse.created_at:type_name -> google.protobuf.Timestamp
+	37,  // 40: feddi.partner.v1.ReportAttributionRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	38,  // 41: feddi.partner.v1.ReportAttributionRequest.context:type_name -> feddi.partner.v1.RequestContext
+	11,  // 42: feddi.partner.v1.ReportAttributionRequest.exposures:type_name -> feddi.partner.v1.OfferExposure
+	27,  // 43: feddi.partner.v1.OfferExposure.shown_at:type_name -> google.protobuf.Timestamp
+	28,  // 44: feddi.partner.v1.ReportAttributionResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 45: feddi.partner.v1.ReportAttributionResponse.offers:type_name -> feddi.partner.v1.AttributedOffer
+	27,  // 46: feddi.partner.v1.ReportAttributionResponse.created_at:type_name -> google.protobuf.Timestamp
+	37,  // 47: feddi.partner.v1.OpenDisputeRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	38,  // 48: feddi.partner.v1.OpenDisputeRequest.context:type_name -> feddi.partner.v1.RequestContext
+	44,  // 49: feddi.partner.v1.OpenDisputeRequest.evidence:type_name -> feddi.partner.v1.DisputeEvidence
+	28,  // 50: feddi.partner.v1.OpenDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	44,  // 51: feddi.partner.v1.OpenDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
+	45,  // 52: feddi.partner.v1.OpenDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
+	46,  // 53: feddi.partner.v1.OpenDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
+	27,  // 54: feddi.partner.v1.OpenDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
+	27,  // 55: feddi.partner.v1.OpenDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
+	27,  // 56: feddi.partner.v1.OpenDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
+	28,  // 57: feddi.partner.v1.ListDisputesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	47,  // 58: feddi.partner.v1.ListDisputesResponse.disputes:type_name -> feddi.partner.v1.Dispute
+	28,  // 59: feddi.partner.v1.GetDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	44,  // 60: feddi.partner.v1.GetDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
+	45,  // 61: feddi.partner.v1.GetDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
+	46,  // 62: feddi.partner.v1.GetDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
+	27,  // 63: feddi.partner.v1.GetDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
+	27,  // 64: feddi.partner.v1.GetDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
+	27,  // 65: feddi.partner.v1.GetDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
+	37,  // 66: feddi.partner.v1.ResolveDisputeRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	38,  // 67: feddi.partner.v1.ResolveDisputeRequest.context:type_name -> feddi.partner.v1.RequestContext
+	28,  // 68: feddi.partner.v1.ResolveDisputeResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	44,  // 69: feddi.partner.v1.ResolveDisputeResponse.evidence:type_name -> feddi.partner.v1.DisputeEvidence
+	45,  // 70: feddi.partner.v1.ResolveDisputeResponse.history:type_name -> feddi.partner.v1.DisputeEvent
+	46,  // 71: feddi.partner.v1.ResolveDisputeResponse.resolution:type_name -> feddi.partner.v1.DisputeResolution
+	27,  // 72: feddi.partner.v1.ResolveDisputeResponse.opened_at:type_name -> google.protobuf.Timestamp
+	27,  // 73: feddi.partner.v1.ResolveDisputeResponse.due_at:type_name -> google.protobuf.Timestamp
+	27,  // 74: feddi.partner.v1.ResolveDisputeResponse.resolved_at:type_name -> google.protobuf.Timestamp
+	27,  // 75: feddi.partner.v1.ListSettlementsRequest.period_after:type_name -> google.protobuf.Timestamp
+	27,  // 76: feddi.partner.v1.ListSettlementsRequest.period_before:type_name -> google.protobuf.Timestamp
+	28,  // 77: feddi.partner.v1.ListSettlementsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	48,  // 78: feddi.partner.v1.ListSettlementsResponse.settlements:type_name -> feddi.partner.v1.Settlement
+	28,  // 79: feddi.partner.v1.GetSettlementResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	27,  // 80: feddi.partner.v1.GetSettlementResponse.period_start:type_name -> google.protobuf.Timestamp
+	27,  // 81: feddi.partner.v1.GetSettlementResponse.period_end:type_name -> google.protobuf.Timestamp
+	49,  // 82: feddi.partner.v1.GetSettlementResponse.totals:type_name -> feddi.partner.v1.SettlementTotal
+	27,  // 83: feddi.partner.v1.GetSettlementResponse.created_at:type_name -> google.protobuf.Timestamp
+	27,  // 84: feddi.partner.v1.GetSettlementResponse.ready_at:type_name -> google.protobuf.Timestamp
+	50,  // 85: feddi.partner.v1.GetSettlementResponse.lines:type_name -> feddi.partner.v1.SettlementLine
+	28,  // 86: feddi.partner.v1.GetReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	27,  // 87: feddi.partner.v1.GetReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
+	27,  // 88: feddi.partner.v1.GetReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
+	51,  // 89: feddi.partner.v1.GetReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
+	27,  // 90: feddi.partner.v1.GetReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
+	0,   // 91: feddi.partner.v1.TransactionsService.ListTransactions:input_type -> feddi.partner.v1.ListTransactionsRequest
+	2,   // 92: feddi.partner.v1.TransactionsService.GetTransaction:input_type -> feddi.partner.v1.GetTransactionRequest
+	4,   // 93: feddi.partner.v1.TransactionsService.VoidTransaction:input_type -> feddi.partner.v1.VoidTransactionRequest
+	6,   // 94: feddi.partner.v1.TransactionsService.GetReceipt:input_type -> feddi.partner.v1.GetReceiptRequest
+	8,   // 95: feddi.partner.v1.TransactionsService.SendReceipt:input_type -> feddi.partner.v1.SendReceiptRequest
+	10,  // 96: feddi.partner.v1.TransactionsService.ReportAttribution:input_type -> feddi.partner.v1.ReportAttributionRequest
+	13,  // 97: feddi.partner.v1.TransactionsService.OpenDispute:input_type -> feddi.partner.v1.OpenDisputeRequest
+	15,  // 98: feddi.partner.v1.TransactionsService.ListDisputes:input_type -> feddi.partner.v1.ListDisputesRequest
+	17,  // 99: feddi.partner.v1.TransactionsService.GetDispute:input_type -> feddi.partner.v1.GetDisputeRequest
+	19,  // 100: feddi.partner.v1.TransactionsService.ResolveDispute:input_type -> feddi.partner.v1.ResolveDisputeRequest
+	21,  // 101: feddi.partner.v1.TransactionsService.ListSettlements:input_type -> feddi.partner.v1.ListSettlementsRequest
+	23,  // 102: feddi.partner.v1.TransactionsService.GetSettlement:input_type -> feddi.partner.v1.GetSettlementRequest
+	25,  // 103: feddi.partner.v1.TransactionsService.GetReconciliation:input_type -> feddi.partner.v1.GetReconciliationRequest
+	1,   // 104: feddi.partner.v1.TransactionsService.ListTransactions:output_type -> feddi.partner.v1.ListTransactionsResponse
+	3,   // 105: feddi.partner.v1.TransactionsService.GetTransaction:output_type -> feddi.partner.v1.GetTransactionResponse
+	5,   // 106: feddi.partner.v1.TransactionsService.VoidTransaction:output_type -> feddi.partner.v1.VoidTransactionResponse
+	7,   // 107: feddi.partner.v1.TransactionsService.GetReceipt:output_type -> feddi.partner.v1.GetReceiptResponse
+	9,   // 108: feddi.partner.v1.TransactionsService.SendReceipt:output_type -> feddi.partner.v1.SendReceiptResponse
+	12,  // 109: feddi.partner.v1.TransactionsService.ReportAttribution:output_type -> feddi.partner.v1.ReportAttributionResponse
+	14,  // 110: feddi.partner.v1.TransactionsService.OpenDispute:output_type -> feddi.partner.v1.OpenDisputeResponse
+	16,  // 111: feddi.partner.v1.TransactionsService.ListDisputes:output_type -> feddi.partner.v1.ListDisputesResponse
+	18,  // 112: feddi.partner.v1.TransactionsService.GetDispute:output_type -> feddi.partner.v1.GetDisputeResponse
+	20,  // 113: feddi.partner.v1.TransactionsService.ResolveDispute:output_type -> feddi.partner.v1.ResolveDisputeResponse
+	22,  // 114: feddi.partner.v1.TransactionsService.ListSettlements:output_type -> feddi.partner.v1.ListSettlementsResponse
+	24,  // 115: feddi.partner.v1.TransactionsService.GetSettlement:output_type -> feddi.partner.v1.GetSettlementResponse
+	26,  // 116: feddi.partner.v1.TransactionsService.GetReconciliation:output_type -> feddi.partner.v1.GetReconciliationResponse
+	104, // [104:117] is the sub-list for method output_type
+	91,  // [91:104] is the sub-list for method input_type
+	91,  // [91:91] is the sub-list for extension type_name
+	91,  // [91:91] is the sub-list for extension extendee
+	0,   // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_transactions_service_proto_init() }

@@ -114,7 +114,12 @@ type IncentivesServiceClient interface {
 	// offers that were withheld and why. The feed is a function of session, basket revision, identity
 	// and offer versions: asked again it gives the same decision_trace_id and records nothing more.
 	GetSessionOffers(context.Context, *v1.GetSessionOffersRequest) (*v1.GetSessionOffersResponse, error)
-	// Read the offers for a customer, basket unknown. Offers that need a basket are judged as far as they can be.
+	// Read the offers for a customer, basket unknown. Offers that need a basket are judged as far as they
+	// can be: what asks for lines, a minimum or a rule about the basket is left open, and so is a branch or
+	// brand that the call does not name. So an offer never counts for more here than in a session's feed. The
+	// 100 that rank first among those the customer may take are shown or withheld, with the 100 that rank first
+	// among the others. Asked again on the same day it gives the same decision_trace_id and records nothing
+	// more, for as long as the answer is the same.
 	GetCustomerOffers(context.Context, *v1.GetCustomerOffersRequest) (*v1.GetCustomerOffersResponse, error)
 	// List a customer's grants, latest first.
 	ListCustomerGrants(context.Context, *v1.ListCustomerGrantsRequest) (*v1.ListCustomerGrantsResponse, error)
@@ -142,14 +147,22 @@ type IncentivesServiceClient interface {
 	UpdateOffer(context.Context, *v1.UpdateOfferRequest) (*v1.UpdateOfferResponse, error)
 	// Activate, pause or archive an offer. Archived is final. Setting the status it has changes nothing.
 	SetOfferStatus(context.Context, *v1.SetOfferStatusRequest) (*v1.SetOfferStatusResponse, error)
-	// Try drafts or other live offers on given baskets or past sessions and tell what would have been
-	// different. Records nothing and holds nothing.
+	// Try drafts and stored offers on baskets made up for the trial and on past sessions, and read what it
+	// would have changed: how often each offer is shown, for how much money, and for which customers. A past
+	// session is tried on the facts that its last feed was decided on and compared with what was decided then;
+	// where offer_ids is empty, the offers of that moment stand beside the drafts. The same request on the same
+	// data gives the same answer. Nothing is applied, no budget and no limit is touched; the budget of a draft
+	// counts with what it has left now. The answer says where it was cut short.
 	EvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*v1.EvaluateOffersResponse, error)
-	// Propose a one-off incentive for a customer or a session. It gives nothing until it is accepted.
+	// Propose a one-off incentive for a customer or an open session. It gives nothing and holds no budget
+	// until it is accepted; the budget must be able to pay it now. For a session it will be an applied offer;
+	// outside of one it will be a grant, so its value must be an amount that no basket decides.
 	CreateProposal(context.Context, *v1.CreateProposalRequest) (*v1.CreateProposalResponse, error)
 	// List proposals, latest first.
 	ListProposals(context.Context, *v1.ListProposalsRequest) (*v1.ListProposalsResponse, error)
-	// Accept or reject a proposal. Accepted for a session it becomes an applied offer, otherwise a grant.
+	// Accept or reject a proposal, once. Accepting needs the authority of what it becomes: for a session a
+	// terminal's token or a key with operator authority, outside of one a key with operator authority. The
+	// budget is reserved here, never beyond its cap; where it or the session says no, the proposal stays open.
 	DecideProposal(context.Context, *v1.DecideProposalRequest) (*v1.DecideProposalResponse, error)
 	// Create an envelope with a hard cap. Offers and grants that name it can't give more than it holds.
 	CreateBudget(context.Context, *v1.CreateBudgetRequest) (*v1.CreateBudgetResponse, error)
@@ -573,7 +586,12 @@ type IncentivesServiceHandler interface {
 	// offers that were withheld and why. The feed is a function of session, basket revision, identity
 	// and offer versions: asked again it gives the same decision_trace_id and records nothing more.
 	GetSessionOffers(context.Context, *v1.GetSessionOffersRequest) (*v1.GetSessionOffersResponse, error)
-	// Read the offers for a customer, basket unknown. Offers that need a basket are judged as far as they can be.
+	// Read the offers for a customer, basket unknown. Offers that need a basket are judged as far as they
+	// can be: what asks for lines, a minimum or a rule about the basket is left open, and so is a branch or
+	// brand that the call does not name. So an offer never counts for more here than in a session's feed. The
+	// 100 that rank first among those the customer may take are shown or withheld, with the 100 that rank first
+	// among the others. Asked again on the same day it gives the same decision_trace_id and records nothing
+	// more, for as long as the answer is the same.
 	GetCustomerOffers(context.Context, *v1.GetCustomerOffersRequest) (*v1.GetCustomerOffersResponse, error)
 	// List a customer's grants, latest first.
 	ListCustomerGrants(context.Context, *v1.ListCustomerGrantsRequest) (*v1.ListCustomerGrantsResponse, error)
@@ -601,14 +619,22 @@ type IncentivesServiceHandler interface {
 	UpdateOffer(context.Context, *v1.UpdateOfferRequest) (*v1.UpdateOfferResponse, error)
 	// Activate, pause or archive an offer. Archived is final. Setting the status it has changes nothing.
 	SetOfferStatus(context.Context, *v1.SetOfferStatusRequest) (*v1.SetOfferStatusResponse, error)
-	// Try drafts or other live offers on given baskets or past sessions and tell what would have been
-	// different. Records nothing and holds nothing.
+	// Try drafts and stored offers on baskets made up for the trial and on past sessions, and read what it
+	// would have changed: how often each offer is shown, for how much money, and for which customers. A past
+	// session is tried on the facts that its last feed was decided on and compared with what was decided then;
+	// where offer_ids is empty, the offers of that moment stand beside the drafts. The same request on the same
+	// data gives the same answer. Nothing is applied, no budget and no limit is touched; the budget of a draft
+	// counts with what it has left now. The answer says where it was cut short.
 	EvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*v1.EvaluateOffersResponse, error)
-	// Propose a one-off incentive for a customer or a session. It gives nothing until it is accepted.
+	// Propose a one-off incentive for a customer or an open session. It gives nothing and holds no budget
+	// until it is accepted; the budget must be able to pay it now. For a session it will be an applied offer;
+	// outside of one it will be a grant, so its value must be an amount that no basket decides.
 	CreateProposal(context.Context, *v1.CreateProposalRequest) (*v1.CreateProposalResponse, error)
 	// List proposals, latest first.
 	ListProposals(context.Context, *v1.ListProposalsRequest) (*v1.ListProposalsResponse, error)
-	// Accept or reject a proposal. Accepted for a session it becomes an applied offer, otherwise a grant.
+	// Accept or reject a proposal, once. Accepting needs the authority of what it becomes: for a session a
+	// terminal's token or a key with operator authority, outside of one a key with operator authority. The
+	// budget is reserved here, never beyond its cap; where it or the session says no, the proposal stays open.
 	DecideProposal(context.Context, *v1.DecideProposalRequest) (*v1.DecideProposalResponse, error)
 	// Create an envelope with a hard cap. Offers and grants that name it can't give more than it holds.
 	CreateBudget(context.Context, *v1.CreateBudgetRequest) (*v1.CreateBudgetResponse, error)

@@ -89,7 +89,12 @@ type TransactionsServiceClient interface {
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 	// Send the receipt by a channel the customer consented to.
 	SendReceipt(context.Context, *v1.SendReceiptRequest) (*v1.SendReceiptResponse, error)
-	// Tie what a partner showed and redeemed to a sale, by the decision_trace_id it kept.
+	// Report what a partner showed before a sale and what became of it. Each exposure names the decision that
+	// showed the offer: it must be of the sale's session or customer and not later than the sale, and an offer
+	// reported as redeemed must stand in the sale. The record stands beside the transaction, which never
+	// changes. A sale has one record of partners' reports, to which each report adds what is new; one that
+	// brings nothing new changes nothing and answers 200. Crediting is the sale's own: the offers it redeemed
+	// share its total by their discounts, so that no order and no number of reports changes it.
 	ReportAttribution(context.Context, *v1.ReportAttributionRequest) (*v1.ReportAttributionResponse, error)
 	// Open a dispute on a sale. No money moves before it is resolved.
 	OpenDispute(context.Context, *v1.OpenDisputeRequest) (*v1.OpenDisputeResponse, error)
@@ -348,7 +353,12 @@ type TransactionsServiceHandler interface {
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
 	// Send the receipt by a channel the customer consented to.
 	SendReceipt(context.Context, *v1.SendReceiptRequest) (*v1.SendReceiptResponse, error)
-	// Tie what a partner showed and redeemed to a sale, by the decision_trace_id it kept.
+	// Report what a partner showed before a sale and what became of it. Each exposure names the decision that
+	// showed the offer: it must be of the sale's session or customer and not later than the sale, and an offer
+	// reported as redeemed must stand in the sale. The record stands beside the transaction, which never
+	// changes. A sale has one record of partners' reports, to which each report adds what is new; one that
+	// brings nothing new changes nothing and answers 200. Crediting is the sale's own: the offers it redeemed
+	// share its total by their discounts, so that no order and no number of reports changes it.
 	ReportAttribution(context.Context, *v1.ReportAttributionRequest) (*v1.ReportAttributionResponse, error)
 	// Open a dispute on a sale. No money moves before it is resolved.
 	OpenDispute(context.Context, *v1.OpenDisputeRequest) (*v1.OpenDisputeResponse, error)
