@@ -41,7 +41,7 @@ func (s *Service) CreateOffer(ctx context.Context, call *app.Call, in CreateOffe
 		}
 		return o, s.insert(ctx, st, o, now)
 	})
-	s.changed(call.Tenant)
+	s.catalogues.Changed(call.Tenant)
 	return made, err
 }
 
@@ -156,7 +156,7 @@ func (s *Service) UpdateOffer(ctx context.Context, call *app.Call, in UpdateOffe
 		}
 		return o, st.Offers.AddVersion(ctx, o)
 	})
-	s.changed(call.Tenant)
+	s.catalogues.Changed(call.Tenant)
 	return changed, err
 }
 
@@ -175,7 +175,7 @@ func (s *Service) SetOfferStatus(ctx context.Context, call *app.Call, in SetOffe
 		o, err := s.turn(ctx, st, call.Tenant, in, now)
 		return OfferDetail{Offer: o, At: now}, err
 	})
-	s.changed(call.Tenant)
+	s.catalogues.Changed(call.Tenant)
 	return changed, err
 }
 

@@ -73,7 +73,7 @@ type decided struct {
 
 // decide reads the recorded feed of the session as it stands, or decides it.
 func (s *Service) decide(ctx context.Context, st app.Stores, session checkout.Session, apps []offers.Application, now time.Time) (decided, error) {
-	catalogue, err := s.catalogue(ctx, st, session.Tenant, now)
+	catalogue, err := s.Catalogue(ctx, st, session.Tenant, now)
 	if err != nil {
 		return decided{}, err
 	}

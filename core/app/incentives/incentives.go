@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/incentives/catalogues"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -26,8 +28,13 @@ type Service struct {
 	Directory tenancy.Directory
 	Rules     offers.RuleCompiler
 
-	catalogues catalogues
+	catalogues catalogues.Cache
 	zones      sync.Map // time zones by name: loading one reads a file
+}
+
+// Catalogue is the tenant's active offers, compiled.
+func (s *Service) Catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant, now time.Time) (*engine.Catalogue, error) {
+	return s.catalogues.Get(ctx, st, s.Rules, t, now)
 }
 
 // zone is a merchant's time zone. Errors: INTERNAL, since settings are checked

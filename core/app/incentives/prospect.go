@@ -41,7 +41,7 @@ func (s *Service) CustomerOffers(ctx context.Context, call *app.Call, in Prospec
 	if err != nil {
 		return ProspectResult{}, err
 	}
-	catalogue, err := s.catalogue(ctx, st, call.Tenant, now)
+	catalogue, err := s.Catalogue(ctx, st, call.Tenant, now)
 	if err != nil {
 		return ProspectResult{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/cards"
 )
 
 // Evaluate decides the feed of f. It is a pure function of the catalogue and
@@ -18,7 +19,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, f *offers.Facts) offers.Feed {
 	defer e.end()
 	e.ctx = ctx
 	e.collect()
-	e.cards.buf = make([]byte, 0, len(e.candidates)*cardBytes)
+	e.cards.Begin(len(e.candidates) * cardBytes)
 	for i := range e.candidates {
 		e.consider(&e.candidates[i])
 	}
@@ -85,7 +86,7 @@ type evaluation struct {
 	ranking []rank
 	misses  []miss
 	lines   []int32 // lines of all fits
-	cards   cards
+	cards   cards.Writer
 }
 
 // cardBytes is what a card takes at most as a rule; the buffer grows where it
@@ -172,7 +173,7 @@ func (e *evaluation) end() {
 	*e = evaluation{
 		seen: e.seen, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
 		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0],
-		misses: e.misses[:0], lines: e.lines[:0], cards: cards{marks: e.cards.marks[:0]},
+		misses: e.misses[:0], lines: e.lines[:0], cards: e.cards.Emptied(),
 	}
 	pool.Put(e)
 }

@@ -9,20 +9,20 @@ import (
 // feed writes the cards and lays the feed out.
 func (e *evaluation) feed() offers.Feed {
 	out := offers.Feed{Offers: make([]offers.Shown, len(e.fits)), Withheld: make([]offers.Withheld, len(e.misses))}
-	first, lines := int32(len(e.cards.marks)), 0
+	first, lines := e.cards.Len(), 0
 	for i := range e.fits {
 		e.explainFit(&e.fits[i])
 		lines += int(e.fits[i].n)
 	}
-	cut, shares := e.cards.cut(), make([]offers.Share, 0, lines)
+	cut, shares := e.cards.Cut(), make([]offers.Share, 0, lines)
 	for i := range e.fits {
 		o := &out.Offers[i]
 		shares = e.show(o, &e.fits[i], i+1, shares)
-		o.Card = cut.card(first + int32(i))
+		o.Card = cut.Card(first + int32(i))
 	}
 	for i, m := range e.misses {
 		o, w := e.c.offers[m.offer], &out.Withheld[i]
-		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.card(m.card)
+		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.Card(m.card)
 	}
 	return out
 }
@@ -51,36 +51,36 @@ func (e *evaluation) show(s *offers.Shown, m *fit, rank int, shares []offers.Sha
 // explainFit writes the card of an offer that is shown.
 func (e *evaluation) explainFit(m *fit) {
 	o, c := e.c.offers[m.offer], &e.cards
-	k := c.open()
+	k := c.Open()
 	if m.held != none {
-		c.say("Applied in this session")
+		c.Say("Applied in this session")
 		if m.amount > 0 {
-			c.say("; it is worth ")
-			c.money(m.amount, e.f.Currency)
+			c.Say("; it is worth ")
+			c.Money(m.amount, e.f.Currency)
 		}
-		c.say(".")
+		c.Say(".")
 	} else {
 		e.sayWorth(o, m)
 	}
-	k.rule, k.text = c.at(), o.text
-	k.facts = c.at()
-	c.say("{")
-	c.factText("currency", e.f.Currency)
+	k.Rule, k.Text = c.At(), o.text
+	k.Facts = c.At()
+	c.Say("{")
+	c.FactText("currency", e.f.Currency)
 	if e.f.NoBasket {
-		c.say(`,"basket_known":false`)
+		c.Say(`,"basket_known":false`)
 	} else {
-		c.fact("basket_total_minor", e.f.Total)
+		c.Fact("basket_total_minor", e.f.Total)
 	}
 	if m.held == none && !e.f.NoBasket {
-		c.fact("matching_quantity", m.matchedQty)
-		c.fact("matching_minor", m.matchedNet)
+		c.Fact("matching_quantity", m.matchedQty)
+		c.Fact("matching_minor", m.matchedNet)
 	}
-	c.fact("worth_minor", m.amount)
+	c.Fact("worth_minor", m.amount)
 	if m.points > 0 {
-		c.fact("points", m.points)
+		c.Fact("points", m.points)
 	}
-	c.say("}")
-	k.to = c.at()
+	c.Say("}")
+	k.To = c.At()
 }
 
 // sayWorth says in a sentence what the offer does here.
@@ -92,25 +92,25 @@ func (e *evaluation) sayWorth(o *compiled, m *fit) {
 	}
 	switch o.vtype {
 	case offers.ValuePoints:
-		c.say("Earns ")
-		c.number(m.points)
-		c.say(" points")
+		c.Say("Earns ")
+		c.Number(m.points)
+		c.Say(" points")
 	case offers.ValueCashback:
-		c.say("Gives ")
-		c.money(m.amount, e.f.Currency)
-		c.say(" back as credit at close")
+		c.Say("Gives ")
+		c.Money(m.amount, e.f.Currency)
+		c.Say(" back as credit at close")
 	case offers.ValueFreeItem:
-		c.say("Makes ")
-		c.number(min(o.freeQuantity, m.matchedQty))
-		c.say(" free, worth ")
-		c.money(m.amount, e.f.Currency)
+		c.Say("Makes ")
+		c.Number(min(o.freeQuantity, m.matchedQty))
+		c.Say(" free, worth ")
+		c.Money(m.amount, e.f.Currency)
 	default:
-		c.say("Takes ")
-		c.money(m.amount, e.f.Currency)
-		c.say(" off")
+		c.Say("Takes ")
+		c.Money(m.amount, e.f.Currency)
+		c.Say(" off")
 	}
 	e.sayHow(o, m)
-	c.say(".")
+	c.Say(".")
 }
 
 // sayHow says what the value rests on.
@@ -118,54 +118,54 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 	c := &e.cards
 	if o.shape.is(whole) {
 		if o.percent > 0 {
-			c.say(": ")
-			c.percent(o.percent)
-			c.say(" of the basket")
+			c.Say(": ")
+			c.Percent(o.percent)
+			c.Say(" of the basket")
 		}
 		return
 	}
-	c.say(": ")
+	c.Say(": ")
 	switch {
 	case o.percent > 0:
-		c.percent(o.percent)
-		c.say(" of ")
+		c.Percent(o.percent)
+		c.Say(" of ")
 	case o.amount > 0 && o.per != offers.PerBasket:
-		c.money(o.amount, e.f.Currency)
+		c.Money(o.amount, e.f.Currency)
 		if o.per == offers.PerUnit {
-			c.say(" for each of ")
+			c.Say(" for each of ")
 		} else {
-			c.say(" per line on ")
+			c.Say(" per line on ")
 		}
 	default:
-		c.say("on ")
+		c.Say("on ")
 	}
 	l := &e.f.Lines[e.lines[m.from]]
-	c.number(l.Quantity)
-	c.say(" x ")
-	c.say(l.Label())
+	c.Number(l.Quantity)
+	c.Say(" x ")
+	c.Say(l.Label())
 	if m.n > 1 {
-		c.say(" and ")
-		c.number(int64(m.n - 1))
-		c.say(" more lines")
+		c.Say(" and ")
+		c.Number(int64(m.n - 1))
+		c.Say(" more lines")
 	}
 	if o.amount > 0 && m.amount == o.cap {
-		c.say(", the most it gives")
+		c.Say(", the most it gives")
 	}
 }
 
 // miss files a candidate as withheld and writes its card.
 func (e *evaluation) miss(offer int32, r offers.Reason, have, need, worth int64) {
 	o, c := e.c.offers[offer], &e.cards
-	k := c.open()
-	e.misses = append(e.misses, miss{offer: offer, card: int32(len(c.marks) - 1), reason: r, worth: worth})
+	k := c.Open()
+	e.misses = append(e.misses, miss{offer: offer, card: c.Len() - 1, reason: r, worth: worth})
 	e.sayMiss(o, r, have, need)
-	k.rule = c.at()
-	c.say(conditionOf(r))
-	k.facts = c.at()
-	c.say("{")
+	k.Rule = c.At()
+	c.Say(conditionOf(r))
+	k.Facts = c.At()
+	c.Say("{")
 	e.missFacts(o, r, have, need)
-	c.say("}")
-	k.to = c.at()
+	c.Say("}")
+	k.To = c.At()
 }
 
 // conditionOf is the machine form of the condition behind a reason.
@@ -221,53 +221,53 @@ func (e *evaluation) sayMiss(o *compiled, r offers.Reason, have, need int64) {
 	switch r {
 	case offers.OutOfWindow:
 		if e.now < o.starts {
-			c.say("It has not started yet.")
+			c.Say("It has not started yet.")
 			return
 		}
-		c.say("It has ended.")
+		c.Say("It has ended.")
 	case offers.CurrencyMismatch:
-		c.say("It is in ")
-		c.say(o.currency)
-		c.say(", the session in ")
-		c.say(e.f.Currency)
-		c.say(".")
+		c.Say("It is in ")
+		c.Say(o.currency)
+		c.Say(", the session in ")
+		c.Say(e.f.Currency)
+		c.Say(".")
 	case offers.MinBasketNotMet:
-		c.money(need-have, e.f.Currency)
-		c.say(" short: it starts at ")
-		c.money(need, e.f.Currency)
-		c.say(", the basket is ")
-		c.money(have, e.f.Currency)
-		c.say(".")
+		c.Money(need-have, e.f.Currency)
+		c.Say(" short: it starts at ")
+		c.Money(need, e.f.Currency)
+		c.Say(", the basket is ")
+		c.Money(have, e.f.Currency)
+		c.Say(".")
 	case offers.MinQuantityNotMet:
-		c.say("Add ")
-		c.number(need - have)
-		c.say(" more: it takes ")
-		c.number(need)
-		c.say(", the basket has ")
-		c.number(have)
-		c.say(".")
+		c.Say("Add ")
+		c.Number(need - have)
+		c.Say(" more: it takes ")
+		c.Number(need)
+		c.Say(", the basket has ")
+		c.Number(have)
+		c.Say(".")
 	case offers.OutsideDays:
-		c.say("Not on ")
-		c.say(offers.DayNames[e.f.Local.Weekday%7])
-		c.say("; it runs on ")
-		c.lines(offers.DayNames[:], uint16(o.days))
-		c.say(".")
+		c.Say("Not on ")
+		c.Say(offers.DayNames[e.f.Local.Weekday%7])
+		c.Say("; it runs on ")
+		c.Names(offers.DayNames[:], uint16(o.days))
+		c.Say(".")
 	case offers.OutsideTimeWindow:
-		c.say("It is ")
-		c.clockTime(e.f.Local.Minute)
-		c.say("; it runs from ")
-		c.clockTime(int(o.from))
-		c.say(" to ")
-		c.clockTime(int(o.to))
-		c.say(".")
+		c.Say("It is ")
+		c.ClockTime(e.f.Local.Minute)
+		c.Say("; it runs from ")
+		c.ClockTime(int(o.from))
+		c.Say(" to ")
+		c.ClockTime(int(o.to))
+		c.Say(".")
 	case offers.ChannelMismatch:
-		c.say("Only for ")
-		c.lines(offers.ChannelNames[:], o.channels)
-		c.say(".")
+		c.Say("Only for ")
+		c.Names(offers.ChannelNames[:], o.channels)
+		c.Say(".")
 	case offers.Outranked:
-		c.say("Only one offer of its group is given, and this one is better here: ")
-		c.say(e.c.offers[have].title)
-		c.say(".")
+		c.Say("Only one offer of its group is given, and this one is better here: ")
+		c.Say(e.c.offers[have].title)
+		c.Say(".")
 	default:
 		e.sayCustomerMiss(o, r, have, need)
 	}
@@ -278,48 +278,48 @@ func (e *evaluation) sayCustomerMiss(o *compiled, r offers.Reason, have, need in
 	c := &e.cards
 	switch r {
 	case offers.NotIdentified:
-		c.say("Identify the guest first: it is for known customers.")
+		c.Say("Identify the guest first: it is for known customers.")
 	case offers.CustomerStateMismatch:
-		c.say("Only for customers who are ")
-		c.lines(offers.StateNames[:], uint16(o.states))
-		c.say(".")
+		c.Say("Only for customers who are ")
+		c.Names(offers.StateNames[:], uint16(o.states))
+		c.Say(".")
 	case offers.NotNewCustomer:
-		c.say("Only for a first visit; this customer has been here before.")
+		c.Say("Only for a first visit; this customer has been here before.")
 	case offers.SegmentMismatch:
-		c.say("Not for this customer's segments.")
+		c.Say("Not for this customer's segments.")
 	case offers.TierMismatch:
-		c.say("Only for ")
+		c.Say("Only for ")
 		for i, t := range o.more.tiers {
 			if i > 0 {
-				c.say(", ")
+				c.Say(", ")
 			}
-			c.say(t)
+			c.Say(t)
 		}
-		c.say(" members.")
+		c.Say(" members.")
 	case offers.CustomerOptedOut:
-		c.say("The customer does not want such offers.")
+		c.Say("The customer does not want such offers.")
 	case offers.NoMatchingLines:
-		c.say("Nothing in the basket is part of it.")
+		c.Say("Nothing in the basket is part of it.")
 	case offers.BranchMismatch:
-		c.say("Not at this branch.")
+		c.Say("Not at this branch.")
 	case offers.NoValue:
-		c.say("It would take nothing off this basket.")
+		c.Say("It would take nothing off this basket.")
 	case offers.ExcludedByAppliedOffer:
-		c.say("It can't be combined with what is applied already.")
+		c.Say("It can't be combined with what is applied already.")
 	case offers.LimitReached:
-		c.say("Taken ")
-		c.number(have)
-		c.say(" of ")
-		c.number(need)
-		c.say(" times already.")
+		c.Say("Taken ")
+		c.Number(have)
+		c.Say(" of ")
+		c.Number(need)
+		c.Say(" times already.")
 	case offers.BudgetExhausted:
-		c.say("Its budget can't pay ")
-		c.money(need, e.f.Currency)
-		c.say(" any more.")
+		c.Say("Its budget can't pay ")
+		c.Money(need, e.f.Currency)
+		c.Say(" any more.")
 	case offers.RuleNotMet:
-		c.say("The merchant's own rule for it does not hold here.")
+		c.Say("The merchant's own rule for it does not hold here.")
 	default:
-		c.say("The merchant's own rule could not be judged, so it is not given.")
+		c.Say("The merchant's own rule could not be judged, so it is not given.")
 	}
 }
 
@@ -328,41 +328,41 @@ func (e *evaluation) missFacts(o *compiled, r offers.Reason, have, need int64) {
 	c := &e.cards
 	switch r {
 	case offers.MinBasketNotMet:
-		c.fact("basket_total_minor", have)
-		c.fact("min_basket_minor", need)
+		c.Fact("basket_total_minor", have)
+		c.Fact("min_basket_minor", need)
 	case offers.MinQuantityNotMet:
-		c.fact("matching_quantity", have)
-		c.fact("min_quantity", need)
+		c.Fact("matching_quantity", have)
+		c.Fact("min_quantity", need)
 	case offers.OutsideDays:
-		c.factText("day", offers.DayNames[e.f.Local.Weekday%7])
+		c.FactText("day", offers.DayNames[e.f.Local.Weekday%7])
 	case offers.OutsideTimeWindow:
-		c.fact("minute_of_day", have)
-		c.fact("from_minute", int64(o.from))
-		c.fact("to_minute", int64(o.to))
+		c.Fact("minute_of_day", have)
+		c.Fact("from_minute", int64(o.from))
+		c.Fact("to_minute", int64(o.to))
 	case offers.ChannelMismatch:
-		c.factText("channel", e.f.Channel)
+		c.FactText("channel", e.f.Channel)
 	case offers.BranchMismatch:
-		c.factText("branch_id", e.f.BranchID)
+		c.FactText("branch_id", e.f.BranchID)
 	case offers.CustomerStateMismatch, offers.NotIdentified:
-		c.factText("customer_state", e.f.Customer.State)
+		c.FactText("customer_state", e.f.Customer.State)
 	case offers.NotNewCustomer:
-		c.fact("transactions", have)
+		c.Fact("transactions", have)
 	case offers.TierMismatch:
-		c.factText("tier", e.f.Customer.Tier)
+		c.FactText("tier", e.f.Customer.Tier)
 	case offers.LimitReached:
-		c.fact("uses", have)
-		c.fact("limit", need)
+		c.Fact("uses", have)
+		c.Fact("limit", need)
 	case offers.BudgetExhausted:
-		c.fact("available_minor", have)
-		c.fact("worth_minor", need)
+		c.Fact("available_minor", have)
+		c.Fact("worth_minor", need)
 	case offers.CurrencyMismatch:
-		c.factText("offer_currency", o.currency)
-		c.factText("session_currency", e.f.Currency)
+		c.FactText("offer_currency", o.currency)
+		c.FactText("session_currency", e.f.Currency)
 	case offers.Outranked:
-		c.factText("better_offer_id", e.c.offers[have].id)
+		c.FactText("better_offer_id", e.c.offers[have].id)
 	case offers.ExcludedByAppliedOffer:
 		if int(have) < len(e.f.Held) {
-			c.factText("applied_offer_id", e.f.Held[have].OfferID)
+			c.FactText("applied_offer_id", e.f.Held[have].OfferID)
 		}
 	default: // the reason says it all
 	}

@@ -97,41 +97,40 @@ func (e *evaluation) sayProspect(o *compiled) {
 	c := &e.cards
 	switch o.vtype {
 	case offers.ValuePoints:
-		c.say("Earns ")
-		c.number(o.points)
-		c.say(" points")
+		c.Say("Earns ")
+		c.Number(o.points)
+		c.Say(" points for ")
+		c.Say(basisNames[o.per])
 	case offers.ValueCashback:
-		c.say("Gives ")
+		c.Say("Gives ")
 		e.sayFigure(o)
-		c.say(" back as credit at close")
+		c.Say(" back as credit at close for ")
+		c.Say(basisNames[o.per])
 	case offers.ValueFreeItem:
-		c.say("Makes ")
-		c.number(o.freeQuantity)
-		c.say(" free")
+		c.Say("Makes matching units free, up to ")
+		c.Number(o.freeQuantity)
 	default:
-		c.say("Takes ")
+		c.Say("Takes ")
 		e.sayFigure(o)
-		c.say(" off")
-	}
-	switch o.per {
-	case offers.PerUnit:
-		c.say(" each matching unit")
-	case offers.PerLine:
-		c.say(" each matching line")
-	case offers.PerBasket:
-		c.say(" the basket")
+		c.Say(" off ")
+		c.Say(basisNames[o.per])
 	}
 	if m := prospect(o); m.amount == 0 && m.points == 0 {
-		c.say("; its worth depends on the basket")
+		c.Say("; its worth depends on the basket")
 	}
-	c.say(".")
+	c.Say(".")
+}
+
+// basisNames say what a figure counts for.
+var basisNames = map[offers.Per]string{
+	offers.PerUnit: "each matching unit", offers.PerLine: "each matching line", offers.PerBasket: "the basket",
 }
 
 // sayFigure says a rate or an amount as it was laid down.
 func (e *evaluation) sayFigure(o *compiled) {
 	if o.percent > 0 {
-		e.cards.percent(o.percent)
+		e.cards.Percent(o.percent)
 		return
 	}
-	e.cards.money(o.amount, e.f.Currency)
+	e.cards.Money(o.amount, e.f.Currency)
 }

@@ -1,4 +1,5 @@
-package incentives
+// Package catalogues keeps the merchants' compiled offers.
+package catalogues
 
 import (
 	"context"
@@ -7,6 +8,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
 )
@@ -19,13 +21,14 @@ const (
 	maxCatalogues = 4096
 )
 
-// catalogues keeps one compiled snapshot per merchant, swapped by pointer.
-type catalogues struct {
+// Cache keeps one compiled snapshot per merchant, swapped by pointer. The zero
+// value is empty and ready. Safe for concurrent use.
+type Cache struct {
 	mu      sync.Mutex
-	entries map[int32]*catalogueEntry
+	entries map[int32]*entry
 }
 
-type catalogueEntry struct {
+type entry struct {
 	current atomic.Pointer[aged]
 	// loading lets one caller load while the others wait: a cold catalogue is
 	// built once.
@@ -43,7 +46,7 @@ type aged struct {
 }
 
 // fresh gives the snapshot where it may be used at now without asking, or nil.
-func (e *catalogueEntry) fresh(now time.Time) *engine.Catalogue {
+func (e *entry) fresh(now time.Time) *engine.Catalogue {
 	a := e.current.Load()
 	if a == nil || a.changes != e.changes.Load() {
 		return nil
@@ -54,14 +57,14 @@ func (e *catalogueEntry) fresh(now time.Time) *engine.Catalogue {
 	return a.Catalogue
 }
 
-func (c *catalogues) entry(tenantNo int32) *catalogueEntry {
+func (c *Cache) entry(tenantNo int32) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.entries[tenantNo]; ok {
 		return e
 	}
 	if c.entries == nil {
-		c.entries = map[int32]*catalogueEntry{}
+		c.entries = map[int32]*entry{}
 	}
 	if len(c.entries) >= maxCatalogues {
 		for no := range c.entries { // any one: it is loaded again when it is asked for
@@ -69,25 +72,25 @@ func (c *catalogues) entry(tenantNo int32) *catalogueEntry {
 			break
 		}
 	}
-	e := &catalogueEntry{}
+	e := &entry{}
 	c.entries[tenantNo] = e
 	return e
 }
 
-// catalogue is the tenant's active offers. This server's own changes are in it
+// Get is the tenant's active offers. This server's own changes are in it
 // at once, those of others within catalogueAge.
-func (s *Service) catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant, now time.Time) (*engine.Catalogue, error) {
-	e := s.catalogues.entry(t.No)
-	if c := e.fresh(now); c != nil {
-		return c, nil
+func (c *Cache) Get(ctx context.Context, st app.Stores, rules offers.RuleCompiler, t tenancy.Tenant, now time.Time) (*engine.Catalogue, error) {
+	e := c.entry(t.No)
+	if kept := e.fresh(now); kept != nil {
+		return kept, nil
 	}
 	e.loading.Lock()
 	defer e.loading.Unlock()
-	if c := e.fresh(now); c != nil {
-		return c, nil
+	if kept := e.fresh(now); kept != nil {
+		return kept, nil
 	}
 	changes := e.changes.Load() // before reading: a change made meanwhile asks again
-	next, err := s.refresh(ctx, st, t, e.current.Load())
+	next, err := refresh(ctx, st, rules, t, e.current.Load())
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (s *Service) catalogue(ctx context.Context, st app.Stores, t tenancy.Tenant
 }
 
 // refresh loads what changed since a; everything where there is no a.
-func (s *Service) refresh(ctx context.Context, st app.Stores, t tenancy.Tenant, a *aged) (*engine.Catalogue, error) {
+func refresh(ctx context.Context, st app.Stores, rules offers.RuleCompiler, t tenancy.Tenant, a *aged) (*engine.Catalogue, error) {
 	since := int64(0)
 	if a != nil {
 		since = a.Version()
@@ -110,11 +113,11 @@ func (s *Service) refresh(ctx context.Context, st app.Stores, t tenancy.Tenant, 
 		return nil, err
 	}
 	if a == nil {
-		return engine.New(version, changed, s.Rules), nil
+		return engine.New(version, changed, rules), nil
 	}
 	return a.With(version, changed), nil
 }
 
-// changed makes the next feed of this server ask for the tenant's version. It
+// Changed makes the next feed of this server ask for the tenant's version. It
 // is called after the commit; a call too many costs one query.
-func (s *Service) changed(t tenancy.Tenant) { s.catalogues.entry(t.No).changes.Add(1) }
+func (c *Cache) Changed(t tenancy.Tenant) { c.entry(t.No).changes.Add(1) }
