@@ -39,6 +39,10 @@ type Sessions interface {
 	Baskets(ctx context.Context, t tenancy.Tenant, sessionID string, after int64, limit int) ([]Basket, error)
 	// Sessions lists, latest opened first.
 	Sessions(ctx context.Context, t tenancy.Tenant, f SessionFilter) ([]Session, error)
+	// SampleSessions lists sessions that were decided offers for, in the order in
+	// which they were opened; more says that others fit, too. Those beyond the
+	// limit are left out evenly over the time.
+	SampleSessions(ctx context.Context, t tenancy.Tenant, f Sample) (ids []string, more bool, err error)
 	// AddBasket writes the next revision. Errors: REVISION_CONFLICT where that
 	// revision is there already.
 	AddBasket(ctx context.Context, t tenancy.Tenant, b Basket) error
@@ -63,6 +67,14 @@ type SessionFilter struct {
 	Before   time.Time
 	BeforeID string
 	Limit    int
+}
+
+// Sample selects sessions by when they were opened.
+type Sample struct {
+	From, Before time.Time     // opened at From or later, before Before
+	BranchID     string        // empty for any
+	Reach        tenancy.Place // what a brand's or branch's credential sees
+	Limit        int           // 1 to 1000
 }
 
 // Due orders sessions by when they are over. The zero value is before all.

@@ -15,6 +15,7 @@ import (
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/proposals"
+	"github.com/feddi/feddi/core/app/trials"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
 
@@ -28,6 +29,7 @@ type Deps struct {
 	Budgets    *budgets.Service
 	Grants     *grants.Service
 	Proposals  *proposals.Service
+	Trials     *trials.Service
 }
 
 type api struct{ Deps }
@@ -41,6 +43,7 @@ func Register(reg *pipeline.Registry, d Deps) {
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceIssueGrantProcedure, a.issueGrant)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceGetGrantProcedure, a.getGrant)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceGetCustomerOffersProcedure, a.customerOffers)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceEvaluateOffersProcedure, a.evaluateOffers)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceCreateProposalProcedure, a.createProposal)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceListProposalsProcedure, a.listProposals)
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceDecideProposalProcedure, a.decideProposal)

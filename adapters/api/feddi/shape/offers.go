@@ -138,6 +138,16 @@ func DefinitionOf(req *partnerv1.CreateOfferRequest) offers.Definition {
 	}
 }
 
+// DraftDefinition reads a definition that is tried and not stored.
+func DraftDefinition(d *partnerv1.OfferDraft) offers.Definition {
+	return offers.Definition{
+		Kind: offers.Kind(d.GetKind()), Title: d.GetTitle(), Value: ValueOf(d.GetValue()), Targets: targetsOf(d.GetTargets()),
+		Conditions: conditionsOf(d.GetConditions()), Limits: limitsOf(d.GetLimits()), Stacking: stackingOf(d.GetStacking()),
+		Funding: offers.Funding{BudgetID: d.GetFunding().GetBudgetId(), FundedBy: d.GetFunding().GetFundedBy()},
+		Window:  offers.Window{StartsAt: Moment(d.GetWindow().GetStartsAt()), EndsAt: Moment(d.GetWindow().GetEndsAt())},
+	}
+}
+
 // ValueOf reads a value from a request.
 func ValueOf(v *partnerv1.OfferValueSpec) offers.Value {
 	return offers.Value{

@@ -54,7 +54,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	feddi.RegisterGrants(reg, u.Grants)
 	feddi.RegisterOffers(reg, u.Incentives)
 	rewards.RegisterPoints(reg, u.Points)
-	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants, Proposals: u.Proposals})
+	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants, Proposals: u.Proposals, Trials: u.Trials})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.Webhooks)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
+	"github.com/feddi/feddi/core/app/trials"
 	"github.com/feddi/feddi/core/app/webhooks"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/tenancy"
@@ -46,6 +47,7 @@ type UseCases struct {
 	Budgets      *budgets.Service
 	Points       *points.Service
 	Proposals    *proposals.Service
+	Trials       *trials.Service
 	Webhooks     *webhooks.Service
 }
 
@@ -77,6 +79,7 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Proposals = &proposals.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Incentives: u.Incentives, Grants: u.Grants}
+	u.Trials = &trials.Service{UoW: s.UoW, Clock: s.clock, Directory: s.directory, Incentives: u.Incentives}
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
 	u.Webhooks = &webhooks.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.DB.Q())}
 	u.Auth = &auth.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}

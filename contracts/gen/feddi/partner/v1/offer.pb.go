@@ -748,7 +748,8 @@ func (x *OfferDefinition) GetUpdatedAt() *timestamppb.Timestamp {
 // OfferDraft is a definition that is tried out and not stored.
 type OfferDraft struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A name by which the answer refers to it; unique in the request.
+	// A name by which the answer refers to it; unique in the request. A draft that bears the id of a
+	// stored offer stands in its place.
 	DraftId string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
 	// Its shape.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
