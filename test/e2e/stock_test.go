@@ -26,6 +26,8 @@ type stock struct {
 	otp   string // that captures the waiting payment
 	// held is a session with an applied offer.
 	held string
+	// exposure is the offer that the sold transaction redeemed, as it is reported.
+	exposure object
 }
 
 func stocked(t *testing.T) *stock {
@@ -144,11 +146,16 @@ func (s *stock) delivered() (id string) {
 	return id
 }
 
-// sold sells something for cash and returns the transaction.
+// sold sells something for cash, with an offer that was shown and redeemed, and
+// returns the transaction.
 func (s *stock) sold() string {
 	s.t.Helper()
-	id, _ := s.withOffer(false)
-	a := s.expect(s.post("/checkout/sessions/"+id+"/close", object{"tenders": []object{{"type": "cash", "amount_minor": 1275}}}), http.StatusOK)
+	id, offer := s.withOffer(true)
+	s.exposure = object{
+		"offer_id": offer, "outcome": "redeemed",
+		"decision_trace_id": s.get("/checkout/sessions/" + id + "/offers").text("meta.decision_trace_id"),
+	}
+	a := s.expect(s.post("/checkout/sessions/"+id+"/close", object{"tenders": []object{{"type": "cash", "amount_minor": 1175}}}), http.StatusOK)
 	return a.text("data.transaction.transaction_id")
 }
 
@@ -265,7 +272,8 @@ func (s *stock) suit(op document.Operation, body object) {
 	case "submitTopupSettlement":
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
 	case "reportAttribution":
-		body["exposures"] = []any{object{"offer_id": s.ids["offer"], "decision_trace_id": s.id("trace"), "outcome": "redeemed"}}
+		s.id("transaction")
+		body["exposures"] = []any{s.exposure}
 	}
 }
 
