@@ -8,10 +8,13 @@ import (
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/checkout/sessions"
 	"github.com/feddi/feddi/core/app/incentives"
+	"github.com/feddi/feddi/core/app/points"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
+	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/money"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/tenancy"
 )
@@ -165,6 +168,21 @@ func (s *Service) sold(ctx context.Context, st app.Stores, c checkout.Session, t
 	}, v, incentives.Credits(apps), nil
 }
 
+// earn gives the points of the offers that the sale redeemed.
+func (s *Service) earn(ctx context.Context, st app.Stores, p sale, redeemed []offers.Application) error {
+	earned := points.Earned{
+		Tenant: p.tx.Tenant, CustomerID: p.tx.Buyer.CustomerID, ReferenceID: p.tx.ID,
+		ExpiresAt: ledger.ExpiryAfter(p.tx.CreatedAt, p.settings.PointsExpiryDays),
+	}
+	for _, a := range redeemed {
+		earned.Points = min(earned.Points+a.Points, money.MaxMinor)
+	}
+	if earned.Points == 0 || earned.CustomerID == "" { // such offers are held by identified customers only
+		return nil
+	}
+	return points.Earn(ctx, st, s.IDs, earned, p.tx.CreatedAt)
+}
+
 // commit writes a sale onto the session that it was planned for.
 func (s *Service) commit(ctx context.Context, st app.Stores, c checkout.Session, p sale, now time.Time) (Closed, error) {
 	c, err := st.Checkout.Save(ctx, c.Close(p.tx.ID, now))
@@ -174,8 +192,11 @@ func (s *Service) commit(ctx context.Context, st app.Stores, c checkout.Session,
 	tx, err := s.Transactions.Record(ctx, st, transactions.RecordInput{
 		Transaction: p.tx, Rulings: p.rulings, Credits: p.credits, Settings: p.settings,
 		Redeem: func(ctx context.Context) error {
-			_, err := s.Incentives.RedeemAll(ctx, st, c, p.tx.ID, now)
-			return err
+			redeemed, err := s.Incentives.RedeemAll(ctx, st, c, p.tx.ID, now)
+			if err != nil {
+				return err
+			}
+			return s.earn(ctx, st, p, redeemed)
 		},
 	})
 	if err != nil {

@@ -273,3 +273,29 @@ func TestAnAppliedCashbackOfferIsGranted(t *testing.T) {
 	}
 	s.sound()
 }
+
+// An applied points offer earns its points with the sale that redeems it, for
+// as long as the merchant lets points live.
+func TestAnAppliedPointsOfferIsEarned(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(set *tenancy.Settings) { set.PointsExpiryDays = 30 })
+	o, err := s.offers.CreateOffer(t.Context(), s.call("createOffer"), incentives.CreateOfferInput{Active: true, Definition: offers.Definition{
+		Kind: offers.Points, Title: "5 points per latte", Value: offers.Value{Type: offers.ValuePoints, Points: 5, Per: offers.PerUnit},
+		Targets: offers.Targets{SKUs: []string{"LATTE"}},
+	}})
+	s.must(err)
+	customer := s.guest("+14155550123", identity.Verified)
+	session := s.open("+14155550123", coffee())
+	_, err = s.offers.ApplyOffer(t.Context(), s.call("applyOffer"), incentives.TakeInput{OfferID: o.ID, SessionID: session.ID})
+	s.must(err)
+	tx := s.close(session.ID, cash(1275)).Sale.Transaction
+	a, err := s.uow.Read().Ledger.PointsOf(t.Context(), s.tenant, customer)
+	s.must(err)
+	if a.Balance != 10 || len(a.Lots) != 1 || a.Lots[0].ReferenceID != tx.ID || a.Lots[0].ExpiresAt == nil || !a.Lots[0].ExpiresAt.Equal(start.AddDate(0, 0, 30)) {
+		t.Errorf("%+v", a)
+	}
+	if n := len(s.events("points.moved")); n != 1 {
+		t.Errorf("points.moved is told %d times", n)
+	}
+	s.sound()
+}

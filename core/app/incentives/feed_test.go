@@ -10,6 +10,7 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/incentives"
+	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
@@ -282,4 +283,39 @@ func TestFeedErrors(t *testing.T) {
 	s.clock.Advance(2 * time.Hour)
 	_, err = s.SessionOffers(t.Context(), s.call, incentives.FeedInput{SessionID: session.ID})
 	wants(t, "an expired session", err, fault.CodeSessionEnded)
+}
+
+// TestPreferencesAreObeyed holds that a session neither shows nor gives what
+// its customer does not want, from the moment on in which they say so.
+func TestPreferencesAreObeyed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	latte, all := s.create(off("LATTE", 50)), s.create(wide(500))
+	ann := s.customer("+14155550001")
+	session := s.open(ann, coffee()...)
+	before := s.feed(session)
+	if len(before.Feed.Offers) != 2 {
+		t.Fatalf("%+v", before.Feed)
+	}
+	s.optOut(ann, false, string(offers.BasketDiscount))
+	after := s.feed(session)
+	if after.TraceID == before.TraceID || len(after.Feed.Offers) != 1 || after.Feed.Offers[0].OfferID != latte.ID || after.Feed.Withheld[0].Reason != offers.CustomerOptedOut {
+		t.Errorf("%+v", after.Feed)
+	}
+	_, err := s.apply(all, session)
+	wants(t, "what was shown before they said so", err, fault.CodeOfferNotEligible)
+	_, err = s.apply(latte, session)
+	s.must(err)
+	_, err = s.db.Q().Exec(t.Context(), "update customer_preferences set opt_out_all = true where customer_id = $1", ann)
+	s.must(err)
+	if _, released := s.revise(mustSession(s, session.ID), coffee()...); len(released) != 1 {
+		t.Errorf("a new basket keeps what they do not want: %v", released)
+	}
+}
+
+func mustSession(s *shop, id string) checkout.Session {
+	s.t.Helper()
+	c, err := s.UoW.Read().Checkout.Session(s.t.Context(), s.tenant, id)
+	s.must(err)
+	return c
 }

@@ -1,6 +1,7 @@
 package incentives_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -126,4 +127,36 @@ func TestPointsAreNotBurnedTwice(t *testing.T) {
 		t.Errorf("%d burns of 10 out of 50 points", burned)
 	}
 	s.verify()
+}
+
+// Four servers sweep at once, and one account can't be swept: every other one
+// loses its lapsed points, once.
+func TestPointsExpireWhateverOneAccountDoes(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	soon := noon.Add(time.Hour)
+	var customers []string
+	for i := range 8 {
+		c := s.guest(fmt.Sprintf("+1415555010%d", i))
+		_, err := s.points().Move(t.Context(), s.call, points.MoveInput{CustomerID: c, Type: ledger.PointsEarn, Points: 10, ExpiresAt: &soon})
+		s.must(err)
+		customers = append(customers, c)
+	}
+	broken := customers[0]
+	_, err := s.db.Q().Exec(t.Context(), "delete from customers where customer_id = $1", broken)
+	s.must(err)
+	s.clock.Advance(time.Hour)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { _, _ = s.points().Expire(t.Context(), 100) })
+	}
+	all.Wait()
+	if _, err := s.points().Expire(t.Context(), 100); err == nil {
+		t.Error("nobody is told of the account that can't be swept")
+	}
+	for _, c := range customers[1:] {
+		if n := s.count("select count(*) from points_movements where customer_id = $1 and type = 'expire'", c); n != 1 {
+			t.Errorf("%s expired %d times", c, n)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package incentives_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -241,4 +242,34 @@ func TestGrantTellsItsMovements(t *testing.T) {
 	}
 	_, err = s.grants().Get(t.Context(), &app.Call{Tenant: s.merchant()}, g.ID)
 	wantCode(t, err, fault.CodeNotFound)
+}
+
+// Of 64 operators who give at once what a budget can pay for ten, ten do.
+func TestGrantsByHandNeverOverdrawABudget(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	b := s.envelope(incentives.CreateBudgetInput{CapMinor: 1050})
+	customers := make([]string, 64)
+	for i := range customers {
+		customers[i] = s.guest(fmt.Sprintf("+141555502%02d", i))
+	}
+	errs := make([]error, len(customers))
+	var all sync.WaitGroup
+	for i, c := range customers {
+		all.Go(func() { _, errs[i] = s.giveByHand(c, b.ID, 100) })
+	}
+	all.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		wantCode(t, err, fault.CodeBudgetExhausted)
+	}
+	after, err := s.UoW.Read().Offers.Budget(t.Context(), s.tenant, b.ID)
+	s.must(err)
+	if n := s.count("select count(*) from grants"); won != 10 || n != 10 || after.SpentMinor != 1000 || after.CommittedMinor != 0 {
+		t.Errorf("%d gave, %d grants, %d spent, %d held", won, n, after.SpentMinor, after.CommittedMinor)
+	}
 }

@@ -146,15 +146,45 @@ func orNull(id string) any {
 	return id
 }
 
+// Earned are points that a sale gave.
+type Earned struct {
+	Tenant      tenancy.Tenant
+	CustomerID  string
+	Points      int64 // positive
+	ReferenceID string
+	ExpiresAt   *time.Time // nil for never
+}
+
+// Earn gives points in the caller's transaction, as Move does: lot, account,
+// journal and event. It takes the account's lock, after wallets and budgets.
+// Errors: NOT_FOUND (customer).
+func Earn(ctx context.Context, st app.Stores, source *ids.Source, in Earned, now time.Time) error {
+	a, err := st.Ledger.LockPoints(ctx, in.Tenant, in.CustomerID)
+	if err != nil {
+		return err
+	}
+	s := &Service{IDs: source}
+	c := ledger.BeginPoints(a)
+	if err := c.Expire(s.movement(now)); err != nil {
+		return err
+	}
+	if err := s.put(c, MoveInput{Type: ledger.PointsEarn, Points: in.Points, ReferenceID: in.ReferenceID, ExpiresAt: in.ExpiresAt}, now); err != nil {
+		return err
+	}
+	return s.write(ctx, st, c)
+}
+
 // Expire takes lapsed points out of up to limit accounts, each in a transaction
-// of its own, and returns how many it changed. A job runs it; several servers may.
+// of its own, and returns how many it dealt with. Errors of one account do not
+// stop the others; the first is returned. A job runs it; several servers may.
 func (s *Service) Expire(ctx context.Context, limit int) (int, error) {
 	now := s.Clock.Now()
 	lapsing, err := s.UoW.Read().Ledger.LapsingPoints(ctx, now, limit)
 	if err != nil {
 		return 0, err
 	}
-	for i, o := range lapsing {
+	var first error
+	for _, o := range lapsing {
 		err := s.UoW.Do(ctx, func(ctx context.Context, st app.Stores) error {
 			a, err := st.Ledger.LockPoints(ctx, o.Tenant, o.CustomerID)
 			if err != nil {
@@ -166,9 +196,9 @@ func (s *Service) Expire(ctx context.Context, limit int) (int, error) {
 			}
 			return s.write(ctx, st, c)
 		})
-		if err != nil {
-			return i, err
+		if err != nil && first == nil {
+			first = err
 		}
 	}
-	return len(lapsing), nil
+	return len(lapsing), first
 }
