@@ -239,3 +239,29 @@ func BenchmarkMet(b *testing.B) {
 		}
 	}
 }
+
+// TestNeedsBasket holds which rules a customer's own feed can judge: those that
+// read neither the basket nor where the session happens.
+func TestNeedsBasket(t *testing.T) {
+	t.Parallel()
+	c := compiler(t)
+	for rule, want := range map[string]bool{
+		"customer.tier == 'gold' && customer.transactions > 3":              false,
+		"session.weekday == 1 || session.minute < 600":                      false,
+		"session.currency == 'USD' && session.day == '2026-06-15'":          false,
+		"now > timestamp('2026-06-15T00:00:00Z')":                           false,
+		"customer.segments.exists(s, s == 'early')":                         false,
+		"basket.total_minor > 100":                                          true,
+		"customer.tier == 'gold' || basket.lines.exists(l, l.sku == 'TEA')": true,
+		"session.channel == 'online'":                                       true,
+		"session.weekday == 1 && session.branch_id == 'brn_1'":              true,
+	} {
+		r, err := c.Compile(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.NeedsBasket(); got != want {
+			t.Errorf("%s: %v", rule, got)
+		}
+	}
+}

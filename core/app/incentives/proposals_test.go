@@ -250,6 +250,12 @@ func TestProposalsAreRefused(t *testing.T) {
 		wants(t, what, err, c.code)
 	}
 	v := s.propose(proposals.CreateInput{CustomerID: ann, SessionID: session.ID, Value: amount(100)})
+	gone := s.open(ann, coffee()...)
+	over := s.propose(proposals.CreateInput{CustomerID: ann, SessionID: gone.ID, Value: amount(100)})
+	_, err = s.db.Q().Exec(t.Context(), "update checkout_sessions set state = 'abandoned', ended_at = now() where session_id = $1", gone.ID)
+	s.must(err)
+	_, err = s.accept(s.till(), over)
+	wants(t, "for a session that was abandoned", err, fault.CodeSessionEnded)
 	_, err = s.accept(s.call, v)
 	wants(t, "a key that applies an offer", err, fault.CodeScopeInsufficient)
 	elsewhere := s.till()

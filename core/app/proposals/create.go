@@ -105,7 +105,7 @@ func (s *Service) attend(ctx context.Context, st app.Stores, call *app.Call, p *
 	if c.Currency != p.Currency {
 		return fault.Field(fault.CodeCurrencyMismatch, "currency", "session_currency", "the session is in %s; propose in %s", c.Currency, c.Currency)
 	}
-	p.ExpiresAt = c.ExpiresAt
+	p.ExpiresAt, p.Place = c.ExpiresAt, tenancy.Place{BrandID: c.BrandID, BranchID: c.BranchID}
 	return belongs(c, p.CustomerID)
 }
 
@@ -160,7 +160,7 @@ func (s *Service) affordable(ctx context.Context, st app.Stores, p offers.Propos
 
 // ask gathers what a proposal is decided from.
 func (s *Service) ask(ctx context.Context, st app.Stores, p offers.Proposal, now time.Time) (question, error) {
-	q := question{Engine: Engine, Kind: p.Kind, Value: p.Value, Currency: p.Currency, Title: p.Title, OfferID: p.OfferID, CreatedAt: now}
+	q := question{Engine: Engine, Kind: p.Kind, Value: p.Value, Currency: p.Currency, OfferID: p.OfferID, CreatedAt: now}
 	if p.BudgetID != "" {
 		funds, err := st.Offers.Funds(ctx, p.Tenant, []string{p.BudgetID}, now)
 		if err != nil {

@@ -22,13 +22,13 @@ const Engine = "proposals/1"
 // TraceKind is the kind of a proposal's trace.
 const TraceKind = "proposal"
 
-// question is everything that a proposal is decided from: the inputs of its trace.
+// question is everything that a proposal is decided from: the inputs of its
+// trace. What somebody wrote by hand is not among them: it may name a person.
 type question struct {
 	Engine    string              `json:"engine"`
 	Kind      offers.ProposalKind `json:"kind"`
 	Value     offers.Value        `json:"value"`
 	Currency  string              `json:"currency"`
-	Title     string              `json:"title"`
 	OfferID   string              `json:"offer_id"`
 	CreatedAt time.Time           `json:"at"`
 	Budget    *offers.Funds       `json:"budget,omitempty"`
@@ -54,7 +54,7 @@ func (r reply) worth() int64 { return r.Offers[0].Value.AmountMinor }
 
 // proposal is the part of a proposal that its offer is made from.
 func (q question) proposal() offers.Proposal {
-	return offers.Proposal{Kind: q.Kind, Value: q.Value, Currency: q.Currency, Title: q.Title, OfferID: q.OfferID, CreatedAt: q.CreatedAt}
+	return offers.Proposal{Kind: q.Kind, Value: q.Value, Currency: q.Currency, OfferID: q.OfferID, CreatedAt: q.CreatedAt}
 }
 
 // answer decides. It is a pure function of q.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
@@ -127,6 +128,15 @@ func (t *trial) basket(ctx context.Context, b Basket) (subject, error) {
 	session := checkout.Session{
 		Tenant: t.call.Tenant, Currency: t.tally.totals.Currency, Channel: cmp.Or(b.Channel, checkout.DefaultChannel),
 		Place: place, CustomerID: b.CustomerID,
+	}
+	if b.CustomerID != "" {
+		c, err := t.st.Identity.Customer(ctx, t.call.Tenant, b.CustomerID)
+		if err == nil && c.Status != identity.Active { // rule 10
+			err = fault.NotFound("customer")
+		}
+		if err != nil {
+			return subject{}, err
+		}
 	}
 	priced, err := b.Draft.Price(session, at)
 	if err != nil {

@@ -153,20 +153,31 @@ func TestProspectCards(t *testing.T) {
 // BenchmarkEvaluate with as many offers.
 func BenchmarkProspects(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
-		b.Run(fmt.Sprintf("offers=%d", n), func(b *testing.B) {
-			c := engine.New(1, benchCatalogue(n), tiny{})
-			f := &offers.Facts{
-				At: noon, Local: offers.LocalTime(noon, time.UTC), Currency: "USD", NoBasket: true,
-				Customer: offers.Customer{ID: "cus_1", State: "VERIFIED", Tier: "gold"},
-			}
-			judged := 0
-			c.Candidates(f) // ranks the catalogue, once
-			b.ReportAllocs()
-			for b.Loop() {
-				feed := c.Evaluate(context.Background(), f)
-				judged = len(feed.Offers) + len(feed.Withheld)
-			}
-			b.ReportMetric(float64(judged), "judged")
-		})
+		run(b, fmt.Sprintf("offers=%d", n), benchCatalogue(n))
 	}
+	forOthers := benchCatalogue(10_000) // the worst case: all are walked, none fits
+	for i := range forOthers {
+		forOthers[i].Targets.Tiers = []string{"silver"}
+	}
+	run(b, "offers=10000 for others", forOthers)
+}
+
+// run is one benchmark of a customer's own feed.
+func run(b *testing.B, name string, all []offers.Offer) {
+	b.Helper()
+	b.Run(name, func(b *testing.B) {
+		c := engine.New(1, all, tiny{})
+		f := &offers.Facts{
+			At: noon, Local: offers.LocalTime(noon, time.UTC), Currency: "USD", NoBasket: true,
+			Customer: offers.Customer{ID: "cus_1", State: "VERIFIED", Tier: "gold"},
+		}
+		judged := 0
+		c.Candidates(f) // ranks the catalogue, once
+		b.ReportAllocs()
+		for b.Loop() {
+			feed := c.Evaluate(context.Background(), f)
+			judged = len(feed.Offers) + len(feed.Withheld)
+		}
+		b.ReportMetric(float64(judged), "judged")
+	})
 }
