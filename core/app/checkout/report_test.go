@@ -78,6 +78,9 @@ func TestAReportTiesExposuresToTheSale(t *testing.T) {
 	if got.Reported == nil || len(got.Reported.Exposures) != 2 || got.Reported.ID != v.Report.ID {
 		t.Errorf("the transaction shows %+v", got.Reported)
 	}
+	tr, err := s.uow.Read().Decisions.Trace(t.Context(), s.tenant, v.TraceID)
+	s.must(err)
+	s.must(s.transactions.ReplayReport(t.Context(), tr))
 	if s.count("select sum(hashtext(x::text)::bigint)::bigint from transactions x") != before {
 		t.Error("the sale changed")
 	}

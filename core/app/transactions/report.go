@@ -19,8 +19,12 @@ import (
 // MaxReported bounds the exposures of one sale, over all reports.
 const MaxReported = 200
 
-// ReportEngine names what credits reported exposures, and its version.
-const ReportEngine = "attribution-report/1"
+// ReportEngine names what credits reported exposures, and its version;
+// ReportKind is the kind of its traces.
+const (
+	ReportEngine = "attribution-report/1"
+	ReportKind   = "attribution_report"
+)
 
 // ReportInput is what a partner showed before a sale.
 type ReportInput struct {
@@ -206,29 +210,63 @@ func reportTrace(r checkout.AttributionReport) string {
 	return decision.TraceID(parts...)
 }
 
+// creditQuestion is what a report is credited from: the inputs of its trace.
+type creditQuestion struct {
+	Engine        string                  `json:"engine"`
+	TransactionID string                  `json:"transaction_id"`
+	TotalMinor    int64                   `json:"total_minor"`
+	Currency      string                  `json:"currency"`
+	Offers        []checkout.AppliedOffer `json:"offers"` // that the sale redeemed
+	Exposures     []checkout.Exposure     `json:"exposures"`
+}
+
+// credited are the outputs. It is a pure function of in.
+func (in creditQuestion) credited() (json.RawMessage, error) {
+	sale := checkout.Transaction{ID: in.TransactionID, TotalMinor: in.TotalMinor, Currency: in.Currency, Offers: in.Offers}
+	out := make([]checkout.AttributedOffer, len(in.Exposures))
+	for i, e := range in.Exposures {
+		out[i] = sale.Credit(e).AttributedOffer
+	}
+	return json.Marshal(map[string]any{"credited": out})
+}
+
+// ReplayReport credits a stored report again and gives nil where that comes out
+// the same, byte for byte. Errors: *decision.Mismatch.
+func (s *Service) ReplayReport(ctx context.Context, tr decision.Trace) error {
+	return decision.Replay(ctx, tr, func(_ context.Context, raw json.RawMessage) (json.RawMessage, error) {
+		var in creditQuestion
+		if err := json.Unmarshal(raw, &in); err != nil {
+			return nil, err
+		}
+		if in.Engine != ReportEngine {
+			return nil, fmt.Errorf("credited by %s; this binary has %s", in.Engine, ReportEngine)
+		}
+		return in.credited()
+	})
+}
+
 // recordReport writes the trace of a report that brought something new, with
 // its decision and event.
 func (s *Service) recordReport(ctx context.Context, st app.Stores, tx checkout.Transaction, v ReportView, now time.Time) error {
-	inputs, err := json.Marshal(map[string]any{
-		"engine": ReportEngine, "transaction_id": tx.ID, "total_minor": tx.TotalMinor, "currency": tx.Currency, "offers": tx.Offers, "exposures": v.Report.Exposures,
-	})
-	credited, total := make([]checkout.AttributedOffer, len(v.Offers)), int64(0)
-	for i, o := range v.Offers {
-		credited[i], total = o.AttributedOffer, total+o.AttributedMinor
+	asked := creditQuestion{ReportEngine, tx.ID, tx.TotalMinor, tx.Currency, tx.Offers, v.Report.Exposures}
+	inputs, err := json.Marshal(asked)
+	outputs, err2 := asked.credited()
+	total := int64(0)
+	for _, o := range v.Offers {
+		total += o.AttributedMinor
 	}
-	outputs, err2 := json.Marshal(map[string]any{"credited": credited})
-	facts, err3 := json.Marshal(map[string]any{"attributed_minor": total, "exposures": len(credited), "total_minor": tx.TotalMinor})
+	facts, err3 := json.Marshal(map[string]any{"attributed_minor": total, "exposures": len(v.Offers), "total_minor": tx.TotalMinor})
 	if err := errors.Join(err, err2, err3); err != nil {
 		return fault.Internal(err)
 	}
 	tr := decision.Trace{
-		ID: v.TraceID, Tenant: tx.Tenant, Kind: string(actuation.KindAttribution), SessionID: tx.SessionID, CustomerID: tx.Buyer.CustomerID,
+		ID: v.TraceID, Tenant: tx.Tenant, Kind: ReportKind, SessionID: tx.SessionID, CustomerID: tx.Buyer.CustomerID,
 		Engine: ReportEngine, Inputs: inputs, Outputs: outputs, At: now,
 	}
 	made := decision.Decision{
 		ID: s.IDs.Make(ids.Decision), Tenant: tx.Tenant, TraceID: v.TraceID, Kind: string(actuation.KindAttribution), SessionID: tx.SessionID,
 		CustomerID: tx.Buyer.CustomerID, AmountMinor: total, State: "taken", At: now, Card: decision.Card{
-			Summary: fmt.Sprintf("A partner reported %d offers shown before this sale.", len(credited)), Rule: "attribution.reported", Facts: facts,
+			Summary: fmt.Sprintf("A partner reported %d offers shown before this sale.", len(v.Offers)), Rule: "attribution.reported", Facts: facts,
 		},
 	}
 	if err := st.Decisions.SaveTrace(ctx, tr, []decision.Decision{made}, nil); err != nil {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/proposals"
+	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/tenancy"
 )
@@ -19,6 +21,10 @@ func (s *System) ReplayTrace(ctx context.Context, t tenancy.Tenant, kind, id str
 	switch {
 	case err != nil:
 		return err
+	case kind == proposals.TraceKind:
+		return s.Uses.Proposals.Replay(ctx, trace)
+	case kind == transactions.ReportKind:
+		return s.Uses.Transactions.ReplayReport(ctx, trace)
 	case kind == string(actuation.KindRecovery):
 		return decision.Replay(ctx, trace, payments.Recover)
 	}
