@@ -11,6 +11,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/idempotency"
 	"github.com/feddi/feddi/adapters/postgres/identity"
 	"github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/merging"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
@@ -59,5 +60,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Decisions:   decision.New(q),
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
+		Merging:     merging.New(q),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/merging"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
@@ -24,4 +25,5 @@ type Stores struct {
 	Decisions   decision.Store
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
+	Merging     merging.Store
 }

@@ -24,6 +24,8 @@ type Service struct {
 	Identities *identities.Service
 	// Draw draws a value as a QR code, an SVG document.
 	Draw func(value string) (string, error)
+	// Suggest decides the next offer of a summary; nil where nothing does.
+	Suggest Suggest
 }
 
 // Status is what a look-up found.
