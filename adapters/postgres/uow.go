@@ -12,6 +12,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/identity"
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/merging"
+	"github.com/feddi/feddi/adapters/postgres/messaging"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
@@ -61,5 +62,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
 		Merging:     merging.New(q),
+		Messaging:   messaging.New(q),
 	}
 }

@@ -200,7 +200,9 @@ func (b *bench) enrolAt(t testing.TB, phone string) string {
 	return out.Customer.ID
 }
 
-func (b *bench) currencies(t testing.TB, phone string) string { return b.initiate(t, phone).Customer.ID }
+func (b *bench) currencies(t testing.TB, phone string) string {
+	return b.initiate(t, phone).Customer.ID
+}
 
 func TestAnAnonymousSessionIsMerged(t *testing.T) {
 	t.Parallel()

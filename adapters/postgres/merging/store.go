@@ -62,6 +62,7 @@ var moves = []string{
 	`UPDATE payment_codes SET customer_id = $3 WHERE tenant_no = $1 AND customer_id = $2 AND expires_at > $4`,
 	`UPDATE consents SET customer_id = $3 WHERE tenant_no = $1 AND customer_id = $2 AND $4::timestamptz IS NOT NULL`,
 	`UPDATE customer_events SET customer_id = $3 WHERE tenant_no = $1 AND customer_id = $2 AND $4::timestamptz IS NOT NULL`,
+	`UPDATE messages SET customer_id = $3 WHERE tenant_no = $1 AND customer_id = $2 AND $4::timestamptz IS NOT NULL`,
 	`UPDATE claims SET customer_id = $3 WHERE tenant_no = $1 AND customer_id = $2 AND $4::timestamptz IS NOT NULL`,
 	// The source's phone is not to be proven any more: it is not the identity.
 	`UPDATE enrollments SET customer_id = $3, expires_at = least(expires_at, $4) WHERE tenant_no = $1 AND customer_id = $2`,

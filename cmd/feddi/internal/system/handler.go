@@ -55,7 +55,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	feddi.RegisterOffers(reg, u.Incentives)
 	rewards.RegisterPoints(reg, u.Points)
 	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants})
-	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Text: receipt.Text, PDF: receipt.PDF})
+	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Receipts: u.Receipts, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.Webhooks)
 }
 

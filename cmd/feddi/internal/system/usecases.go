@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/adapters/phone"
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/qr"
+	"github.com/feddi/feddi/adapters/receipt"
 	"github.com/feddi/feddi/core/app/auth"
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
@@ -20,6 +21,7 @@ import (
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -45,6 +47,7 @@ type UseCases struct {
 	Budgets      *budgets.Service
 	Points       *points.Service
 	Webhooks     *webhooks.Service
+	Receipts     *receipts.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -65,6 +68,9 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Customers = &customers.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Identities: u.Identities, Draw: qr.SVG}
 	u.Incentives = &incentives.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Rules: rules}
 	u.Transactions = &transactions.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Planner: s.planner}
+	u.Receipts = &receipts.Service{
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Transactions: u.Transactions, Courier: s.sender, Print: receipt.Text,
+	}
 	u.Pipeline = &payments.Pipeline{Journal: s.journal, Planner: s.planner, Clock: s.clock, IDs: s.ids, Wake: s.wake.Ring}
 	u.Payments = &payments.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Pipeline: u.Pipeline,
@@ -99,6 +105,7 @@ func (s *System) jobs() []job {
 		{"grants.expire", 10 * time.Second, u.Grants.Expire},
 		{"points.expire", time.Minute, u.Points.Expire},
 		{"topups.expire", time.Minute, u.Topup.Expire},
+		{"receipts.send", 2 * time.Second, u.Receipts.Deliver},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {
