@@ -15,6 +15,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/messaging"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/privacy"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -63,5 +64,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Webhooks:    webhooks.New(q, u.vault),
 		Merging:     merging.New(q),
 		Messaging:   messaging.New(q),
+		Privacy:     privacy.New(q),
 	}
 }

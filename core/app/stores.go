@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/core/merging"
 	"github.com/feddi/feddi/core/messaging"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -28,4 +29,5 @@ type Stores struct {
 	Webhooks    webhook.Store
 	Merging     merging.Store
 	Messaging   messaging.Store
+	Privacy     privacy.Store
 }

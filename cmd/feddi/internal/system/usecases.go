@@ -11,6 +11,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/qr"
 	"github.com/feddi/feddi/adapters/receipt"
+	"github.com/feddi/feddi/adapters/vault"
 	"github.com/feddi/feddi/core/app/auth"
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
@@ -21,6 +22,7 @@ import (
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/privacy"
 	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
@@ -48,6 +50,7 @@ type UseCases struct {
 	Points       *points.Service
 	Webhooks     *webhooks.Service
 	Receipts     *receipts.Service
+	Privacy      *privacy.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -71,6 +74,9 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Receipts = &receipts.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Transactions: u.Transactions, Courier: s.sender, Print: receipt.Text,
 	}
+	if u.Privacy, err = s.makePrivacy(); err != nil {
+		return nil, err
+	}
 	u.Pipeline = &payments.Pipeline{Journal: s.journal, Planner: s.planner, Clock: s.clock, IDs: s.ids, Wake: s.wake.Ring}
 	u.Payments = &payments.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Pipeline: u.Pipeline,
@@ -93,6 +99,20 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	return u, nil
 }
 
+// makePrivacy wires exports and erasures: archives are sealed, and their links
+// signed, with keys that the database never sees.
+func (s *System) makePrivacy() (*privacy.Service, error) {
+	sealer, err := vault.New(s.secrets.ServerKey, "gdpr archives")
+	if err != nil {
+		return nil, err
+	}
+	linkKey, err := derive(s.secrets.ServerKey, "gdpr archive links")
+	if err != nil {
+		return nil, err
+	}
+	return &privacy.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Sealer: sealer, LinkKey: linkKey, PublicURL: s.publicURL}, nil
+}
+
 // jobs are the background work that servers share.
 func (s *System) jobs() []job {
 	u := s.Uses
@@ -106,6 +126,8 @@ func (s *System) jobs() []job {
 		{"points.expire", time.Minute, u.Points.Expire},
 		{"topups.expire", time.Minute, u.Topup.Expire},
 		{"receipts.send", 2 * time.Second, u.Receipts.Deliver},
+		{"gdpr.requests", 2 * time.Second, u.Privacy.Work},
+		{"gdpr.archives", 10 * time.Minute, u.Privacy.Sweep},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {
