@@ -20,7 +20,6 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
-	"github.com/feddi/feddi/core/ledger"
 	model "github.com/feddi/feddi/core/privacy"
 )
 
@@ -91,10 +90,9 @@ func (b *bench) person(t testing.TB) identity.Customer {
 	}
 	basket := checkout.Basket{SessionID: s.ID, Revision: 1, Currency: "USD", Lines: []checkout.Line{{LineID: "1", SKU: "OATCAKE", Quantity: 1, UnitPriceMinor: 100}}, SubtotalMinor: 100, TotalMinor: 100, CreatedAt: b.clock.Now()}
 	must(t, b.uow.Read().Checkout.AddBasket(ctx, b.tenant, basket))
-	must(t, b.uow.Read().Ledger.InsertPayment(ctx, ledger.Payment{
-		ID: b.ids.Make(ids.Payment), Tenant: b.tenant, CustomerID: c.ID, SessionID: s.ID, Status: ledger.PaymentFailed, AmountMinor: 77, Currency: "USD",
-		CredentialType: "phone", FailureCode: "INSUFFICIENT_FUNDS", CreatedAt: b.clock.Now(),
-	}))
+	_, err = b.db.Q().Exec(ctx, `INSERT INTO payments (payment_id, tenant_no, customer_id, session_id, status, amount_minor, currency, credential_type, failure_code, created_at)
+		VALUES ($1, $2, $3, $4, 'failed', 77, 'USD', 'phone', 'INSUFFICIENT_FUNDS', $5)`, b.ids.Make(ids.Payment), b.tenant.No, c.ID, s.ID, b.clock.Now())
+	must(t, err)
 	got, err := b.uow.Read().Identity.Customer(ctx, b.tenant, c.ID)
 	must(t, err)
 	return got
@@ -152,7 +150,7 @@ func TestAnExportHoldsEverythingThatWasPutIn(t *testing.T) {
 	}
 	files := fetch(t, uses, ready)
 	for name, has := range map[string]string{
-		"identity": personName, "credentials": "pos", "enrollments": "VERIFIED", "consents": "signed_by", "preferences": "opt_out_all", "customer_events": personNote,
+		"identity": personName, "credentials": "provider_customer_id", "enrollments": "VERIFIED", "consents": "signed_by", "preferences": "opt_out_all", "customer_events": personNote,
 		"wallets": "900", "grants": "CASHBACK", "points": "earn", "sessions": "cs_", "baskets": "OATCAKE", "payments": "INSUFFICIENT_FUNDS",
 		"transactions": "LATTE", "receipts": "receipt_number", "messages": "sms", "merges": "one person", "requests": "Asked for by e-mail",
 	} {
