@@ -5,6 +5,7 @@ package privacy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/feddi/feddi/core/event"
@@ -118,6 +119,9 @@ type Sealer interface {
 	Open(sealed []byte) ([]byte, error)
 }
 
+// ErrEnded says that a request ended while it was done: its person was erased.
+var ErrEnded = errors.New("privacy: the request has ended")
+
 // Store keeps requests and archives, reads what is held and erases it.
 type Store interface {
 	Requests
@@ -157,7 +161,7 @@ type Archives interface {
 	// Held reads up to limit records of a section about customers, by key, after
 	// a key (empty for the first).
 	Held(ctx context.Context, t tenancy.Tenant, section string, customerIDs []string, after string, limit int) ([]Record, error)
-	// AddPiece writes a sealed piece of an archive, from 1.
+	// AddPiece writes a sealed piece of an archive, from 1. Errors: ErrEnded.
 	AddPiece(ctx context.Context, t tenancy.Tenant, requestID string, n int, sealed []byte) error
 	// Piece reads one; nil past the last.
 	Piece(ctx context.Context, t tenancy.Tenant, requestID string, n int) ([]byte, error)

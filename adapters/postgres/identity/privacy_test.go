@@ -227,6 +227,39 @@ func TestALargeArchiveIsStreamedInPieces(t *testing.T) {
 	}
 }
 
+// An erasure that comes while an archive is written ends it, and nothing of it
+// is kept.
+func TestAnErasureEndsAnExportUnderWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c, uses := b.verified(t, guest), b.privacy(t)
+	asked, err := uses.RequestExport(t.Context(), b.call("requestGdprExport"), privacy.Input{CustomerID: c.ID})
+	must(t, err)
+	uses.Sealer = sealing{uses.Sealer, func() {
+		_, err := uses.RequestErasure(t.Context(), b.operator("requestGdprErasure"), privacy.Input{CustomerID: c.ID, Reason: "x"})
+		must(t, err)
+	}}
+	n, err := uses.Work(t.Context(), 10) // the export, then the erasure
+	if err != nil || n != 2 {
+		t.Errorf("%d done: %v", n, err)
+	}
+	got, err := uses.Get(t.Context(), b.ask("getGdprRequest"), asked.ID)
+	if err != nil || got.State != model.Failed || got.DownloadURL != "" || b.count(t, "gdpr_archives") != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// sealing does something before it seals.
+type sealing struct {
+	model.Sealer
+	before func()
+}
+
+func (s sealing) Seal(plain []byte) ([]byte, error) {
+	s.before()
+	return s.Sealer.Seal(plain)
+}
+
 func TestAnExportThatKeepsFailingEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -28,11 +28,12 @@ var anonymising = []step{
 	{"messages", `UPDATE messages SET state = 'cancelled', cause = 'erased', ended_at = $3 WHERE tenant_no = $1 AND customer_id = ANY ($2) AND state = 'queued'`},
 	{"sessions", `UPDATE checkout_sessions SET customer_id = NULL, credential_type = '', probationary = false, version = version + 1
 		WHERE tenant_no = $1 AND customer_id = ANY ($2) AND state = 'open' AND $3::timestamptz IS NOT NULL`},
-	{"archives", `DELETE FROM gdpr_archives a USING gdpr_requests r WHERE r.tenant_no = $1 AND r.customer_id = ANY ($2)
-		AND a.tenant_no = r.tenant_no AND a.request_id = r.request_id AND $3::timestamptz IS NOT NULL`},
+	// First, so that no worker adds to an archive any more.
 	{"exports", `UPDATE gdpr_requests SET reason = '', due_at = NULL, completed_at = coalesce(completed_at, $3),
 			state = CASE WHEN state = 'completed' THEN 'expired' WHEN due_at IS NOT NULL THEN 'failed' ELSE state END
 		WHERE tenant_no = $1 AND customer_id = ANY ($2) AND kind = 'export'`},
+	{"archives", `DELETE FROM gdpr_archives a USING gdpr_requests r WHERE r.tenant_no = $1 AND r.customer_id = ANY ($2)
+		AND a.tenant_no = r.tenant_no AND a.request_id = r.request_id AND $3::timestamptz IS NOT NULL`},
 	{"merges", `UPDATE identity_merges SET reason = '' WHERE tenant_no = $1 AND customer_id = ANY ($2) AND $3::timestamptz IS NOT NULL`},
 	{"identity", `UPDATE customers SET phone = NULL, name = '', email = NULL, birth_date = NULL, locale = '', tier = '', status_reason = '',
 			phone_used_at = NULL, status = 'erased', updated_at = $3

@@ -145,7 +145,13 @@ func (s *Store) ExpireArchives(ctx context.Context, now time.Time, limit int) (i
 
 // AddPiece implements privacy.Archives.
 func (s *Store) AddPiece(ctx context.Context, t tenancy.Tenant, requestID string, n int, sealed []byte) error {
-	_, err := s.q.Exec(ctx, `INSERT INTO gdpr_archives (tenant_no, request_id, piece, sealed) VALUES ($1, $2, $3, $4)`, t.No, requestID, n, sealed)
+	// The row's lock makes an erasure wait for this piece, or this piece see the erasure.
+	added, err := s.q.Exec(ctx, `INSERT INTO gdpr_archives (tenant_no, request_id, piece, sealed)
+		SELECT r.tenant_no, r.request_id, $3, $4 FROM gdpr_requests r
+		WHERE r.tenant_no = $1 AND r.request_id = $2 AND r.due_at IS NOT NULL FOR SHARE`, t.No, requestID, n, sealed)
+	if err == nil && added == 0 {
+		err = privacy.ErrEnded
+	}
 	return err
 }
 

@@ -44,6 +44,9 @@ func (s *Service) export(ctx context.Context, r privacy.Request) error {
 	r.Counts = nil
 	out := &pieceWriter{ctx: ctx, s: s, r: &r}
 	if err := s.write(ctx, out, &r, everybody); err != nil {
+		if errors.Is(err, privacy.ErrEnded) { // erased meanwhile; nothing of it is kept
+			return nil
+		}
 		return err
 	}
 	ours, err := store.SaveRequest(ctx, r.End(privacy.Completed, s.Clock.Now()))
