@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 )
 
 // Path is where archives lie.
@@ -15,6 +16,22 @@ const Path = "/exports/"
 
 // Open finds the archive of a link; gone is its error where there is none.
 type Open func(ctx context.Context, requestID, token string) (write func(io.Writer) error, err error)
+
+// pieceTime is how long the reader of an archive may take for one piece.
+const pieceTime = time.Minute
+
+// patient gives each piece its own time: an archive may take longer than an
+// answer of the API.
+type patient struct {
+	w  io.Writer
+	rc *http.ResponseController
+}
+
+// Write implements io.Writer.
+func (p patient) Write(piece []byte) (int, error) {
+	_ = p.rc.SetWriteDeadline(time.Now().Add(pieceTime)) // where it cannot be set, the server's own holds
+	return p.w.Write(piece)
+}
 
 // Handler serves GET /exports/{id}?token=...
 func Handler(open Open, gone error, log *slog.Logger) http.Handler {
@@ -34,7 +51,7 @@ func Handler(open Open, gone error, log *slog.Logger) http.Handler {
 		w.Header().Set("Content-Type", "application/zip")
 		w.Header().Set("Content-Disposition", `attachment; filename="what-is-held-on-you.zip"`)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if err := write(w); err != nil {
+		if err := write(patient{w, http.NewResponseController(w)}); err != nil {
 			log.Warn("an archive was not sent whole", "error", err)
 			panic(http.ErrAbortHandler) // so that nobody takes a part for the whole
 		}
