@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -68,7 +69,7 @@ func held(t *testing.T, needles ...string) (hits []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close(t.Context())
+	defer func() { _ = db.Close(context.WithoutCancel(t.Context())) }()
 	rows, err := db.Query(t.Context(), `SELECT format('SELECT count(*) FROM %I WHERE strpos(%s, $1) > 0', c.table_name,
 			CASE WHEN c.data_type = 'bytea' THEN format('encode(%I, ''escape'')', c.column_name) ELSE format('%I::text', c.column_name) END)
 		FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)

@@ -51,9 +51,10 @@ func Handler(open Open, gone error, log *slog.Logger) http.Handler {
 		w.Header().Set("Content-Type", "application/zip")
 		w.Header().Set("Content-Disposition", `attachment; filename="what-is-held-on-you.zip"`)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if err := write(patient{w, http.NewResponseController(w)}); err != nil {
+		rc := http.NewResponseController(w)
+		if err := write(patient{w, rc}); err != nil {
 			log.Warn("an archive was not sent whole", "error", err)
-			panic(http.ErrAbortHandler) // so that nobody takes a part for the whole
+			_ = rc.SetWriteDeadline(time.Unix(1, 0)) // the end is not written: nobody takes a part for the whole
 		}
 	})
 	return mux

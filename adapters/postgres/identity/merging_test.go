@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -112,8 +113,8 @@ func TestMergingMovesEverythingInOneTransaction(t *testing.T) {
 }
 
 func isReplay(err error) bool {
-	_, ok := err.(*app.Replay)
-	return ok
+	var replay *app.Replay
+	return errors.As(err, &replay)
 }
 
 // leadsTo says that a merged identity leads to the one that remains, by every way.

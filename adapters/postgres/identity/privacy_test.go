@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -186,14 +187,14 @@ func TestAnArchiveIsFetchedByItsLinkOnlyAndExpires(t *testing.T) {
 	must(t, err)
 	token := ready.DownloadURL[strings.Index(ready.DownloadURL, "token=")+6:]
 	for _, wrong := range [][2]string{{asked.ID, ""}, {asked.ID, token + "x"}, {"gdr_none", token}} {
-		if _, err := uses.Open(t.Context(), wrong[0], wrong[1]); err != privacy.ErrGone {
+		if _, err := uses.Open(t.Context(), wrong[0], wrong[1]); !errors.Is(err, privacy.ErrGone) {
 			t.Errorf("%v opened: %v", wrong, err)
 		}
 	}
 	_, err = uses.Get(t.Context(), b.callOf(b.merchant(t), "getGdprRequest"), asked.ID)
 	wantCode(t, err, fault.CodeNotFound)
 	b.clock.Advance(model.Kept)
-	if _, err := uses.Open(t.Context(), asked.ID, token); err != privacy.ErrGone {
+	if _, err := uses.Open(t.Context(), asked.ID, token); !errors.Is(err, privacy.ErrGone) {
 		t.Errorf("an old link: %v", err)
 	}
 	late, err := uses.Get(t.Context(), b.ask("getGdprRequest"), asked.ID)
