@@ -13,6 +13,8 @@ import (
 	"github.com/feddi/feddi/core/app/customers"
 	"github.com/feddi/feddi/core/app/enrollment"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/transactions"
+	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
@@ -148,6 +150,35 @@ func (b *bench) leadsTo(t *testing.T, source, target identity.Customer, code ide
 	late := b.issue(t, source.ID, 5)
 	if late.CustomerID != target.ID {
 		t.Errorf("late credit went to %s", late.CustomerID)
+	}
+	b.sound(t)
+}
+
+// A sale that is recorded after its buyer was merged is a purchase of whoever
+// remains, also beside a sale of theirs.
+func TestASaleOfAMergedBuyerCountsForWhoRemains(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	target, source := b.verified(t, guest), b.initiate(t, number(1)).Customer
+	_, err := b.merge(t.Context(), source.ID, target.ID)
+	must(t, err)
+	var ins []transactions.RecordInput
+	for _, id := range []string{source.ID, target.ID} {
+		tx := checkout.Transaction{
+			ID: b.ids.Make(ids.Transaction), Tenant: b.tenant, Origin: checkout.OriginPOS, Currency: "USD", SubtotalMinor: 100, TotalMinor: 100,
+			Buyer: checkout.Buyer{CustomerID: id, State: "VERIFIED"}, CreatedAt: b.clock.Now(),
+			Tenders: []checkout.Paid{{Tender: checkout.Tender{Type: "cash", AmountMinor: 100}}},
+		}
+		ins = append(ins, transactions.RecordInput{Transaction: tx})
+	}
+	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
+		_, err := b.receipts().Transactions.RecordAll(ctx, st, ins)
+		return err
+	}))
+	history, err := b.uow.Read().Identity.History(t.Context(), b.tenant, target.ID)
+	must(t, err)
+	if history.Transactions != 2 || history.SpentMinor != 200 || history.FirstPurchaseAt == nil {
+		t.Errorf("%+v", history)
 	}
 	b.sound(t)
 }

@@ -29,13 +29,13 @@ func (b *bench) receipts() *receipts.Service {
 // sale records a sale to a customer; empty for nobody.
 func (b *bench) sale(t testing.TB, customerID string) checkout.Transaction {
 	t.Helper()
-	tx, err := b.uow.Read().Checkout.Record(t.Context(), checkout.Transaction{
+	tx := checkout.Transaction{
 		ID: b.ids.Make(ids.Transaction), Tenant: b.tenant, Origin: checkout.OriginPOS, Place: tenancy.Place{BrandID: "brd_1", BranchID: "brn_1"}, Currency: "USD", SubtotalMinor: 1175, TotalMinor: 1175,
 		Buyer: checkout.Buyer{CustomerID: customerID, State: "VERIFIED"}, CreatedAt: b.clock.Now(),
 		Lines:   []checkout.Line{{LineID: "1", SKU: "LATTE", Name: "Caffe latte", Quantity: 1, UnitPriceMinor: 1175}},
 		Tenders: []checkout.Paid{{Tender: checkout.Tender{Type: "cash", AmountMinor: 1175}}},
-	})
-	must(t, err)
+	}
+	must(t, b.uow.Read().Checkout.Record(t.Context(), &tx))
 	return tx
 }
 
