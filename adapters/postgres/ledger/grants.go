@@ -64,7 +64,7 @@ func (s *Store) Grant(ctx context.Context, t tenancy.Tenant, id string) (ledger.
 
 // GrantsOf implements ledger.Grants.
 func (s *Store) GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f ledger.GrantFilter) ([]ledger.Grant, error) {
-	customerID, _, err := s.remains(ctx, t, customerID)
+	customerID, err := s.remains(ctx, t, customerID)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const pointsLots = `SELECT lot_id, points, remaining, coalesce(reference_id, '')
 
 // PointsOf implements ledger.PointsStore.
 func (s *Store) PointsOf(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.PointsAccount, error) {
-	customerID, _, err := s.remains(ctx, t, customerID)
+	customerID, err := s.remains(ctx, t, customerID)
 	if err != nil {
 		return ledger.PointsAccount{}, err
 	}
@@ -42,7 +42,7 @@ func (s *Store) PointsOf(ctx context.Context, t tenancy.Tenant, customerID strin
 // LockPoints implements ledger.PointsStore. The account's row is made where it
 // is missing, so that there always is one to lock.
 func (s *Store) LockPoints(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.PointsAccount, error) {
-	customerID, _, err := s.remains(ctx, t, customerID)
+	customerID, err := s.remains(ctx, t, customerID)
 	if err != nil {
 		return ledger.PointsAccount{}, err
 	}

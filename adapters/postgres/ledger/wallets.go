@@ -42,7 +42,7 @@ func notFound(err error, resource string) error {
 
 // Balance implements ledger.Wallets. Wallet and lots are of one snapshot.
 func (s *Store) Balance(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.Balance, error) {
-	customerID, _, err := s.remains(ctx, t, customerID)
+	customerID, err := s.remains(ctx, t, customerID)
 	if err != nil {
 		return ledger.Balance{}, err
 	}
@@ -84,16 +84,14 @@ func (s *Store) Balance(ctx context.Context, t tenancy.Tenant, customerID string
 }
 
 // remains is the customer whose wallet serves customerID: that of a merged
-// identity is the wallet of the one that remains. verified says whether that
-// one is, and may be served.
-func (s *Store) remains(ctx context.Context, t tenancy.Tenant, customerID string) (id string, verified bool, err error) {
-	err = s.q.QueryRow(ctx, `SELECT r.customer_id, r.state = 'VERIFIED' AND r.status = 'active' FROM customers c
-		JOIN customers r ON r.tenant_no = c.tenant_no AND r.customer_id = coalesce(c.merged_into, c.customer_id)
-		WHERE c.tenant_no = $1 AND c.customer_id = $2`, t.No, customerID).Scan(&id, &verified)
+// identity is the wallet of the one that remains.
+func (s *Store) remains(ctx context.Context, t tenancy.Tenant, customerID string) (id string, err error) {
+	err = s.q.QueryRow(ctx, `SELECT coalesce(merged_into, customer_id) FROM customers WHERE tenant_no = $1 AND customer_id = $2`,
+		t.No, customerID).Scan(&id)
 	if pg.NoRows(err) {
-		return customerID, false, nil
+		return customerID, nil
 	}
-	return id, verified, err
+	return id, err
 }
 
 // Book implements ledger.Wallets.
