@@ -2,6 +2,7 @@ package messages
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,11 +48,13 @@ type GatewayConfig struct {
 // Body is what the gateway receives. It may send Text as it is, or write its
 // own from the parts.
 type Body struct {
-	Type         string    `json:"type"` // enrollment.verification, payment.confirmation
+	Type         string    `json:"type"` // enrollment.verification, payment.confirmation, transaction.receipt
 	MessageID    string    `json:"message_id"`
-	To           string    `json:"to"` // E.164
+	Channel      string    `json:"channel"` // sms, email, push, whatsapp
+	To           string    `json:"to"`      // E.164; an e-mail address, or for push the customer's id
+	Subject      string    `json:"subject,omitempty"`
 	Text         string    `json:"text"`
-	Code         string    `json:"code"`
+	Code         string    `json:"code,omitempty"`
 	Link         string    `json:"link,omitempty"`
 	Locale       string    `json:"locale,omitempty"`
 	MerchantID   string    `json:"merchant_id"`
@@ -167,6 +170,16 @@ func (g *Gateway) deliver(ctx context.Context, m identity.Message) {
 	}
 }
 
+// Deliver implements identity.Courier: one attempt, in the caller's time.
+func (g *Gateway) Deliver(ctx context.Context, m identity.Message) error {
+	err := g.post(ctx, m)
+	var refused refusal
+	if errors.As(err, &refused) {
+		return &identity.Refused{Cause: err}
+	}
+	return err
+}
+
 // refusal is an answer that trying again would not change.
 type refusal int
 
@@ -208,13 +221,15 @@ func (g *Gateway) post(ctx context.Context, m identity.Message) error {
 
 func (g *Gateway) body(m identity.Message) Body {
 	b := Body{
-		Type: string(m.Kind), MessageID: m.ID, To: m.To, Code: m.Code, Locale: m.Locale, MerchantID: m.Tenant.MerchantID,
+		Type: string(m.Kind), MessageID: m.ID, Channel: cmp.Or(m.Channel, "sms"), To: m.To, Subject: m.Subject, Code: m.Code, Locale: m.Locale, MerchantID: m.Tenant.MerchantID,
 		MerchantName: m.MerchantName, AmountMinor: m.AmountMinor, Currency: m.Currency, ExpiresAt: m.ExpiresAt,
 	}
 	if m.Token != "" && g.LinkURL != "" {
 		b.Link = strings.ReplaceAll(g.LinkURL, "{token}", url.QueryEscape(m.Token))
 	}
-	b.Text = text(b)
+	if b.Text = m.Text; b.Text == "" {
+		b.Text = text(b)
+	}
 	return b
 }
 
@@ -251,3 +266,6 @@ func (s Unset) Send(_ context.Context, m identity.Message) error {
 	s.Log.Error("a message was not sent: no message gateway is set up (FEDDI_SMS_URL)", "message_id", m.ID, "type", m.Kind)
 	return fault.New(fault.CodeSubsystemDegraded, "this server cannot send messages to customers; ask its operator to set up a message gateway")
 }
+
+// Deliver implements identity.Courier.
+func (s Unset) Deliver(ctx context.Context, m identity.Message) error { return s.Send(ctx, m) }

@@ -43,6 +43,9 @@ func (s *Sandbox) Send(_ context.Context, m identity.Message) error {
 	return nil
 }
 
+// Deliver implements identity.Courier.
+func (s *Sandbox) Deliver(ctx context.Context, m identity.Message) error { return s.Send(ctx, m) }
+
 // Latest lists the messages of a merchant, newest first.
 func (s *Sandbox) Latest(t tenancy.Tenant) []identity.Message {
 	s.mu.Lock()

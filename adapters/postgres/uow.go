@@ -11,8 +11,11 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/idempotency"
 	"github.com/feddi/feddi/adapters/postgres/identity"
 	"github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/merging"
+	"github.com/feddi/feddi/adapters/postgres/messaging"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/privacy"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -59,5 +62,8 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Decisions:   decision.New(q),
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
+		Merging:     merging.New(q),
+		Messaging:   messaging.New(q),
+		Privacy:     privacy.New(q),
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/merging"
+	"github.com/feddi/feddi/core/messaging"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -24,4 +27,7 @@ type Stores struct {
 	Decisions   decision.Store
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
+	Merging     merging.Store
+	Messaging   messaging.Store
+	Privacy     privacy.Store
 }

@@ -16,22 +16,27 @@ const (
 	MessageEnrollment MessageKind = "enrollment.verification"
 	// MessagePayment confirms a payment: it has a code and an amount.
 	MessagePayment MessageKind = "payment.confirmation"
+	// MessageReceipt is a receipt of record: it has a subject and a text, no code.
+	MessageReceipt MessageKind = "transaction.receipt"
 )
 
-// Message is what a customer's phone is to receive. It holds secrets: it is
-// never stored and never logged.
+// Message is what a customer is to receive. It holds secrets and personal data:
+// it is never stored and never logged.
 type Message struct {
 	// ID is stable per message, for the receiver to drop repetitions.
 	ID           string
 	Kind         MessageKind
 	Tenant       tenancy.Tenant
 	MerchantName string
-	To           string // E.164
+	Channel      string // sms, email, push, whatsapp; empty for sms
+	To           string // E.164; an e-mail address for email, the customer's id for push
 	Code         string
 	Token        string // empty where there is no link
 	Locale       string // BCP 47; may be empty
 	AmountMinor  int64  // of a payment
 	Currency     string // of a payment
+	Subject      string // of a receipt
+	Text         string // of a receipt; the others are written by whoever delivers
 	ExpiresAt    time.Time
 }
 
@@ -43,6 +48,22 @@ type Sender interface {
 	// Errors: SUBSYSTEM_DEGRADED where it cannot be taken over.
 	Send(ctx context.Context, m Message) error
 }
+
+// Courier delivers messages for whoever queues and retries by itself.
+type Courier interface {
+	// Deliver tries once and returns when the message was taken over. Errors:
+	// *Refused where trying again would not change anything; any other may pass.
+	Deliver(ctx context.Context, m Message) error
+}
+
+// Refused says that whoever delivers will never take a message.
+type Refused struct{ Cause error }
+
+// Error implements error.
+func (r *Refused) Error() string { return "the message was refused: " + r.Cause.Error() }
+
+// Unwrap gives the cause.
+func (r *Refused) Unwrap() error { return r.Cause }
 
 // Phones normalises phone numbers.
 type Phones interface {

@@ -53,8 +53,12 @@ type Customer struct {
 }
 
 // Usable gives nil where the customer may be served, else NOT_FOUND: a
-// disabled, merged or erased identity reads as one that does not exist.
+// disabled or erased identity reads as one that does not exist, and a merged one
+// says where it went.
 func (c Customer) Usable() error {
+	if c.Status == Merged && c.MergedInto != "" {
+		return fault.Field(fault.CodeNotFound, "customer", "merged", "this customer was merged into %s; use that id", c.MergedInto)
+	}
 	if c.Status != Active {
 		return fault.NotFound("customer")
 	}

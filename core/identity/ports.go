@@ -32,10 +32,11 @@ type Customers interface {
 	// LockCustomer is Customer, held until the transaction ends. Errors: NOT_FOUND.
 	LockCustomer(ctx context.Context, t tenancy.Tenant, id string) (Customer, error)
 	// CustomerByPhone reads the one with an E.164 phone, whatever its status; nil where
-	// there is none.
+	// there is none. The phone of one that was merged leads to the customer that remains.
 	CustomerByPhone(ctx context.Context, t tenancy.Tenant, phone string) (*Customer, error)
 	// Enrol writes c unless its phone is known (rule 35): then the known one is
-	// returned, locked, and created is false. Calls for the same phone at the
+	// returned, locked, and created is false (of one that was merged, the customer
+	// that remains). Calls for the same phone at the
 	// same moment make one customer.
 	Enrol(ctx context.Context, c Customer) (stored Customer, created bool, err error)
 	// MarkVerified flips PENDING_PROOF to VERIFIED; false where it was VERIFIED already.

@@ -42,6 +42,9 @@ const (
 
 	Consent       = "cns"
 	CustomerEvent = "cev"
+	Merge         = "mrg"
+	GDPR          = "gdr"
+	Message       = "msg"
 )
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -25,12 +25,17 @@ type Book struct {
 	Lots   []Grant // LOCKED and RELEASED, in spending order
 	// Verified is true where the customer's phone is proven.
 	Verified bool
+	// Asked are the ids by which the wallet was asked for: the customer's, and
+	// those of identities that were merged into it.
+	Asked []string
 }
 
 // Owner is whose wallet it is.
 func (b Book) Owner() Owner { return Owner{b.Wallet.Tenant, b.Wallet.CustomerID} }
 
-// Wallets keeps wallets and what changes them.
+// Wallets keeps wallets and what changes them. Read by the id of an identity
+// that was merged, a wallet is that of the customer who remains: its
+// CustomerID says so.
 type Wallets interface {
 	// OpenWallet makes an empty wallet in currency. One that exists is left as
 	// it is, whatever its currency.

@@ -106,8 +106,11 @@ func (s *stock) make(name string) string {
 		topup := s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 900, "currency": "USD"}).text("data.topup_id")
 		s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
 		return topup
-	case "stranger":
-		return s.verified("+14155550126").id
+	case "duplicate": // who has proven nothing, so that it can be merged
+		id, _ := s.enrol("+14155550126")
+		return id.id
+	case "leaver":
+		return s.verified("+14155550127").id
 	case "trace":
 		return s.get("/checkout/sessions/" + s.ids["session"] + "/offers").text("meta.decision_trace_id")
 	}
@@ -179,6 +182,8 @@ func (s *stock) fills(op document.Operation, variable string) string {
 		noun = "session"
 	case op.ID == "reverseTopup":
 		noun = "deposit"
+	case op.ID == "requestGdprErasure":
+		noun = "leaver" // who has nothing under way
 	}
 	return s.id(noun)
 }
@@ -209,7 +214,7 @@ func (s *stock) good(op document.Operation) request {
 		case "payment_id":
 			body[name] = s.id("paid")
 		case "source_customer_id":
-			body[name] = s.id("stranger")
+			body[name] = s.id("duplicate")
 		case "decision_trace_id":
 			body[name] = s.id("trace")
 		case "customer_id", "session_id", "enrollment_id", "topup_id", "terminal_id", "branch_id", "budget_id", "transaction_id", "offer_id":
@@ -268,6 +273,7 @@ func (s *stock) suit(op document.Operation, body object) {
 	case "refundCreate":
 		body["amount_minor"] = crumb
 	case "sendReceipt":
+		s.consents("receipts", object{"channel": "sms"})
 		body["channel"] = "sms"
 	case "submitTopupSettlement":
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}

@@ -26,6 +26,7 @@ func RegisterEnrollment(reg *pipeline.Registry, uses *enrollment.Service) {
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceInitiateEnrollmentProcedure, a.initiate)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceVerifyEnrollmentProcedure, a.verify)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceResendVerificationProcedure, a.resend)
+	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceMergeIdentitiesProcedure, a.merge)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceRedriveClaimsProcedure, a.redrive)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceGetClaimProcedure, a.claim)
 	pipeline.Handle(reg, partnerv1connect.EnrollmentServiceGetEnrollmentProcedure, a.standing)

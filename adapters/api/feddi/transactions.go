@@ -7,6 +7,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/checkout"
 
@@ -17,6 +18,7 @@ import (
 // TransactionsDeps is what the transactions domain needs.
 type TransactionsDeps struct {
 	Transactions *transactions.Service
+	Receipts     *receipts.Service
 	// Text and PDF print receipts.
 	Text func(checkout.Receipt) []byte
 	PDF  func(checkout.Receipt) ([]byte, error)
@@ -31,8 +33,19 @@ func RegisterTransactions(reg *pipeline.Registry, d TransactionsDeps) {
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceListTransactionsProcedure, a.list)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceGetTransactionProcedure, a.get)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceReportAttributionProcedure, a.report)
+	pipeline.Handle(reg, partnerv1connect.TransactionsServiceSendReceiptProcedure, a.send)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceGetReceiptProcedure, a.receipt,
 		pipeline.Represented("text/plain", a.text), pipeline.Represented("application/pdf", a.pdf))
+}
+
+func (a transactionsAPI) send(ctx context.Context, call *app.Call, req *partnerv1.SendReceiptRequest) (*partnerv1.SendReceiptResponse, error) {
+	in := receipts.SendInput{TransactionID: req.GetTransactionId(), Channel: req.GetChannel()}
+	return pipeline.Run(ctx, call, a.Receipts.Send, in, func(_ *app.Call, m receipts.Queued) *partnerv1.SendReceiptResponse {
+		return &partnerv1.SendReceiptResponse{
+			MessageId: m.ID, TransactionId: m.TransactionID, Channel: m.Channel, MaskedDestination: m.MaskedDestination,
+			State: string(m.State), CreatedAt: shape.Stamp(&m.CreatedAt),
+		}
+	})
 }
 
 func (a transactionsAPI) list(ctx context.Context, call *app.Call, req *partnerv1.ListTransactionsRequest) (*partnerv1.ListTransactionsResponse, error) {

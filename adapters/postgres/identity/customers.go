@@ -61,7 +61,9 @@ func (s *Store) LockCustomer(ctx context.Context, t tenancy.Tenant, id string) (
 
 // CustomerByPhone implements identity.Customers.
 func (s *Store) CustomerByPhone(ctx context.Context, t tenancy.Tenant, phone string) (*identity.Customer, error) {
-	r, err := pg.Maybe[customerRow](ctx, s.q, `SELECT `+customerColumns+` FROM customers c WHERE c.tenant_no = $1 AND c.phone = $2`, t.No, phone)
+	r, err := pg.Maybe[customerRow](ctx, s.q, `SELECT `+customerColumns+` FROM customers p
+		JOIN customers c ON c.tenant_no = p.tenant_no AND c.customer_id = coalesce(p.merged_into, p.customer_id)
+		WHERE p.tenant_no = $1 AND p.phone = $2`, t.No, phone)
 	if err != nil || r == nil {
 		return nil, err
 	}
@@ -79,8 +81,9 @@ func (s *Store) Enrol(ctx context.Context, c identity.Customer) (identity.Custom
 	if err != nil || n == 1 {
 		return c, n == 1, err
 	}
-	known, err := s.customer(ctx, c.Tenant, `SELECT `+customerColumns+` FROM customers c WHERE c.tenant_no = $1 AND c.phone = $2
-		FOR NO KEY UPDATE`, c.Tenant.No, c.Phone)
+	known, err := s.customer(ctx, c.Tenant, `SELECT `+customerColumns+` FROM customers p
+		JOIN customers c ON c.tenant_no = p.tenant_no AND c.customer_id = coalesce(p.merged_into, p.customer_id)
+		WHERE p.tenant_no = $1 AND p.phone = $2 FOR NO KEY UPDATE OF c`, c.Tenant.No, c.Phone)
 	return known, false, err
 }
 

@@ -30,7 +30,8 @@ func (s *Store) History(ctx context.Context, t tenancy.Tenant, customerID string
 		FROM wallets w CROSS JOIN LATERAL (
 			SELECT count(*) AS transactions, coalesce(sum(total_minor), 0)::int8 AS spent, coalesce(sum(discount_minor), 0)::int8 AS discount,
 				min(created_at) AS first_at, max(created_at) AS last_at
-			FROM transactions x WHERE x.tenant_no = $1 AND x.customer_id = $2 AND x.currency = w.currency) x
+			FROM transactions x WHERE x.tenant_no = $1 AND x.currency = w.currency AND x.customer_id = ANY (
+				ARRAY(SELECT customer_id FROM customers WHERE tenant_no = $1 AND merged_into = $2) || $2::text)) x
 		WHERE w.tenant_no = $1 AND w.customer_id = $2`, t.No, customerID)
 	if err != nil {
 		return identity.History{}, notFound(err, "customer")
@@ -46,12 +47,13 @@ func (s *Store) History(ctx context.Context, t tenancy.Tenant, customerID string
 
 // activities reads the parts of a customer's activity; each keeps to the
 // customer's rows of its own index. What the wallet paid of a sale is in its
-// tenders. $3 is the only type wanted or empty, ($4, $5) what the rows come
+// tenders, and sales of identities that were merged into the customer count. $3 is the only type wanted or empty, ($4, $5) what the rows come
 // before, $6 how many.
 const activities = `
 	(SELECT 'transaction' AS type, x.transaction_id AS reference_id, '' AS detail, x.total_minor AS amount_minor,
 		p.actual AS actual_minor, p.promo AS promo_minor, x.currency, x.branch_id, x.created_at AS at
-	FROM (SELECT * FROM transactions WHERE tenant_no = $1 AND customer_id = $2 AND $3 IN ('', 'transaction')
+	FROM (SELECT $2::text AS id UNION ALL SELECT customer_id FROM customers WHERE tenant_no = $1 AND merged_into = $2) f
+	CROSS JOIN LATERAL (SELECT * FROM transactions WHERE tenant_no = $1 AND customer_id = f.id AND $3 IN ('', 'transaction')
 		AND (created_at, transaction_id) < ($4, $5) ORDER BY created_at DESC, transaction_id DESC LIMIT $6) x
 	CROSS JOIN LATERAL (
 		SELECT coalesce(sum((d->>'debited_actual_minor')::int8), 0)::int8 AS actual,

@@ -36,6 +36,7 @@ func (b *bench) everyOperation(t testing.TB, call func(string) *app.Call, id str
 	ctx, in := t.Context(), customers.ListInput{CustomerID: id}
 	out := map[string]error{}
 	_, out["getCustomer"] = b.customers.Get(ctx, call("getCustomer"), id)
+	_, out["getCustomerSummary"] = b.customers.Summary(ctx, call("getCustomerSummary"), id)
 	_, out["listCustomerActivity"] = b.customers.Activity(ctx, call("listCustomerActivity"), in)
 	_, out["listCustomerCredentials"] = b.customers.Credentials(ctx, call("listCustomerCredentials"), customers.CredentialsInput{ListInput: in})
 	_, out["linkCustomerCredential"] = b.customers.Link(ctx, call("linkCustomerCredential"), customers.LinkInput{

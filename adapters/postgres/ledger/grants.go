@@ -64,6 +64,10 @@ func (s *Store) Grant(ctx context.Context, t tenancy.Tenant, id string) (ledger.
 
 // GrantsOf implements ledger.Grants.
 func (s *Store) GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f ledger.GrantFilter) ([]ledger.Grant, error) {
+	customerID, err := s.remains(ctx, t, customerID)
+	if err != nil {
+		return nil, err
+	}
 	return pg.ManyFunc(ctx, s.q, scanLot(t, customerID), `SELECT `+lotColumns+` FROM grants g
 		WHERE g.tenant_no = $1 AND g.customer_id = $2 AND ($3::text = '' OR g.state = $3) AND ($4::text = '' OR g.source = $4)
 		  AND ($5::text = '' OR g.grant_id < $5)

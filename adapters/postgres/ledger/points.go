@@ -23,8 +23,12 @@ const pointsLots = `SELECT lot_id, points, remaining, coalesce(reference_id, '')
 
 // PointsOf implements ledger.PointsStore.
 func (s *Store) PointsOf(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.PointsAccount, error) {
+	customerID, err := s.remains(ctx, t, customerID)
+	if err != nil {
+		return ledger.PointsAccount{}, err
+	}
 	a := ledger.PointsAccount{Tenant: t, CustomerID: customerID}
-	err := s.q.QueryRow(ctx, pointsAccount, t.No, customerID).Scan(&a.Balance, &a.Earned, &a.Burned, &a.Verified)
+	err = s.q.QueryRow(ctx, pointsAccount, t.No, customerID).Scan(&a.Balance, &a.Earned, &a.Burned, &a.Verified)
 	if err != nil {
 		return a, notFound(err, "customer")
 	}
@@ -38,7 +42,11 @@ func (s *Store) PointsOf(ctx context.Context, t tenancy.Tenant, customerID strin
 // LockPoints implements ledger.PointsStore. The account's row is made where it
 // is missing, so that there always is one to lock.
 func (s *Store) LockPoints(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.PointsAccount, error) {
-	_, err := s.q.Exec(ctx, `INSERT INTO points_accounts (tenant_no, customer_id)
+	customerID, err := s.remains(ctx, t, customerID)
+	if err != nil {
+		return ledger.PointsAccount{}, err
+	}
+	_, err = s.q.Exec(ctx, `INSERT INTO points_accounts (tenant_no, customer_id)
 		SELECT tenant_no, customer_id FROM customers WHERE tenant_no = $1 AND customer_id = $2
 		ON CONFLICT (tenant_no, customer_id) DO NOTHING`, t.No, customerID)
 	if err != nil {
@@ -51,7 +59,11 @@ func (s *Store) LockPoints(ctx context.Context, t tenancy.Tenant, customerID str
 	if n == 0 {
 		return ledger.PointsAccount{}, fault.NotFound("customer")
 	}
-	return s.PointsOf(ctx, t, customerID)
+	a, err := s.PointsOf(ctx, t, customerID)
+	if err == nil && a.CustomerID != customerID { // merged while we waited for the lock
+		return s.LockPoints(ctx, t, a.CustomerID)
+	}
+	return a, err
 }
 
 // ApplyPoints implements ledger.PointsStore.

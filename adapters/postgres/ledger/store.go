@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"github.com/feddi/feddi/adapters/postgres/ledger/audit"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/money"
@@ -50,3 +51,6 @@ func null(s string) *string {
 	}
 	return &s
 }
+
+// NewAudit returns the audit of db's books.
+func NewAudit(db *pg.DB) audit.Audit { return audit.New(db) }

@@ -42,6 +42,10 @@ func notFound(err error, resource string) error {
 
 // Balance implements ledger.Wallets. Wallet and lots are of one snapshot.
 func (s *Store) Balance(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.Balance, error) {
+	customerID, err := s.remains(ctx, t, customerID)
+	if err != nil {
+		return ledger.Balance{}, err
+	}
 	rows, err := s.q.Query(ctx, `SELECT w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor,
 			w.pending_topups_minor, w.version, w.first_topup_at, w.first_purchase_at, `+lotColumns+`
 		FROM wallets w
@@ -79,6 +83,17 @@ func (s *Store) Balance(ctx context.Context, t tenancy.Tenant, customerID string
 	}, nil
 }
 
+// remains is the customer whose wallet serves customerID: that of a merged
+// identity is the wallet of the one that remains.
+func (s *Store) remains(ctx context.Context, t tenancy.Tenant, customerID string) (id string, err error) {
+	err = s.q.QueryRow(ctx, `SELECT coalesce(merged_into, customer_id) FROM customers WHERE tenant_no = $1 AND customer_id = $2`,
+		t.No, customerID).Scan(&id)
+	if pg.NoRows(err) {
+		return customerID, nil
+	}
+	return id, err
+}
+
 // Book implements ledger.Wallets.
 func (s *Store) Book(ctx context.Context, t tenancy.Tenant, customerID string) (ledger.Book, error) {
 	books, err := s.Books(ctx, []ledger.Owner{{Tenant: t, CustomerID: customerID}})
@@ -91,7 +106,7 @@ func (s *Store) Book(ctx context.Context, t tenancy.Tenant, customerID string) (
 	return books[0], nil
 }
 
-const lockWallets = `SELECT w.tenant_no, w.customer_id, coalesce(c.state = 'VERIFIED' AND c.status = 'active', false), ` + walletColumnsOf + `
+const lockWallets = `SELECT w.tenant_no, w.customer_id, coalesce(w.merged_into, ''), coalesce(c.state = 'VERIFIED' AND c.status = 'active', false), ` + walletColumnsOf + `
 	FROM unnest($1::int4[], $2::text[]) x(tenant_no, customer_id)
 	JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = x.customer_id
 	LEFT JOIN customers c ON c.tenant_no = x.tenant_no AND c.customer_id = x.customer_id
@@ -101,43 +116,99 @@ const liveLots = `SELECT g.customer_id, g.tenant_no, ` + lotColumns + `
 	FROM unnest($1::int4[], $2::text[]) x(tenant_no, customer_id)
 	JOIN grants g ON g.tenant_no = x.tenant_no AND g.customer_id = x.customer_id AND g.state IN ('LOCKED', 'RELEASED')`
 
+// held are owners as columns, with the tenants whole.
+type held struct {
+	tenants   []int32
+	customers []string
+	whole     map[int32]tenancy.Tenant
+}
+
+func (h *held) add(o ledger.Owner) {
+	h.tenants, h.customers = append(h.tenants, o.Tenant.No), append(h.customers, o.CustomerID)
+	h.whole[o.Tenant.No] = o.Tenant
+}
+
+// lock locks wallets. into says which of them were merged, and into which: a
+// wallet tells so itself, also where it was merged while its lock was waited for.
+func (s *Store) lock(ctx context.Context, h held) (books []ledger.Book, into map[ledger.Owner]string, err error) {
+	into = map[ledger.Owner]string{}
+	books, err = pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (b ledger.Book, err error) {
+		w, merged := &b.Wallet, ""
+		err = r.Scan(&w.Tenant.No, &w.CustomerID, &merged, &b.Verified, &w.Currency, &w.ActualMinor, &w.PromoAvailableMinor, &w.PromoLockedMinor,
+			&w.PendingTopupsMinor, &w.Version, &w.FirstTopupAt, &w.FirstPurchaseAt)
+		w.Tenant = h.whole[w.Tenant.No]
+		b.Asked = []string{w.CustomerID}
+		if merged != "" {
+			into[b.Owner()] = merged
+		}
+		return b, err
+	}, lockWallets, h.tenants, h.customers)
+	return books, into, err
+}
+
 // Books implements ledger.Wallets.
 func (s *Store) Books(ctx context.Context, owners []ledger.Owner) ([]ledger.Book, error) {
-	tenants, customers := make([]int32, len(owners)), make([]string, len(owners))
-	whole := make(map[int32]tenancy.Tenant, 1)
-	for i, o := range owners {
-		tenants[i], customers[i] = o.Tenant.No, o.CustomerID
-		whole[o.Tenant.No] = o.Tenant
+	h := held{whole: make(map[int32]tenancy.Tenant, 1)}
+	for _, o := range owners {
+		h.add(o)
 	}
-	books, err := pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (b ledger.Book, err error) {
-		w := &b.Wallet
-		err = r.Scan(&w.Tenant.No, &w.CustomerID, &b.Verified, &w.Currency, &w.ActualMinor, &w.PromoAvailableMinor, &w.PromoLockedMinor,
-			&w.PendingTopupsMinor, &w.Version, &w.FirstTopupAt, &w.FirstPurchaseAt)
-		w.Tenant = whole[w.Tenant.No]
-		return b, err
-	}, lockWallets, tenants, customers)
+	books, into, err := s.lock(ctx, h)
+	if err == nil && len(into) > 0 {
+		books, err = s.remaining(ctx, books, into)
+	}
 	if err != nil || len(books) == 0 {
 		return nil, err
 	}
+	return books, s.lots(ctx, books)
+}
+
+// remaining puts the wallets of who remains in the place of merged ones.
+func (s *Store) remaining(ctx context.Context, locked []ledger.Book, into map[ledger.Owner]string) ([]ledger.Book, error) {
+	h := held{whole: make(map[int32]tenancy.Tenant, 1)}
+	asked := map[ledger.Owner][]string{}
+	for _, b := range locked {
+		o := b.Owner()
+		if target, merged := into[o]; merged {
+			o.CustomerID = target
+		}
+		if asked[o] == nil {
+			h.add(o)
+		}
+		asked[o] = append(asked[o], b.Asked...)
+	}
+	books, again, err := s.lock(ctx, h)
+	for i := range books {
+		books[i].Asked = asked[books[i].Owner()]
+	}
+	if err == nil && len(again) > 0 { // who remained was merged meanwhile
+		return s.remaining(ctx, books, again)
+	}
+	return books, err
+}
+
+// lots reads the live lots of wallets that are locked.
+func (s *Store) lots(ctx context.Context, books []ledger.Book) error {
+	h := held{whole: make(map[int32]tenancy.Tenant, 1)}
 	at := make(map[ledger.Owner]int, len(books))
 	for i := range books {
+		h.add(books[i].Owner())
 		at[books[i].Owner()] = i
 	}
-	_, err = pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (struct{}, error) {
+	_, err := pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (struct{}, error) {
 		var row lotRow
 		var o ledger.Owner
 		if err := r.Scan(append([]any{&o.CustomerID, &o.Tenant.No}, row.dest()...)...); err != nil {
 			return struct{}{}, err
 		}
-		o.Tenant = whole[o.Tenant.No]
+		o.Tenant = h.whole[o.Tenant.No]
 		b := &books[at[o]]
 		b.Lots = append(b.Lots, row.grant(o.Tenant, o.CustomerID))
 		return struct{}{}, nil
-	}, liveLots, tenants, customers)
+	}, liveLots, h.tenants, h.customers)
 	for i := range books {
 		ledger.SortSpending(books[i].Lots)
 	}
-	return books, err
+	return err
 }
 
 // Apply implements ledger.Wallets.

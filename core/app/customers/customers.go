@@ -24,6 +24,8 @@ type Service struct {
 	Identities *identities.Service
 	// Draw draws a value as a QR code, an SVG document.
 	Draw func(value string) (string, error)
+	// Suggest decides the next offer of a summary; nil where nothing does.
+	Suggest Suggest
 }
 
 // Status is what a look-up found.
@@ -131,6 +133,9 @@ func bySession(ctx context.Context, st app.Stores, t tenancy.Tenant, id string) 
 	if err != nil || session.CustomerID == "" {
 		return nil, err
 	}
-	c, err := st.Identity.Customer(ctx, t, session.CustomerID)
+	c, err := identities.Served(ctx, st, t, session.CustomerID)
+	if fault.Is(err, fault.CodeNotFound) && c.ID != "" { // known, and not to be served
+		err = nil
+	}
 	return &c, err
 }

@@ -48,8 +48,8 @@ func (s *Service) RecordConsent(ctx context.Context, call *app.Call, in ConsentI
 // Consents lists every act, the latest recorded first. Errors: NOT_FOUND,
 // CURSOR_INVALID.
 func (s *Service) Consents(ctx context.Context, call *app.Call, in ListInput) (Page[identity.Consent], error) {
-	return list(ctx, s, call, "consents", in, func(st app.Stores, end paging.Mark, limit int) ([]identity.Consent, error) {
-		return st.Identity.ListConsents(ctx, call.Tenant, in.CustomerID, in.Only, end.At, end.ID, limit)
+	return list(ctx, s, call, "consents", in, func(st app.Stores, id string, end paging.Mark, limit int) ([]identity.Consent, error) {
+		return st.Identity.ListConsents(ctx, call.Tenant, id, in.Only, end.At, end.ID, limit)
 	}, func(c identity.Consent) paging.Mark { return paging.Mark{At: c.RecordedAt, ID: c.ID} })
 }
 
@@ -118,10 +118,11 @@ func agreed(ctx context.Context, st app.Stores, c identity.Customer, in Attribut
 // Preferences reads how a customer wants to be treated. Errors: NOT_FOUND.
 func (s *Service) Preferences(ctx context.Context, call *app.Call, customerID string) (identity.Preferences, error) {
 	st := s.UoW.Read()
-	if _, err := served(ctx, st, call.Tenant, customerID); err != nil {
+	c, err := identities.Served(ctx, st, call.Tenant, customerID)
+	if err != nil {
 		return identity.Preferences{}, err
 	}
-	return st.Identity.Preferences(ctx, call.Tenant, customerID)
+	return st.Identity.Preferences(ctx, call.Tenant, c.ID)
 }
 
 // PreferencesInput changes what it names.
@@ -171,7 +172,7 @@ func (s *Service) LogEvent(ctx context.Context, call *app.Call, in EventInput) (
 		return identity.CustomerEvent{}, err
 	}
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (identity.CustomerEvent, error) {
-		c, err := served(ctx, st, call.Tenant, in.CustomerID)
+		c, err := identities.Served(ctx, st, call.Tenant, in.CustomerID)
 		if err != nil {
 			return identity.CustomerEvent{}, err
 		}
@@ -208,7 +209,7 @@ func theirSession(ctx context.Context, st app.Stores, c identity.Customer, sessi
 // Events lists what partners told about a customer, latest first. Errors:
 // NOT_FOUND, CURSOR_INVALID.
 func (s *Service) Events(ctx context.Context, call *app.Call, in ListInput) (Page[identity.CustomerEvent], error) {
-	return list(ctx, s, call, "customer_events", in, func(st app.Stores, end paging.Mark, limit int) ([]identity.CustomerEvent, error) {
-		return st.Identity.ListCustomerEvents(ctx, call.Tenant, in.CustomerID, in.Only, end.At, end.ID, limit)
+	return list(ctx, s, call, "customer_events", in, func(st app.Stores, id string, end paging.Mark, limit int) ([]identity.CustomerEvent, error) {
+		return st.Identity.ListCustomerEvents(ctx, call.Tenant, id, in.Only, end.At, end.ID, limit)
 	}, func(e identity.CustomerEvent) paging.Mark { return paging.Mark{At: e.OccurredAt, ID: e.ID} })
 }

@@ -17,16 +17,8 @@ func (s *Service) Get(ctx context.Context, call *app.Call, customerID string) (i
 	return s.Identities.ContextOf(ctx, s.UoW.Read(), call.Tenant, customerID, s.Clock.Now())
 }
 
-// served reads a customer who may be served. Errors: NOT_FOUND.
-func served(ctx context.Context, st app.Stores, t tenancy.Tenant, id string) (identity.Customer, error) {
-	c, err := st.Identity.Customer(ctx, t, id)
-	if err == nil {
-		err = c.Usable()
-	}
-	return c, err
-}
-
-// held is served, held until the transaction ends. Errors: NOT_FOUND.
+// held reads a customer who may be served, held until the transaction ends.
+// Errors: NOT_FOUND, which says where a merged one went.
 func held(ctx context.Context, st app.Stores, t tenancy.Tenant, id string) (identity.Customer, error) {
 	c, err := st.Identity.LockCustomer(ctx, t, id)
 	if err == nil {
@@ -49,10 +41,11 @@ type Page[T any] struct {
 	Next string // empty on the last page
 }
 
-// list reads a page of rows of a customer who may be served.
+// list reads a page of rows of a customer who may be served, by whose id read
+// is called: that of the one who remains where in names a merged one.
 func list[T any](
 	ctx context.Context, s *Service, call *app.Call, name string, in ListInput,
-	read func(st app.Stores, end paging.Mark, limit int) ([]T, error), mark func(T) paging.Mark,
+	read func(st app.Stores, id string, end paging.Mark, limit int) ([]T, error), mark func(T) paging.Mark,
 ) (Page[T], error) {
 	name += ":" + in.CustomerID
 	end, err := paging.Open(name, in.Cursor)
@@ -60,11 +53,12 @@ func list[T any](
 		return Page[T]{}, err
 	}
 	st := s.UoW.Read()
-	if _, err := served(ctx, st, call.Tenant, in.CustomerID); err != nil {
+	c, err := identities.Served(ctx, st, call.Tenant, in.CustomerID)
+	if err != nil {
 		return Page[T]{}, err
 	}
 	size := paging.Size(in.Limit)
-	rows, err := read(st, end, size+1)
+	rows, err := read(st, c.ID, end, size+1)
 	if err != nil {
 		return Page[T]{}, err
 	}
@@ -77,9 +71,9 @@ func list[T any](
 // first: sales, top-ups, grants, enrolments and consents. Errors: NOT_FOUND,
 // CURSOR_INVALID.
 func (s *Service) Activity(ctx context.Context, call *app.Call, in ListInput) (Page[identity.Activity], error) {
-	return list(ctx, s, call, "activity", in, func(st app.Stores, end paging.Mark, limit int) ([]identity.Activity, error) {
+	return list(ctx, s, call, "activity", in, func(st app.Stores, id string, end paging.Mark, limit int) ([]identity.Activity, error) {
 		return st.Identity.Activity(ctx, call.Tenant, identity.ActivityFilter{
-			CustomerID: in.CustomerID, Type: in.Only, Before: end.At, BeforeID: end.ID, Limit: limit,
+			CustomerID: id, Type: in.Only, Before: end.At, BeforeID: end.ID, Limit: limit,
 		})
 	}, func(a identity.Activity) paging.Mark { return paging.Mark{At: a.At, ID: a.ReferenceID} })
 }
@@ -95,8 +89,8 @@ type CredentialsInput struct {
 // Errors: NOT_FOUND, CURSOR_INVALID.
 func (s *Service) Credentials(ctx context.Context, call *app.Call, in CredentialsInput) (Page[identity.Link], error) {
 	mark := func(l identity.Link) paging.Mark { return paging.Mark{At: l.LinkedAt, ID: l.ID} }
-	return list(ctx, s, call, "credentials", in.ListInput, func(st app.Stores, end paging.Mark, limit int) ([]identity.Link, error) {
-		links, err := linksOf(ctx, st, call.Tenant, in)
+	return list(ctx, s, call, "credentials", in.ListInput, func(st app.Stores, id string, end paging.Mark, limit int) ([]identity.Link, error) {
+		links, err := linksOf(ctx, st, call.Tenant, id, in.IncludeUnlinked)
 		if err != nil {
 			return nil, err
 		}
@@ -111,16 +105,16 @@ func (s *Service) Credentials(ctx context.Context, call *app.Call, in Credential
 	}, mark)
 }
 
-func linksOf(ctx context.Context, st app.Stores, t tenancy.Tenant, in CredentialsInput) ([]identity.Link, error) {
-	c, err := st.Identity.Customer(ctx, t, in.CustomerID)
+func linksOf(ctx context.Context, st app.Stores, t tenancy.Tenant, id string, ever bool) ([]identity.Link, error) {
+	c, err := st.Identity.Customer(ctx, t, id)
 	if err != nil {
 		return nil, err
 	}
 	read := st.Identity.Links
-	if in.IncludeUnlinked {
+	if ever {
 		read = st.Identity.LinksEver
 	}
-	links, err := read(ctx, t, in.CustomerID)
+	links, err := read(ctx, t, id)
 	for i := range links {
 		links[i].Probationary = identity.Probationary(links[i].Type, c.State)
 	}

@@ -87,7 +87,7 @@ func Add(c *ledger.Change, verified bool, in IssueInput) (ledger.Grant, error) {
 	}
 	source := at(in.Now)
 	g := ledger.Grant{
-		ID: source.Make(ids.Grant), Tenant: in.Tenant, CustomerID: in.CustomerID, Source: in.Source, State: ledger.Locked,
+		ID: source.Make(ids.Grant), Tenant: in.Tenant, CustomerID: c.Wallet.CustomerID, Source: in.Source, State: ledger.Locked,
 		AmountMinor: in.AmountMinor, RemainingMinor: in.AmountMinor, Currency: in.Currency, ExpiresAt: in.ExpiresAt,
 		BudgetID: in.BudgetID, FundedBy: in.FundedBy, OriginID: in.OriginID, CreatedAt: in.Now,
 	}

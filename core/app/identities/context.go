@@ -50,16 +50,27 @@ type Unclaimed struct {
 }
 
 // ContextOf reads the context of a customer. It leaves Probationary to whoever
-// knows the credential (see ContextFor). Errors: NOT_FOUND.
+// knows the credential (see ContextFor). The context of an identity that was
+// merged is that of the customer who remains. Errors: NOT_FOUND.
 func (s *Service) ContextOf(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string, now time.Time) (CustomerContext, error) {
-	c, err := st.Identity.Customer(ctx, t, customerID)
+	c, err := Served(ctx, st, t, customerID)
 	if err != nil {
 		return CustomerContext{}, err
 	}
-	if err := c.Usable(); err != nil {
-		return CustomerContext{}, err
-	}
 	return s.contextOf(ctx, st, c, now)
+}
+
+// Served reads a customer who may be served; of an identity that was merged,
+// the one who remains. Errors: NOT_FOUND.
+func Served(ctx context.Context, st app.Stores, t tenancy.Tenant, id string) (identity.Customer, error) {
+	c, err := st.Identity.Customer(ctx, t, id)
+	if err == nil && c.Status == identity.Merged && c.MergedInto != "" {
+		c, err = st.Identity.Customer(ctx, t, c.MergedInto)
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, c.Usable()
 }
 
 // ContextFor is ContextOf the customer that a resolution found.

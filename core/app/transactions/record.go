@@ -144,7 +144,9 @@ func (s *Service) purchases(ctx context.Context, st app.Stores, ins []RecordInpu
 	order := make([]*purse, len(held))
 	for i, book := range held {
 		order[i] = &purse{book: book, change: ledger.Begin(book.Wallet)}
-		changes[book.Owner()] = order[i]
+		for _, id := range book.Asked { // a buyer may have been merged since
+			changes[ledger.Owner{Tenant: book.Wallet.Tenant, CustomerID: id}] = order[i]
+		}
 	}
 	for i, in := range ins {
 		owner := ownerOf(in.Transaction)
@@ -189,11 +191,16 @@ func wallets(ctx context.Context, st app.Stores, ins []RecordInput) ([]ledger.Bo
 		return nil, nil
 	}
 	held, err := st.Ledger.Books(ctx, owners)
-	if err != nil || len(held) == len(owners) {
+	if err != nil {
 		return held, err
 	}
 	for _, book := range held {
-		delete(currency, book.Owner())
+		for _, id := range book.Asked {
+			delete(currency, ledger.Owner{Tenant: book.Wallet.Tenant, CustomerID: id})
+		}
+	}
+	if len(currency) == 0 {
+		return held, nil
 	}
 	for owner, c := range currency {
 		if err := st.Ledger.OpenWallet(ctx, owner.Tenant, owner.CustomerID, c); err != nil {

@@ -30,6 +30,7 @@ func Register(reg *pipeline.Registry, uses *customers.Service) {
 	pipeline.Handle(reg, partnerv1connect.CustomersServiceLinkCustomerCredentialProcedure, a.link)
 	pipeline.Handle(reg, partnerv1connect.CustomersServiceUnlinkCustomerCredentialProcedure, a.unlink)
 	pipeline.Handle(reg, partnerv1connect.CustomersServiceSetCustomerStatusProcedure, a.setStatus)
+	pipeline.Handle(reg, partnerv1connect.CustomersServiceGetCustomerSummaryProcedure, a.summary)
 	registerProfile(reg, a)
 }
 
@@ -50,6 +51,19 @@ func (a api) lookup(ctx context.Context, call *app.Call, req *partnerv1.LookupCu
 func (a api) get(ctx context.Context, call *app.Call, req *partnerv1.GetCustomerRequest) (*partnerv1.GetCustomerResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetCustomerId(), func(call *app.Call, c identities.CustomerContext) *partnerv1.GetCustomerResponse {
 		return shape.Flat(customerFor(call, c), &partnerv1.GetCustomerResponse{})
+	})
+}
+
+func (a api) summary(ctx context.Context, call *app.Call, req *partnerv1.GetCustomerSummaryRequest) (*partnerv1.GetCustomerSummaryResponse, error) {
+	return pipeline.Run(ctx, call, a.uses.Summary, req.GetCustomerId(), func(call *app.Call, s customers.Summary) *partnerv1.GetCustomerSummaryResponse {
+		res := &partnerv1.GetCustomerSummaryResponse{
+			Meta: pipeline.Trace(s.TraceID), Customer: customerFor(call, s.Context), Balance: shape.Balance(s.Context.Balance),
+			UnclaimedCashback: shape.Unclaimed(s.Context.Unclaimed), RecentActivity: shape.Activities(s.Activity),
+		}
+		if s.Offer != nil {
+			res.BestNextOffer = shape.Shown(s.Offer, "")
+		}
+		return res
 	})
 }
 

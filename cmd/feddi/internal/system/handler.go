@@ -3,14 +3,17 @@ package system
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/feddi/feddi/adapters/api"
+	"github.com/feddi/feddi/adapters/api/archive"
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/adapters/receipt"
+	"github.com/feddi/feddi/core/app/privacy"
 )
 
 // apiVersions are the contract versions spoken, the current one first.
@@ -35,7 +38,14 @@ func (s *System) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount the API: %w", err)
 	}
-	return server, nil
+	archives := archive.Handler(s.Uses.Privacy.Open, privacy.ErrGone, s.Log)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, archive.Path) {
+			archives.ServeHTTP(w, r)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}), nil
 }
 
 func (s *System) register(reg *pipeline.Registry) {
@@ -47,6 +57,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	feddi.RegisterIdentity(reg, u.Identities)
 	feddi.RegisterEnrollment(reg, u.Enrollment)
 	customers.Register(reg, u.Customers)
+	customers.RegisterPrivacy(reg, u.Privacy)
 	feddi.RegisterQR(reg, u.Customers)
 	feddi.RegisterCheckout(reg, u.Checkout)
 	feddi.RegisterPayments(reg, u.Payments)
@@ -55,7 +66,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	feddi.RegisterOffers(reg, u.Incentives)
 	rewards.RegisterPoints(reg, u.Points)
 	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants, Proposals: u.Proposals, Trials: u.Trials})
-	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Text: receipt.Text, PDF: receipt.PDF})
+	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Receipts: u.Receipts, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.Webhooks)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/jobs"
+	"github.com/feddi/feddi/core/privacy"
 )
 
 // job is background work that the servers of one database share.
@@ -25,6 +26,17 @@ const (
 	jobLease = time.Minute
 )
 
+// longer are the leases of jobs of which one item may take longer than others.
+var longer = map[string]time.Duration{"gdpr.requests": privacy.Lease}
+
+// lease is how long a job is one server's.
+func (j job) lease() time.Duration {
+	if lease, ok := longer[j.name]; ok {
+		return lease
+	}
+	return jobLease
+}
+
 // scheduler runs jobs under leases.
 type scheduler struct {
 	leases *jobs.Leases
@@ -38,7 +50,7 @@ func (s *scheduler) run(ctx context.Context, j job) {
 	pause := time.Duration(rand.Float64() * float64(min(j.every, time.Second)))
 	for sleep(ctx, pause) {
 		pause = j.every
-		taken, err := s.leases.Take(ctx, j.name, s.holder, jobLease, j.every/2)
+		taken, err := s.leases.Take(ctx, j.name, s.holder, j.lease(), j.every/2)
 		if err == nil && taken {
 			err = s.pieces(ctx, j)
 		}
@@ -50,7 +62,7 @@ func (s *scheduler) run(ctx context.Context, j job) {
 
 // pieces does a job piece by piece, for no longer than its lease.
 func (s *scheduler) pieces(ctx context.Context, j job) error {
-	ctx, cancel := context.WithTimeout(ctx, jobLease*3/4)
+	ctx, cancel := context.WithTimeout(ctx, j.lease()*3/4)
 	defer cancel()
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

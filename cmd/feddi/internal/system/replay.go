@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/proposals"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -27,6 +28,8 @@ func (s *System) ReplayTrace(ctx context.Context, t tenancy.Tenant, kind, id str
 		return s.Uses.Transactions.ReplayReport(ctx, trace)
 	case kind == string(actuation.KindRecovery):
 		return decision.Replay(ctx, trace, payments.Recover)
+	case kind == identities.KindResolution:
+		return decision.Replay(ctx, trace, identities.Reweigh)
 	}
 	return s.Uses.Transactions.Replay(ctx, trace)
 }

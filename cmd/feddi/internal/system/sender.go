@@ -16,9 +16,10 @@ type SMS struct {
 	VerifyURL string `name:"verify-url" env:"FEDDI_VERIFY_URL" help:"The page that takes the token of an enrolment link; {token} stands for it." placeholder:"URL"`
 }
 
-// sender is an identity.Sender with what ends it.
+// sender delivers messages, and has what ends it.
 type sender struct {
 	identity.Sender
+	identity.Courier
 	close func()
 }
 
@@ -27,13 +28,15 @@ type sender struct {
 func newSender(mode tenancy.Mode, o SMS, c clock.Clock, log *slog.Logger) (sender, error) {
 	switch {
 	case mode == tenancy.Sandbox:
-		return sender{Sender: &messages.Sandbox{}}, nil
+		s := &messages.Sandbox{}
+		return sender{Sender: s, Courier: s}, nil
 	case o.SMSURL == "":
-		return sender{Sender: messages.Unset{Log: log}}, nil
+		s := messages.Unset{Log: log}
+		return sender{Sender: s, Courier: s}, nil
 	}
 	g, err := messages.NewGateway(messages.GatewayConfig{URL: o.SMSURL, Secret: o.SMSSecret, LinkURL: o.VerifyURL, Clock: c, Log: log})
 	if err != nil {
 		return sender{}, err
 	}
-	return sender{g, g.Close}, nil
+	return sender{g, g, g.Close}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type Options struct {
 	Limits    bool   // whether rates are limited
 	MasterKey []byte // seals the secrets in the database; nil leaves them in the clear
 	SMS       SMS
+	PublicURL string // how the server is reached from outside; empty where it is URL
 	Log       *slog.Logger
 	Version   string // of the program
 }
@@ -119,6 +121,14 @@ func (s *System) Address() string { return s.listener.Addr().String() }
 
 // URL is where the server listens.
 func (s *System) URL() string { return "http://" + s.Address() }
+
+// publicURL is how partners reach the server.
+func (s *System) publicURL() string {
+	if s.PublicURL != "" {
+		return strings.TrimRight(s.PublicURL, "/")
+	}
+	return s.URL()
+}
 
 func (s *System) openSecrets(ctx context.Context) (err error) {
 	if s.secrets, err = storetenancy.OpenSecrets(ctx, s.DB, s.MasterKey, s.clock.Now()); err != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/feddi/feddi/adapters/phone"
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/qr"
+	"github.com/feddi/feddi/adapters/receipt"
+	"github.com/feddi/feddi/adapters/vault"
+	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/auth"
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
@@ -20,7 +23,9 @@ import (
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/privacy"
 	"github.com/feddi/feddi/core/app/proposals"
+	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -49,6 +54,8 @@ type UseCases struct {
 	Proposals    *proposals.Service
 	Trials       *trials.Service
 	Webhooks     *webhooks.Service
+	Receipts     *receipts.Service
+	Privacy      *privacy.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -68,7 +75,14 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	}
 	u.Customers = &customers.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Identities: u.Identities, Draw: qr.SVG}
 	u.Incentives = &incentives.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Rules: rules}
+	u.Customers.Suggest = suggest(u.Incentives)
 	u.Transactions = &transactions.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Planner: s.planner}
+	u.Receipts = &receipts.Service{
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Transactions: u.Transactions, Courier: s.sender, Print: receipt.Text,
+	}
+	if u.Privacy, err = s.makePrivacy(); err != nil {
+		return nil, err
+	}
 	u.Pipeline = &payments.Pipeline{Journal: s.journal, Planner: s.planner, Clock: s.clock, IDs: s.ids, Wake: s.wake.Ring}
 	u.Payments = &payments.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Pipeline: u.Pipeline,
@@ -93,6 +107,33 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	return u, nil
 }
 
+// suggest gives the summary of a customer the first offer of the feed that is
+// theirs alone.
+func suggest(from *incentives.Service) customers.Suggest {
+	return func(ctx context.Context, call *app.Call, id string) (customers.Suggestion, error) {
+		r, err := from.CustomerOffers(ctx, call, incentives.ProspectInput{CustomerID: id})
+		out := customers.Suggestion{TraceID: r.TraceID}
+		if err == nil && len(r.Feed.Offers) > 0 {
+			out.Offer = &r.Feed.Offers[0]
+		}
+		return out, err
+	}
+}
+
+// makePrivacy wires exports and erasures: archives are sealed, and their links
+// signed, with keys that the database never sees.
+func (s *System) makePrivacy() (*privacy.Service, error) {
+	sealer, err := vault.New(s.secrets.ServerKey, "gdpr archives")
+	if err != nil {
+		return nil, err
+	}
+	linkKey, err := derive(s.secrets.ServerKey, "gdpr archive links")
+	if err != nil {
+		return nil, err
+	}
+	return &privacy.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Sealer: sealer, LinkKey: linkKey, PublicURL: s.publicURL}, nil
+}
+
 // jobs are the background work that servers share.
 func (s *System) jobs() []job {
 	u := s.Uses
@@ -106,6 +147,9 @@ func (s *System) jobs() []job {
 		{"points.expire", time.Minute, u.Points.Expire},
 		{"proposals.expire", 10 * time.Second, u.Proposals.Expire},
 		{"topups.expire", time.Minute, u.Topup.Expire},
+		{"receipts.send", 2 * time.Second, u.Receipts.Deliver},
+		{"gdpr.requests", 2 * time.Second, u.Privacy.Work},
+		{"gdpr.archives", 10 * time.Minute, u.Privacy.Sweep},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {

@@ -2002,15 +2002,15 @@ const file_feddi_partner_v1_customer_proto_rawDesc = "" +
 	"occurredAt\x12;\n" +
 	"\vrecorded_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordedAtB\r\n" +
-	"\v_session_idJ\x04\b\x01\x10\x02\"\xdd\x04\n" +
+	"\v_session_idJ\x04\b\x01\x10\x02\"\xe6\x04\n" +
 	"\vGdprRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1f\n" +
 	"\vcustomer_id\x18\x03 \x01(\tR\n" +
 	"customerId\x12)\n" +
-	"\x04type\x18\x04 \x01(\tB\x15\x9a\xdb\x18\x11\x12\x06export\x12\aerasureR\x04type\x12B\n" +
-	"\x05state\x18\x05 \x01(\tB,\x9a\xdb\x18(\x12\apending\x12\n" +
-	"processing\x12\tcompleted\x12\x06failedR\x05state\x12\x1b\n" +
+	"\x04type\x18\x04 \x01(\tB\x15\x9a\xdb\x18\x11\x12\x06export\x12\aerasureR\x04type\x12K\n" +
+	"\x05state\x18\x05 \x01(\tB5\x9a\xdb\x181\x12\apending\x12\n" +
+	"processing\x12\tcompleted\x12\x06failed\x12\aexpiredR\x05state\x12\x1b\n" +
 	"\x06reason\x18\x06 \x01(\tH\x00R\x06reason\x88\x01\x01\x12.\n" +
 	"\fdownload_url\x18\a \x01(\tB\x06\x9a\xdb\x18\x02 \x01H\x01R\vdownloadUrl\x88\x01\x01\x12O\n" +
 	"\x13download_expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x02R\x11downloadExpiresAt\x88\x01\x01\x123\n" +

@@ -7356,14 +7356,14 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\x10move_points.sign\x12-points must be positive unless type is adjust\x1a(this.type == 'adjust' || this.points > 0B\x0f\n" +
 	"\r_reference_idB\r\n" +
 	"\v_expires_atB\t\n" +
-	"\a_reason\"\xbf\x03\n" +
+	"\a_reason\"\xc6\x03\n" +
 	"\x12MovePointsResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1f\n" +
 	"\vmovement_id\x18\x02 \x01(\tR\n" +
 	"movementId\x12\x1f\n" +
 	"\vcustomer_id\x18\x03 \x01(\tR\n" +
-	"customerId\x12=\n" +
-	"\x04type\x18\x04 \x01(\tB)\x9a\xdb\x18%\x12\x04earn\x12\x04burn\x12\x06adjust\x12\x06expire\x12\areverseR\x04type\x12\x16\n" +
+	"customerId\x12D\n" +
+	"\x04type\x18\x04 \x01(\tB0\x9a\xdb\x18,\x12\x04earn\x12\x04burn\x12\x06adjust\x12\x06expire\x12\areverse\x12\x05mergeR\x04type\x12\x16\n" +
 	"\x06points\x18\x05 \x01(\x03R\x06points\x12%\n" +
 	"\x0ebalance_points\x18\x06 \x01(\x03R\rbalancePoints\x12&\n" +
 	"\freference_id\x18\a \x01(\tH\x00R\vreferenceId\x88\x01\x01\x12\x1b\n" +

@@ -347,13 +347,13 @@ const file_feddi_partner_v1_points_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampH\x01R\texpiresAt\x88\x01\x01B\x0f\n" +
 	"\r_reference_idB\r\n" +
-	"\v_expires_at\"\x8d\x03\n" +
+	"\v_expires_at\"\x94\x03\n" +
 	"\x0ePointsMovement\x12\x1f\n" +
 	"\vmovement_id\x18\x02 \x01(\tR\n" +
 	"movementId\x12\x1f\n" +
 	"\vcustomer_id\x18\x03 \x01(\tR\n" +
-	"customerId\x12=\n" +
-	"\x04type\x18\x04 \x01(\tB)\x9a\xdb\x18%\x12\x04earn\x12\x04burn\x12\x06adjust\x12\x06expire\x12\areverseR\x04type\x12\x16\n" +
+	"customerId\x12D\n" +
+	"\x04type\x18\x04 \x01(\tB0\x9a\xdb\x18,\x12\x04earn\x12\x04burn\x12\x06adjust\x12\x06expire\x12\areverse\x12\x05mergeR\x04type\x12\x16\n" +
 	"\x06points\x18\x05 \x01(\x03R\x06points\x12%\n" +
 	"\x0ebalance_points\x18\x06 \x01(\x03R\rbalancePoints\x12&\n" +
 	"\freference_id\x18\a \x01(\tH\x00R\vreferenceId\x88\x01\x01\x12\x1b\n" +

@@ -90,6 +90,7 @@ type CustomersServiceClient interface {
 	// disabled and another enterprise's customer all answer 200 with status not_found.
 	LookupCustomer(context.Context, *v1.LookupCustomerRequest) (*v1.LookupCustomerResponse, error)
 	// Resolve several signals at once to one identity. Conflicting signals are told, never guessed at.
+	// Nothing is used up, and the answer holds nothing that can be spent.
 	ResolveIdentity(context.Context, *v1.ResolveIdentityRequest) (*v1.ResolveIdentityResponse, error)
 	// Read one customer with personal data.
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
@@ -113,9 +114,13 @@ type CustomersServiceClient interface {
 	LogCustomerEvent(context.Context, *v1.LogCustomerEventRequest) (*v1.LogCustomerEventResponse, error)
 	// Read the profile events, latest first.
 	ListCustomerEvents(context.Context, *v1.ListCustomerEventsRequest) (*v1.ListCustomerEventsResponse, error)
-	// Gather everything held on a person into one archive. Poll the request until it is completed.
+	// Gather everything held on a person into one archive. Poll the request until it is completed: then
+	// download_url gives a ZIP file with index.html to read and a JSON file per kind of record. It is kept
+	// encrypted, can be fetched for 7 days, and is deleted then.
 	RequestGdprExport(context.Context, *v1.RequestGdprExportRequest) (*v1.RequestGdprExportResponse, error)
-	// Erase a person. Ledger rows stay and no longer lead to anybody; what the wallet holds goes to breakage.
+	// Erase a person. From the answer on the customer reads as not found, and the phone may enrol anew as
+	// somebody else; what is left of the records goes in the background. Ledger rows stay and no longer lead
+	// to anybody; what the wallet holds goes to breakage. It can't be undone.
 	RequestGdprErasure(context.Context, *v1.RequestGdprErasureRequest) (*v1.RequestGdprErasureResponse, error)
 	// Read how far an export or erasure is.
 	GetGdprRequest(context.Context, *v1.GetGdprRequestRequest) (*v1.GetGdprRequestResponse, error)
@@ -403,6 +408,7 @@ type CustomersServiceHandler interface {
 	// disabled and another enterprise's customer all answer 200 with status not_found.
 	LookupCustomer(context.Context, *v1.LookupCustomerRequest) (*v1.LookupCustomerResponse, error)
 	// Resolve several signals at once to one identity. Conflicting signals are told, never guessed at.
+	// Nothing is used up, and the answer holds nothing that can be spent.
 	ResolveIdentity(context.Context, *v1.ResolveIdentityRequest) (*v1.ResolveIdentityResponse, error)
 	// Read one customer with personal data.
 	GetCustomer(context.Context, *v1.GetCustomerRequest) (*v1.GetCustomerResponse, error)
@@ -426,9 +432,13 @@ type CustomersServiceHandler interface {
 	LogCustomerEvent(context.Context, *v1.LogCustomerEventRequest) (*v1.LogCustomerEventResponse, error)
 	// Read the profile events, latest first.
 	ListCustomerEvents(context.Context, *v1.ListCustomerEventsRequest) (*v1.ListCustomerEventsResponse, error)
-	// Gather everything held on a person into one archive. Poll the request until it is completed.
+	// Gather everything held on a person into one archive. Poll the request until it is completed: then
+	// download_url gives a ZIP file with index.html to read and a JSON file per kind of record. It is kept
+	// encrypted, can be fetched for 7 days, and is deleted then.
 	RequestGdprExport(context.Context, *v1.RequestGdprExportRequest) (*v1.RequestGdprExportResponse, error)
-	// Erase a person. Ledger rows stay and no longer lead to anybody; what the wallet holds goes to breakage.
+	// Erase a person. From the answer on the customer reads as not found, and the phone may enrol anew as
+	// somebody else; what is left of the records goes in the background. Ledger rows stay and no longer lead
+	// to anybody; what the wallet holds goes to breakage. It can't be undone.
 	RequestGdprErasure(context.Context, *v1.RequestGdprErasureRequest) (*v1.RequestGdprErasureResponse, error)
 	// Read how far an export or erasure is.
 	GetGdprRequest(context.Context, *v1.GetGdprRequestRequest) (*v1.GetGdprRequestResponse, error)

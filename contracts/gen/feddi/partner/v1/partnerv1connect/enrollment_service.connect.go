@@ -93,7 +93,9 @@ type EnrollmentServiceClient interface {
 	// date need the customer's consent to terms; name and language don't.
 	SubmitIdentity(context.Context, *v1.SubmitIdentityRequest) (*v1.SubmitIdentityResponse, error)
 	// Merge a duplicate or a session's anonymous identity into a customer. Balances, grants and points
-	// move by ledger entries; the merged identity reads as the one that remains.
+	// move by ledger entries; the merged identity reads as the one that remains, and its phone leads there.
+	// Refused with STATE_CONFLICT where both phones are proven, and while the source pays or tops up; with
+	// IDENTITY_PROBATIONARY where a proven wallet would go to an unproven one.
 	MergeIdentities(context.Context, *v1.MergeIdentitiesRequest) (*v1.MergeIdentitiesResponse, error)
 }
 
@@ -302,7 +304,9 @@ type EnrollmentServiceHandler interface {
 	// date need the customer's consent to terms; name and language don't.
 	SubmitIdentity(context.Context, *v1.SubmitIdentityRequest) (*v1.SubmitIdentityResponse, error)
 	// Merge a duplicate or a session's anonymous identity into a customer. Balances, grants and points
-	// move by ledger entries; the merged identity reads as the one that remains.
+	// move by ledger entries; the merged identity reads as the one that remains, and its phone leads there.
+	// Refused with STATE_CONFLICT where both phones are proven, and while the source pays or tops up; with
+	// IDENTITY_PROBATIONARY where a proven wallet would go to an unproven one.
 	MergeIdentities(context.Context, *v1.MergeIdentitiesRequest) (*v1.MergeIdentitiesResponse, error)
 }
 

@@ -87,7 +87,8 @@ type TransactionsServiceClient interface {
 	// Read the receipt of record. Accept chooses its form: application/json (this shape in the usual
 	// envelope), text/plain or application/pdf (the document itself, without envelope).
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
-	// Send the receipt by a channel the customer consented to.
+	// Send the receipt by a channel the customer consented to. It is queued and tried for a day; a customer
+	// who withdraws the consent meanwhile gets none.
 	SendReceipt(context.Context, *v1.SendReceiptRequest) (*v1.SendReceiptResponse, error)
 	// Report what a partner showed before a sale and what became of it. Each exposure names the decision that
 	// showed the offer: it must be of the sale's session or customer and not later than the sale, and an offer
@@ -351,7 +352,8 @@ type TransactionsServiceHandler interface {
 	// Read the receipt of record. Accept chooses its form: application/json (this shape in the usual
 	// envelope), text/plain or application/pdf (the document itself, without envelope).
 	GetReceipt(context.Context, *v1.GetReceiptRequest) (*v1.GetReceiptResponse, error)
-	// Send the receipt by a channel the customer consented to.
+	// Send the receipt by a channel the customer consented to. It is queued and tried for a day; a customer
+	// who withdraws the consent meanwhile gets none.
 	SendReceipt(context.Context, *v1.SendReceiptRequest) (*v1.SendReceiptResponse, error)
 	// Report what a partner showed before a sale and what became of it. Each exposure names the decision that
 	// showed the offer: it must be of the sale's session or customer and not later than the sale, and an offer

@@ -1,4 +1,5 @@
-package ledger
+// Package audit derives every balance from the postings again, in Postgres.
+package audit
 
 import (
 	"context"
@@ -15,9 +16,9 @@ type Audit struct{ db *pg.DB }
 
 var _ ledger.Audit = Audit{}
 
-// NewAudit returns the audit of db. Where the books are large, db should have
-// been opened without a statement timeout.
-func NewAudit(db *pg.DB) Audit { return Audit{db} }
+// New returns the audit of db. Where the books are large, db should have been
+// opened without a statement timeout.
+func New(db *pg.DB) Audit { return Audit{db} }
 
 // checks give a row (tenant_no, what, account, stored, derived) for each
 // figure that does not follow. Sums are numeric, so that none overflows.
