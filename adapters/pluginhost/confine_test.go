@@ -73,22 +73,6 @@ func TestConfined(t *testing.T) {
 	annotation(t, p, err)
 }
 
-// TestWithNetwork: hosts that were granted bring the network back.
-func TestWithNetwork(t *testing.T) {
-	t.Parallel()
-	s := theirs(t, "patient")
-	s.Network = true
-	cmd, err := s.confined(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Network = false
-	without, err := s.confined(t.TempDir())
-	if err != nil || (isolates() && cmd.SysProcAttr.Cloneflags == without.SysProcAttr.Cloneflags) {
-		t.Errorf("granted hosts change nothing: %v", err)
-	}
-}
-
 // TestForkedChildrenGo: what an actuator forks ends with it.
 func TestForkedChildrenGo(t *testing.T) {
 	t.Parallel()

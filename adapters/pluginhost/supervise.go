@@ -24,7 +24,7 @@ type actuator struct {
 	host  *Host
 	spec  Spec
 	log   *slog.Logger
-	slots chan struct{} // one token per call in flight
+	slots [2]chan struct{} // by lane; one token per call in flight
 
 	current  atomic.Pointer[process] // nil while none runs
 	view     atomic.Pointer[view]    // what callers and operators see
@@ -47,7 +47,7 @@ type view struct {
 func newActuator(h *Host, spec Spec) *actuator {
 	a := &actuator{
 		host: h, spec: spec, log: h.cfg.Logger.With("actuator", spec.Name),
-		slots: make(chan struct{}, h.cfg.Concurrency), changed: make(chan struct{}),
+		slots: [...]chan struct{}{plans: make(chan struct{}, h.cfg.Concurrency), commands: make(chan struct{}, commandsAtOnce)}, changed: make(chan struct{}),
 	}
 	declared := actuation.Manifest{Name: spec.Name}
 	if spec.Manifest != nil {
@@ -220,7 +220,7 @@ func (h *health) check(ctx context.Context) error {
 
 // look sets ready or degraded.
 func (h *health) look() {
-	closed := h.process.breaker.State() == gobreaker.StateClosed
+	closed := h.process.breakers[plans].State() == gobreaker.StateClosed
 	switch {
 	case closed:
 		h.open = time.Time{}

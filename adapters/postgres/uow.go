@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/postgres/actuators"
 	"github.com/feddi/feddi/adapters/postgres/checkout"
 	"github.com/feddi/feddi/adapters/postgres/decision"
 	"github.com/feddi/feddi/adapters/postgres/events"
@@ -59,5 +60,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Decisions:   decision.New(q),
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
+		Commands:    actuators.NewLog(q),
 	}
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
@@ -24,4 +25,5 @@ type Stores struct {
 	Decisions   decision.Store
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
+	Commands    actuation.CommandLog
 }

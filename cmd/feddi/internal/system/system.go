@@ -142,6 +142,7 @@ func (s *System) startActuators(ctx context.Context) (err error) {
 // planRejected tells the operator; the partner gets ACTUATOR_UNAVAILABLE.
 func (s *System) planRejected(r *actuation.Rejected) {
 	s.Host.Rejected(r)
+	s.own.refused(r)
 	s.Log.Error("an actuator's plan was refused; nothing was changed", "error", r)
 }
 
