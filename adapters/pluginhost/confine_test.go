@@ -153,8 +153,8 @@ func TestUnfit(t *testing.T) {
 		"panics":                  {theirs(t, "panics"), "ended before it answered"},
 		"prints":                  {theirs(t, "babble"), "something else than the handshake"},
 		"sleeps for ever":         {theirs(t, "mute"), "did not answer in time"},
-		"protocol of the future":  {theirs(t, "future"), "another version of the protocol"},
-		"protocol of the past":    {theirs(t, "past"), "another version of the protocol"},
+		"protocol of the future":  {theirs(t, "future"), "it is too new"},
+		"protocol of the past":    {theirs(t, "past"), "it is too old"},
 		"another name":            {theirs(t, "misnamed"), "it is named wallet"},
 		"a manifest that is none": {theirs(t, "nothing-declared"), "actuator's name must be"},
 	} {

@@ -135,8 +135,14 @@ func TestAMessageIsSent(t *testing.T) {
 		return strings.NewReplacer(append(more,
 			`EffectKinds: []sdk.EffectKind{sdk.EffectGrant}`, `EffectKinds: []sdk.EffectKind{sdk.EffectGrant, sdk.EffectMessage}`,
 			`CommandKinds: []string{refresh}, Schedules: []sdk.Schedule{{Command: refresh, Every: 5 * time.Minute}},`, `CommandKinds: []string{"sms.send"},`,
-			`case c.FetchedAt == nil:`, `case c.FetchedAt == nil:
-		gift := s.Grant("OFFER", `+amount+`)
+			`case c.FetchedAt == nil:`, `case s.Allowance.MaxGrantMinor == 0:
+		return refuse("not_allowed", "Nothing to give.", c)
+	case c.Offers == 0:
+		amount := min(100, s.Allowance.MaxGrantMinor)
+		if len(s.CustomerID) > 20 { // as they are in earnest, and not in the conformance suite
+			amount = `+amount+`
+		}
+		gift := s.Grant("OFFER", amount)
 		why, err := reason("sent", "A gift, and a message.", c)
 		return sdk.Plan{Effects: []sdk.Effect{gift, sdk.MessageBy("sms.send", json.RawMessage("{\"say\":\"hello\"}"))}, Reasoning: why}, err
 	case false:`,
