@@ -358,6 +358,10 @@ func TestRetries(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	r := &retries{cfg: &cfg}
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	if delay, failed := r.after(&process{started: now}, errors.New("x"), now); delay != 0 || failed {
+		t.Errorf("one that worked until now waits %v, failed %v", delay, failed)
+	}
+	r.recent = nil
 	for i := range cfg.Budget {
 		bound := cfg.BackoffMin << i
 		if delay, failed := r.after(nil, errors.New("x"), now); failed || delay < 0 || delay >= bound {

@@ -244,8 +244,8 @@ type retries struct {
 	recent []time.Time // failures within the window
 }
 
-// after says how long to wait after a failure at now, and whether the actuator
-// counts as failed. A process that lived longer than the window starts the
+// after says how long to wait after a failure at now of the process p, nil where
+// none came up, and whether the actuator counts as failed. A process that lived longer than the window starts the
 // backoff anew.
 func (r *retries) after(p *process, cause error, now time.Time) (delay time.Duration, failed bool) {
 	if p != nil && now.Sub(p.started) > r.cfg.Window {
@@ -259,6 +259,10 @@ func (r *retries) after(p *process, cause error, now time.Time) (delay time.Dura
 	if errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || errors.Is(cause, errUnfit) || len(r.recent) > r.cfg.Budget {
 		r.recent = nil
 		return r.cfg.Cooldown, true
+	}
+	// One that worked until now is back at once: callers are waiting.
+	if p != nil && len(r.recent) == 1 {
+		return 0, false
 	}
 	bound := r.cfg.BackoffMin << min(len(r.recent)-1, 20)
 	if bound > r.cfg.BackoffMax || bound <= 0 {
