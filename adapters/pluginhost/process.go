@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/feddi/feddi/adapters/pluginhost/gate"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -32,9 +33,9 @@ type process struct {
 	// tripped gets a token whenever the breaker of plans changes its state.
 	tripped chan struct{}
 	started time.Time
-	dir     string // its working directory
-	gate    *gate  // nil where it is not confined
-	own     bool   // dir is its own and goes with it
+	dir     string     // its working directory
+	gate    *gate.Gate // nil where it is not confined
+	own     bool       // dir is its own and goes with it
 }
 
 // launch starts the actuator's process and has it describe itself. The caller
@@ -80,10 +81,10 @@ func (a *actuator) start(dir string) (*process, error) {
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
-		if p.gate, err = openGate(dir, a.spec.Hosts, a.log); err != nil {
+		if p.gate, err = gate.Open(dir, a.spec.Hosts, a.log); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
-		cmd.Env = append(cmd.Env, handshake.GateEnv+"="+p.gate.path())
+		cmd.Env = append(cmd.Env, handshake.GateEnv+"="+p.gate.Path())
 		limits := a.spec.Limits.orStandard()
 		cfg.RunnerFunc = confine(cmd, &limits)
 		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{TempDir: dir}
@@ -172,7 +173,7 @@ func (p *process) end() {
 	defer timer.Stop()
 	p.client.Kill()
 	if p.gate != nil {
-		p.gate.close()
+		p.gate.Close()
 	}
 	if p.own {
 		_ = os.RemoveAll(p.dir)

@@ -44,6 +44,9 @@ type Options struct {
 	SMS       SMS
 	Log       *slog.Logger
 	Version   string // of the program
+	// Registry, where not nil, gives what plans in place of the host's actuators;
+	// for measurements.
+	Registry func(actuation.Registry) actuation.Registry
 }
 
 // System is a running Feddi: everything between a database and its clients.
@@ -136,6 +139,9 @@ func (s *System) startActuators(ctx context.Context) (err error) {
 		return err
 	}
 	s.planner = &actuation.Planner{Registry: s.Host, Rejected: s.planRejected}
+	if s.Registry != nil {
+		s.planner.Registry = s.Registry(s.Host)
+	}
 	return s.Host.Start(ctx)
 }
 

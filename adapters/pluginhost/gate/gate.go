@@ -1,4 +1,7 @@
-package pluginhost
+// Package gate is how a confined actuator reaches the hosts that its operator
+// granted, and no others: it has no network interface, but a unix socket in its
+// directory, which takes HTTP CONNECT.
+package gate
 
 import (
 	"bufio"
@@ -26,10 +29,8 @@ const (
 	gateLife = time.Minute
 )
 
-// gate is how a confined actuator reaches the hosts that its operator granted,
-// and no others: it has no network interface, but this unix socket in its
-// directory, which takes HTTP CONNECT.
-type gate struct {
+// Gate is the gate of one process.
+type Gate struct {
 	hosts    []string // granted, as name (port 443) or name:port
 	log      *slog.Logger
 	listener net.Listener
@@ -38,30 +39,31 @@ type gate struct {
 	slots    chan struct{}
 }
 
-// openGate listens in dir.
-func openGate(dir string, hosts []string, log *slog.Logger) (*gate, error) {
+// Open listens in dir for a process that may reach hosts: each a name (its port
+// 443) or name:port.
+func Open(dir string, hosts []string, log *slog.Logger) (*Gate, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(context.Background(), "unix", filepath.Join(dir, "gate"))
 	if err != nil {
 		return nil, fmt.Errorf("opening its gate: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &gate{hosts: hosts, log: log, listener: listener, end: cancel, slots: make(chan struct{}, gateConns)}
+	g := &Gate{hosts: hosts, log: log, listener: listener, end: cancel, slots: make(chan struct{}, gateConns)}
 	g.running.Go(func() { g.serve(ctx) })
 	return g, nil
 }
 
-// path is where it listens.
-func (g *gate) path() string { return g.listener.Addr().String() }
+// Path is where it listens.
+func (g *Gate) Path() string { return g.listener.Addr().String() }
 
-// close ends it with all its connections, and returns when they are gone.
-func (g *gate) close() {
+// Close ends it with all its connections, and returns when they are gone.
+func (g *Gate) Close() {
 	g.end()
 	_ = g.listener.Close()
 	g.running.Wait()
 }
 
-func (g *gate) serve(ctx context.Context) {
+func (g *Gate) serve(ctx context.Context) {
 	for {
 		conn, err := g.listener.Accept()
 		if err != nil {
@@ -81,7 +83,7 @@ func (g *gate) serve(ctx context.Context) {
 }
 
 // pass carries one connection.
-func (g *gate) pass(ctx context.Context, conn net.Conn) {
+func (g *Gate) pass(ctx context.Context, conn net.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, gateLife)
 	defer cancel()
 	defer func() { _ = conn.Close() }()
@@ -138,7 +140,7 @@ func splice(a, b net.Conn) {
 }
 
 // granted reports whether address, host:port, is one of those granted.
-func (g *gate) granted(address string) bool {
+func (g *Gate) granted(address string) bool {
 	host, port, err := net.SplitHostPort(strings.ToLower(address))
 	if err != nil {
 		return false
@@ -146,7 +148,7 @@ func (g *gate) granted(address string) bool {
 	return slices.Contains(g.hosts, host+":"+port) || (port == "443" && slices.Contains(g.hosts, host))
 }
 
-func (g *gate) refusal(address string) string {
+func (g *Gate) refusal(address string) string {
 	if len(g.hosts) == 0 {
 		return fmt.Sprintf("%s was not granted; no host was: install it with --allow-hosts or --allow-host", address)
 	}
