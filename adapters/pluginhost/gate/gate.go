@@ -186,19 +186,11 @@ func dialGranted(ctx context.Context, address string) (net.Conn, error) {
 		if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
 			continue
 		}
-		conn, dialed := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(ip, portOf(port)).String())
+		conn, dialed := dialer.DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), port))
 		if dialed == nil {
 			return conn, nil
 		}
 		err = dialed
 	}
 	return nil, err
-}
-
-func portOf(text string) uint16 {
-	n, err := net.LookupPort("tcp", text)
-	if err != nil || n < 0 || n > 65535 {
-		return 0
-	}
-	return uint16(n)
 }

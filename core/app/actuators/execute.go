@@ -112,13 +112,13 @@ func (e *Executions) carryOut(ctx context.Context, c actuation.StoredCommand) er
 		IdempotencyKey: c.ID, Kind: c.Kind, PartnerID: c.Tenant.PartnerID, MerchantID: c.Tenant.MerchantID, Mode: c.Tenant.Mode,
 		CommittedAt: c.CommittedAt, Attempt: c.Attempts, Payload: c.Payload, Settings: in.Settings,
 	})
-	if ctx.Err() != nil {
-		return nil // the server is stopping: it is due again when its lease ends
-	}
 	if err == nil {
 		err = receipt.Storable()
 	}
-	if err == nil {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // the server is stopping: it is due again when its lease ends
+	case err == nil:
 		return e.Commands.Finish(ctx, c, receipt, e.Clock.Now())
 	}
 	every := time.Duration(0)
