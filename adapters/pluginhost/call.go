@@ -34,7 +34,11 @@ func (a *actuator) Manifest() actuation.Manifest { return a.view.Load().manifest
 func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
 	request := wire.PlanBatchRequest(batch)
 	began := time.Now()
-	raw, err := a.call(ctx, func(ctx context.Context, p *process) (any, error) {
+	raw, err := a.call(ctx, plans, func(ctx context.Context, p *process) (any, error) {
+		request := request
+		if !p.driven() {
+			request = undriven(batch)
+		}
 		answer, err := p.actuator.PlanBatch(ctx, request, answerSize)
 		if err != nil {
 			return nil, err
@@ -46,6 +50,15 @@ func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([
 		return nil, err
 	}
 	return wire.Plans(raw.(*actuatorv1.PlanBatchResponse)), nil
+}
+
+// undriven writes a batch for an actuator of before protocol version 2.
+func undriven(batch []actuation.Snapshot) *actuatorv1.PlanBatchRequest {
+	request := wire.PlanBatchRequest(batch)
+	for _, s := range request.GetSnapshots() {
+		s.StoredJson, s.StoredAt = nil, nil
+	}
+	return request
 }
 
 // complete checks that an answer has one plan for each snapshot: one that has
@@ -73,7 +86,11 @@ func garbage(format string, args ...any) *actuation.Failure {
 
 // Execute implements actuation.Executor.
 func (a *actuator) Execute(ctx context.Context, c actuation.Command) (actuation.Receipt, error) {
-	raw, err := a.call(ctx, func(ctx context.Context, p *process) (any, error) {
+	a.meter.executions.Add(1)
+	raw, err := a.call(ctx, commands, func(ctx context.Context, p *process) (any, error) {
+		if !p.driven() {
+			return nil, &actuation.Failure{Code: "unsupported_kind", Field: "kind", Message: "it was built before commands were driven; build it with the SDK of this release"}
+		}
 		return p.actuator.Execute(ctx, wire.ExecuteRequest(c), answerSize)
 	})
 	if err != nil {
@@ -82,27 +99,40 @@ func (a *actuator) Execute(ctx context.Context, c actuation.Command) (actuation.
 	return wire.Receipt(raw.(*actuatorv1.ExecuteResponse)), nil
 }
 
+// lane is what a call is for. Each has its own number of calls in flight and its
+// own breaker: a world outside that does not answer must not keep an actuator
+// from planning.
+type lane int
+
+const (
+	plans lane = iota
+	commands
+)
+
+// commandsAtOnce is how many commands of one actuator are carried out at once.
+const commandsAtOnce = 4
+
 // call makes one call within the time limit, the number of calls in flight and
-// the breaker. Errors: DEADLINE_EXCEEDED, ACTUATOR_UNAVAILABLE caused by an
-// *actuation.Failure.
-func (a *actuator) call(ctx context.Context, do func(context.Context, *process) (any, error)) (any, error) {
+// the breaker of its lane. Errors: DEADLINE_EXCEEDED, ACTUATOR_UNAVAILABLE caused
+// by an *actuation.Failure.
+func (a *actuator) call(ctx context.Context, l lane, do func(context.Context, *process) (any, error)) (any, error) {
 	if a.draining.Load() {
 		return nil, a.unavailable(&actuation.Failure{Code: "not_running", Message: "the host is stopping it", Retryable: true})
 	}
 	within, cancel := context.WithTimeout(ctx, a.Manifest().TimeLimit)
 	defer cancel()
 	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
+	case a.slots[l] <- struct{}{}:
+		defer func() { <-a.slots[l] }()
 	case <-within.Done():
-		return nil, a.unavailable(&actuation.Failure{Code: "busy", Message: fmt.Sprintf("%d calls are in flight", cap(a.slots)), Retryable: true})
+		return nil, a.unavailable(&actuation.Failure{Code: "busy", Message: fmt.Sprintf("%d calls are in flight", cap(a.slots[l])), Retryable: true})
 	}
 	p := a.current.Load()
 	if p == nil {
 		v := a.view.Load()
 		return nil, a.unavailable(&actuation.Failure{Code: "not_running", Message: string(v.state) + ": " + v.reason, Retryable: true})
 	}
-	answer, err := p.breaker.Execute(func() (any, error) {
+	answer, err := p.breakers[l].Execute(func() (any, error) {
 		answer, err := do(within, p)
 		if err != nil && byCaller(ctx, within, err) {
 			return nil, &givenUp{err}
@@ -130,9 +160,9 @@ func byCaller(ctx, within context.Context, err error) bool {
 	return limited && !limit.Before(callers) && status.Code(err) == codes.DeadlineExceeded
 }
 
-// newBreaker makes the breaker of one process: a new process starts with a
-// closed one.
-func (a *actuator) newBreaker(p *process) *gobreaker.CircuitBreaker[any] {
+// newBreaker makes the breaker of a lane of one process: a new process starts
+// with closed ones. tripped, where not nil, gets a token when it changes.
+func (a *actuator) newBreaker(tripped chan struct{}) *gobreaker.CircuitBreaker[any] {
 	return gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
 		Name:        a.spec.Name,
 		Timeout:     a.host.cfg.BreakerRest,
@@ -145,7 +175,7 @@ func (a *actuator) newBreaker(p *process) *gobreaker.CircuitBreaker[any] {
 		IsSuccessful: func(err error) bool { return err == nil || answered(err) },
 		OnStateChange: func(string, gobreaker.State, gobreaker.State) {
 			select {
-			case p.tripped <- struct{}{}:
+			case tripped <- struct{}{}:
 			default:
 			}
 		},
@@ -193,11 +223,13 @@ func (a *actuator) unavailable(f *actuation.Failure) error {
 // or ctx ends.
 func (a *actuator) drain(ctx context.Context) {
 	a.draining.Store(true)
-	for range cap(a.slots) {
-		select {
-		case a.slots <- struct{}{}:
-		case <-ctx.Done():
-			return
+	for _, slots := range a.slots {
+		for range cap(slots) {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

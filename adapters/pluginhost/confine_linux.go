@@ -17,20 +17,17 @@ var isolates = sync.OnceValue(func() bool {
 	cmd := exec.Command("/nonexistent/feddi-probe")
 	cmd.Err = nil
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	isolate(cmd.SysProcAttr, false)
+	isolate(cmd.SysProcAttr)
 	return errors.Is(cmd.Start(), os.ErrNotExist)
 })
 
 // isolate puts the process into namespaces of its own: of users (no rights over
 // the host's), of processes (whatever it forks dies with it, and it sees no
-// other process), of System V IPC, and, unless it was granted hosts, of
-// networks, where there is no interface at all. Its unix socket is a file and
-// works across them.
-func isolate(attr *syscall.SysProcAttr, network bool) {
-	attr.Cloneflags |= syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
-	if !network {
-		attr.Cloneflags |= syscall.CLONE_NEWNET
-	}
+// other process), of System V IPC, and of networks, where there is no interface
+// at all. Its unix sockets are files and work across them; one of them is the
+// gate to the hosts that were granted.
+func isolate(attr *syscall.SysProcAttr) {
+	attr.Cloneflags |= syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWNET
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
 }

@@ -73,22 +73,6 @@ func TestConfined(t *testing.T) {
 	annotation(t, p, err)
 }
 
-// TestWithNetwork: hosts that were granted bring the network back.
-func TestWithNetwork(t *testing.T) {
-	t.Parallel()
-	s := theirs(t, "patient")
-	s.Network = true
-	cmd, err := s.confined(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Network = false
-	without, err := s.confined(t.TempDir())
-	if err != nil || (isolates() && cmd.SysProcAttr.Cloneflags == without.SysProcAttr.Cloneflags) {
-		t.Errorf("granted hosts change nothing: %v", err)
-	}
-}
-
 // TestForkedChildrenGo: what an actuator forks ends with it.
 func TestForkedChildrenGo(t *testing.T) {
 	t.Parallel()
@@ -169,8 +153,8 @@ func TestUnfit(t *testing.T) {
 		"panics":                  {theirs(t, "panics"), "ended before it answered"},
 		"prints":                  {theirs(t, "babble"), "something else than the handshake"},
 		"sleeps for ever":         {theirs(t, "mute"), "did not answer in time"},
-		"protocol of the future":  {theirs(t, "future"), "another version of the protocol"},
-		"protocol of the past":    {theirs(t, "past"), "another version of the protocol"},
+		"protocol of the future":  {theirs(t, "future"), "it is too new"},
+		"protocol of the past":    {theirs(t, "past"), "it is too old"},
 		"another name":            {theirs(t, "misnamed"), "it is named wallet"},
 		"a manifest that is none": {theirs(t, "nothing-declared"), "actuator's name must be"},
 	} {

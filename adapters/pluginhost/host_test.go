@@ -358,6 +358,10 @@ func TestRetries(t *testing.T) {
 	cfg := Config{}.withDefaults()
 	r := &retries{cfg: &cfg}
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	if delay, failed := r.after(&process{started: now}, errors.New("x"), now); delay != 0 || failed {
+		t.Errorf("one that worked until now waits %v, failed %v", delay, failed)
+	}
+	r.recent = nil
 	for i := range cfg.Budget {
 		bound := cfg.BackoffMin << i
 		if delay, failed := r.after(nil, errors.New("x"), now); failed || delay < 0 || delay >= bound {
@@ -383,12 +387,12 @@ func TestConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{Specs: []Spec{Self("odd", "actuator", "odd")}, Concurrency: 1, BreakerTrips: 100})
 	b.ready(t)
-	b.actuators[0].slots <- struct{}{} // a call that is in flight
+	b.actuators[0].slots[plans] <- struct{}{} // a call that is in flight
 	_, err := b.plan(t.Context(), "", "")
 	if f := actuation.FailureOf(err); f == nil || f.Code != "busy" {
 		t.Error(err)
 	}
-	<-b.actuators[0].slots
+	<-b.actuators[0].slots[plans]
 	if _, err := b.plan(t.Context(), "", ""); err != nil {
 		t.Error(err)
 	}
@@ -421,7 +425,7 @@ func TestStopDrains(t *testing.T) {
 	a, pid, file := b.actuators[0], b.pid(0), tempFile(t)
 	inFlight, stopped := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := b.plan(t.Context(), "slow", fmt.Sprintf(`{"file":%q}`, file)); inFlight <- err }()
-	eventually(t, func() bool { return len(a.slots) == 1 })
+	eventually(t, func() bool { return len(a.slots[plans]) == 1 })
 	go func() { stopped <- b.Stop(t.Context()) }()
 	eventually(t, a.draining.Load)
 	if _, err := b.plan(t.Context(), "", ""); !fault.Is(err, fault.CodeActuatorUnavailable) {

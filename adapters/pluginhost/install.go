@@ -90,7 +90,7 @@ func (h *Host) Install(want []actuation.Installation) {
 func (h *Host) launchOwn(in actuation.Installation) *instance {
 	manifest := in.Manifest
 	spec := Spec{
-		Name: manifest.Name, Command: in.Path, SHA256: in.SHA256, Confined: true, Network: in.Network && len(manifest.Hosts) > 0,
+		Name: manifest.Name, Command: in.Path, SHA256: in.SHA256, Confined: true, Hosts: in.Hosts,
 		Manifest: &manifest, Installation: &in,
 	}
 	a := newActuator(h, spec)
@@ -225,6 +225,18 @@ func (h *Host) Shadow(merchantID, installationID string) (actuation.Registry, bo
 		}
 	}
 	return nil, false
+}
+
+// Executor finds what carries out the commands of a merchant's installation;
+// false where it does not run here. While a newer version warms up it is the one
+// before it.
+func (h *Host) Executor(merchantID, name string, shadow bool) (actuation.Executor, actuation.Installation, bool) {
+	for _, in := range h.own.of(merchantID) {
+		if in.Manifest.Name == name && in.Shadow == shadow {
+			return in.actuator, in.Installation, true
+		}
+	}
+	return nil, actuation.Installation{}, false
 }
 
 // Report is an actuator with what it was asked.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -59,6 +61,10 @@ func act(name string, args []string) {
 		serveRaw(99, answers["short"])
 	case "past":
 		serveRaw(0, answers["short"])
+	case "old":
+		serveRaw(handshake.Oldest, answers["echo"])
+	case "newer":
+		serveNewer()
 	case "patient":
 		sdk.Serve(patient{})
 	case "nothing-declared":
@@ -224,15 +230,58 @@ func waitFor(facts json.RawMessage) {
 	}
 }
 
-func (odd) Execute(_ context.Context, c sdk.Command) (sdk.Receipt, error) {
+func (odd) Execute(ctx context.Context, c sdk.Command) (sdk.Receipt, error) {
+	switch c.IdempotencyKey {
+	case "hang":
+		select {}
+	case "fetch":
+		return fetch(ctx, c)
+	}
 	if c.Attempt > 1 {
 		return sdk.Receipt{}, &sdk.Error{Code: sdk.CodeUnavailable, Message: "the provider is down", Retryable: true}
 	}
 	return sdk.Receipt{Reference: "msg-" + c.IdempotencyKey, Result: c.Payload}, nil
 }
 
+// fetch gets what the payload names, by the gate and past it.
+func fetch(ctx context.Context, c sdk.Command) (sdk.Receipt, error) {
+	var in struct{ URL, Direct string }
+	if err := c.DecodePayload(&in); err != nil {
+		return sdk.Receipt{}, err
+	}
+	if in.Direct != "" {
+		conn, err := net.DialTimeout("tcp", in.Direct, time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return sdk.Receipt{Reference: fmt.Sprint("reached: ", err == nil)}, nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.URL, nil)
+	if err != nil {
+		return sdk.Receipt{}, err
+	}
+	res, err := sdk.HTTPClient().Do(req)
+	if err != nil {
+		return sdk.Receipt{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	return sdk.Receipt{Reference: string(body)}, err
+}
+
 // answers are what raw actuators reply, whatever they are asked.
 var answers = map[string]func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse{
+	"echo": func(req *actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse {
+		res := &actuatorv1.PlanBatchResponse{}
+		for _, s := range req.GetSnapshots() {
+			stored, _ := json.Marshal(map[string]bool{"stored": len(s.GetStoredJson()) > 0})
+			res.Plans = append(res.Plans, &actuatorv1.Plan{
+				SnapshotId: s.GetId(), Reasoning: &actuatorv1.Reasoning{Summary: "Old.", Rule: "old"},
+				Effects: []*actuatorv1.Effect{{Kind: "annotation.write", DataJson: stored}},
+			})
+		}
+		return res
+	},
 	"short": func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse {
 		return &actuatorv1.PlanBatchResponse{}
 	},
@@ -255,7 +304,7 @@ type raw struct {
 }
 
 func (r *raw) Describe(context.Context, *actuatorv1.DescribeRequest) (*actuatorv1.DescribeResponse, error) {
-	return sdk.NewServer(odd{}).Describe(context.Background(), nil)
+	return sdk.NewServer(patient{}).Describe(context.Background(), nil) // a busy machine needs its time for a large answer
 }
 
 func (r *raw) PlanBatch(_ context.Context, req *actuatorv1.PlanBatchRequest) (*actuatorv1.PlanBatchResponse, error) {
@@ -277,6 +326,14 @@ func serveRaw(version int, answer func(*actuatorv1.PlanBatchRequest) *actuatorv1
 		VersionedPlugins: map[int]plugin.PluginSet{version: {handshake.Name: &raw{answer: answer}}},
 		GRPCServer:       plugin.DefaultGRPCServer,
 	})
+}
+
+// serveNewer is an actuator of a newer SDK, which speaks a version that this
+// host does not know beside the ones that it does.
+func serveNewer() {
+	versions := handshake.Plugins(&raw{answer: answers["echo"]})
+	versions[handshake.Version+1] = versions[handshake.Version]
+	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: handshake.Config(), VersionedPlugins: versions, GRPCServer: plugin.DefaultGRPCServer})
 }
 
 // own is a spec for this test binary by path and checksum.

@@ -8,9 +8,10 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 )
 
-// meter counts what an actuator is asked. The zero value is ready.
+// meter counts what an actuator is asked. The zero value is ready. Times are of
+// plans only: a command waits for the world outside.
 type meter struct {
-	calls, snapshots, failures, rejections atomic.Int64
+	calls, snapshots, failures, rejections, executions atomic.Int64
 	// took counts calls by the position of the highest bit of their quarter
 	// microseconds: a quantile is right to a factor of two, for nothing.
 	took [40]atomic.Int64
@@ -28,7 +29,8 @@ func (m *meter) add(snapshots int, took time.Duration, err error) {
 func (m *meter) usage() actuation.Usage {
 	return actuation.Usage{
 		Calls: m.calls.Load(), Snapshots: m.snapshots.Load(), Failures: m.failures.Load(), Rejections: m.rejections.Load(),
-		P50: m.quantile(0.50), P99: m.quantile(0.99),
+		Executions: m.executions.Load(),
+		P50:        m.quantile(0.50), P99: m.quantile(0.99),
 	}
 }
 

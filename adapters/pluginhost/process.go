@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/feddi/feddi/adapters/pluginhost/gate"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -28,12 +29,13 @@ type process struct {
 	conn     *grpc.ClientConn
 	actuator actuatorv1.ActuatorClient
 	manifest actuation.Manifest
-	breaker  *gobreaker.CircuitBreaker[any]
-	// tripped gets a token whenever the breaker changes its state.
+	breakers [2]*gobreaker.CircuitBreaker[any] // by lane
+	// tripped gets a token whenever the breaker of plans changes its state.
 	tripped chan struct{}
 	started time.Time
-	dir     string // its working directory
-	own     bool   // dir is its own and goes with it
+	dir     string     // its working directory
+	gate    *gate.Gate // nil where it is not confined
+	own     bool       // dir is its own and goes with it
 }
 
 // launch starts the actuator's process and has it describe itself. The caller
@@ -56,7 +58,7 @@ func (a *actuator) launch(ctx context.Context) (*process, error) {
 		p.end()
 		return nil, err
 	}
-	p.breaker = a.newBreaker(p)
+	p.breakers = [...]*gobreaker.CircuitBreaker[any]{plans: a.newBreaker(p.tripped), commands: a.newBreaker(nil)}
 	return p, nil
 }
 
@@ -64,7 +66,7 @@ func (a *actuator) launch(ctx context.Context) (*process, error) {
 func (a *actuator) start(dir string) (*process, error) {
 	cfg := &plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config(),
-		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: dialed{}}},
+		VersionedPlugins: handshake.Plugins(dialed{}),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
@@ -79,6 +81,10 @@ func (a *actuator) start(dir string) (*process, error) {
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
+		if p.gate, err = gate.Open(dir, a.spec.Hosts, a.log); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		cmd.Env = append(cmd.Env, handshake.GateEnv+"="+p.gate.Path())
 		limits := a.spec.Limits.orStandard()
 		cfg.RunnerFunc = confine(cmd, &limits)
 		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{TempDir: dir}
@@ -117,17 +123,29 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 		return fmt.Errorf("describing itself: %w", err)
 	}
 	p.manifest = wire.Manifest(res.GetManifest()).Known()
+	pinned := a.spec.Manifest
+	if !p.driven() {
+		p.manifest = p.manifest.Undriven()
+		if pinned != nil {
+			plans := pinned.Undriven()
+			pinned = &plans
+		}
+	}
 	if err := p.manifest.Validate(); err != nil {
 		return fmt.Errorf("describing itself: %w", err)
 	}
 	if a.spec.Name != "" && p.manifest.Name != a.spec.Name {
 		return fmt.Errorf("describing itself: it is named %s, the host expects %s", p.manifest.Name, a.spec.Name)
 	}
-	if pinned := a.spec.Manifest; pinned != nil && !pinned.Same(p.manifest) {
+	if pinned != nil && !pinned.Same(p.manifest) {
 		return fmt.Errorf("%w: it declares something else than when it was installed; install it again", errUnfit)
 	}
 	return nil
 }
+
+// driven reports whether it settled on a protocol version in which the host
+// drives commands and hands out stored facts.
+func (p *process) driven() bool { return p.client.NegotiatedVersion() >= handshake.Drives }
 
 // ping asks whether the process answers at all.
 func (p *process) ping(ctx context.Context, within time.Duration) error {
@@ -154,6 +172,9 @@ func (p *process) end() {
 	timer := time.AfterFunc(graceful, p.kill)
 	defer timer.Stop()
 	p.client.Kill()
+	if p.gate != nil {
+		p.gate.Close()
+	}
 	if p.own {
 		_ = os.RemoveAll(p.dir)
 	}

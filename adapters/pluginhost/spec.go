@@ -33,11 +33,12 @@ type Spec struct {
 	// For a script it covers every file of its folder, see package program.
 	SHA256 string
 	// Confined holds the process to Limits and, where the system allows it, puts
-	// it into namespaces of its own, without a network unless Network is set. It
-	// is for actuators that are not the platform's.
+	// it into namespaces of its own, without a network but for Hosts. It is for
+	// actuators that are not the platform's.
 	Confined bool
 	Limits   Limits // zero members are standard
-	Network  bool
+	// Hosts are what it may reach by its gate: name (its port 443) or name:port.
+	Hosts []string
 	// Manifest, where not nil, is what it declared when it was installed. One
 	// that declares anything else is not used.
 	Manifest *actuation.Manifest
@@ -89,7 +90,7 @@ func (s Spec) confined(dir string) (*exec.Cmd, error) {
 	}
 	cmd.Env = append(cmd.Env, "PATH=/usr/local/bin:/usr/bin:/bin") // a script's interpreter is found by it
 	if isolates() {
-		isolate(cmd.SysProcAttr, s.Network)
+		isolate(cmd.SysProcAttr)
 		// In a namespace of processes nobody has a parent, and the system ends it
 		// with the host.
 		cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, handshake.ParentEnv+"=") })

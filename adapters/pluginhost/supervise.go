@@ -24,7 +24,7 @@ type actuator struct {
 	host  *Host
 	spec  Spec
 	log   *slog.Logger
-	slots chan struct{} // one token per call in flight
+	slots [2]chan struct{} // by lane; one token per call in flight
 
 	current  atomic.Pointer[process] // nil while none runs
 	view     atomic.Pointer[view]    // what callers and operators see
@@ -47,7 +47,7 @@ type view struct {
 func newActuator(h *Host, spec Spec) *actuator {
 	a := &actuator{
 		host: h, spec: spec, log: h.cfg.Logger.With("actuator", spec.Name),
-		slots: make(chan struct{}, h.cfg.Concurrency), changed: make(chan struct{}),
+		slots: [...]chan struct{}{plans: make(chan struct{}, h.cfg.Concurrency), commands: make(chan struct{}, commandsAtOnce)}, changed: make(chan struct{}),
 	}
 	declared := actuation.Manifest{Name: spec.Name}
 	if spec.Manifest != nil {
@@ -220,7 +220,7 @@ func (h *health) check(ctx context.Context) error {
 
 // look sets ready or degraded.
 func (h *health) look() {
-	closed := h.process.breaker.State() == gobreaker.StateClosed
+	closed := h.process.breakers[plans].State() == gobreaker.StateClosed
 	switch {
 	case closed:
 		h.open = time.Time{}
@@ -244,8 +244,8 @@ type retries struct {
 	recent []time.Time // failures within the window
 }
 
-// after says how long to wait after a failure at now, and whether the actuator
-// counts as failed. A process that lived longer than the window starts the
+// after says how long to wait after a failure at now of the process p, nil where
+// none came up, and whether the actuator counts as failed. A process that lived longer than the window starts the
 // backoff anew.
 func (r *retries) after(p *process, cause error, now time.Time) (delay time.Duration, failed bool) {
 	if p != nil && now.Sub(p.started) > r.cfg.Window {
@@ -259,6 +259,10 @@ func (r *retries) after(p *process, cause error, now time.Time) (delay time.Dura
 	if errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || errors.Is(cause, errUnfit) || len(r.recent) > r.cfg.Budget {
 		r.recent = nil
 		return r.cfg.Cooldown, true
+	}
+	// One that worked until now is back at once: callers are waiting.
+	if p != nil && len(r.recent) == 1 {
+		return 0, false
 	}
 	bound := r.cfg.BackoffMin << min(len(r.recent)-1, 20)
 	if bound > r.cfg.BackoffMax || bound <= 0 {

@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 
+	"github.com/feddi/feddi/adapters/postgres/actuators"
 	"github.com/feddi/feddi/adapters/postgres/checkout"
 	"github.com/feddi/feddi/adapters/postgres/decision"
 	"github.com/feddi/feddi/adapters/postgres/events"
@@ -65,5 +66,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Merging:     merging.New(q),
 		Messaging:   messaging.New(q),
 		Privacy:     privacy.New(q),
+		Commands:    actuators.NewLog(q),
 	}
 }

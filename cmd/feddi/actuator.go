@@ -20,6 +20,9 @@ type actuatorCommand struct {
 	Uninstall actuatorcmd.Uninstall `cmd:"" help:"Uninstall a merchant's actuator."`
 	List      actuatorcmd.List      `cmd:"" help:"List what is installed and how every actuator fares."`
 
+	Commands actuatorcmd.Commands `cmd:"" help:"List what actuators do outside: commands of decisions and schedules."`
+	Retry    actuatorcmd.Retry    `cmd:"" help:"Try a parked command again."`
+
 	Replay actuatorcmd.Replay `cmd:"" help:"Run an actuator over recorded decisions: what would change, by count and by money. Commits nothing."`
 
 	Wallet      walletActuator      `cmd:"" hidden:"" help:"Debits wallets: promo first, then actual."`

@@ -13,6 +13,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench"
 	"github.com/feddi/feddi/cmd/feddi/internal/system"
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/clock"
@@ -24,17 +25,20 @@ import (
 // database and a server of its own, or measures on DATABASE_URL: in sandboxes
 // that it makes there and that the sandbox sweep takes away again.
 type benchCommand struct {
-	Payments benchPayments `cmd:"" help:"Wallet payments through HTTP, beside what Postgres itself commits."`
-	Offers   benchOffers   `cmd:"" help:"The offer feed in process, against the size of the catalogue."`
-	Outbox   benchOutbox   `cmd:"" help:"Events to a consumer that does nothing, and their idle latency."`
-	Webhooks benchWebhooks `cmd:"" help:"From a payment to a receiver here, also while that is out of order."`
-	Replay   benchReplay   `cmd:"" help:"Decide stored decisions again and compare bytes."`
+	Payments  benchPayments  `cmd:"" help:"Wallet payments through HTTP, beside what Postgres itself commits."`
+	Offers    benchOffers    `cmd:"" help:"The offer feed in process, against the size of the catalogue."`
+	Outbox    benchOutbox    `cmd:"" help:"Events to a consumer that does nothing, and their idle latency."`
+	Webhooks  benchWebhooks  `cmd:"" help:"From a payment to a receiver here, also while that is out of order."`
+	Actuators benchActuators `cmd:"" help:"Actuators as processes: start, plans, what a planned payment costs, failover."`
+	Replay    benchReplay    `cmd:"" help:"Decide stored decisions again and compare bytes."`
 }
 
 // benchFlags are what all benches share.
 type benchFlags struct {
 	JSON  bool          `help:"Print one JSON object, for machines."`
 	Quiet time.Duration `help:"Wait up to this long, before each row, for other programs to leave the processors alone." placeholder:"TIME"`
+
+	registry func(actuation.Registry) actuation.Registry // see system.Options
 }
 
 // benchReport is what a bench found.
@@ -44,7 +48,7 @@ type benchReport interface{ Print(w io.Writer) }
 // it ended in an error.
 func (f benchFlags) measure(ctx context.Context, t *terminal, fn func(*system.System, *bench.Deployment, bench.Head) (benchReport, error)) error {
 	return f.measureDatabase(ctx, t, func(d *bench.Deployment, head bench.Head) (benchReport, error) {
-		s, err := system.Start(ctx, d.DB, system.Options{Mode: tenancy.Sandbox, Version: version, Listen: "127.0.0.1:0", Log: quietLog(t.err)})
+		s, err := system.Start(ctx, d.DB, system.Options{Mode: tenancy.Sandbox, Version: version, Listen: "127.0.0.1:0", Log: quietLog(t.err), Registry: f.registry})
 		if err != nil {
 			return nil, err
 		}

@@ -18,8 +18,8 @@ type Installation struct {
 	Settings     json.RawMessage
 	// MaxGrantMinor bounds what one decision may give; 0 is the total of the sale.
 	MaxGrantMinor int64
-	// Network says that the operator granted the hosts of the manifest.
-	Network bool
+	// Hosts are what the operator granted: name (its port 443) or name:port.
+	Hosts []string
 	// Shadow runs beside the live ones: what it would have done is recorded, and
 	// nothing of it is committed.
 	Shadow      bool
@@ -66,5 +66,6 @@ type Usage struct {
 	Snapshots  int64
 	Failures   int64 // calls that failed
 	Rejections int64 // plans that broke a rule
+	Executions int64 // commands that it was given, failures included
 	P50, P99   time.Duration
 }

@@ -78,7 +78,9 @@ func (m Manifest) Validate() error {
 	case !text(m.Description, 0, 200):
 		return manifestFault("description", "at most 200 characters of readable text")
 	case !hostsFit(m.Hosts):
-		return manifestFault("hosts", "at most 32 host names, each once, with or without a port")
+		return manifestFault("hosts", "at most 32 host names, each once, with or without a port, or *")
+	case !m.schedulesFit():
+		return manifestFault("schedules", "at most 8 of its command kinds, each once, every 1 s to 30 days")
 	}
 	if _, err := ParseSchema(m.SettingsSchema); err != nil {
 		return manifestFault("settings_schema", "a JSON Schema of the supported keywords: %v", err)
@@ -100,11 +102,11 @@ func (m Manifest) canonical() []byte {
 
 func hostsFit(list []string) bool {
 	for _, h := range list {
-		if !hostPattern.MatchString(h) {
+		if h != AnyHost && !hostPattern.MatchString(h) {
 			return false
 		}
 	}
-	return len(list) <= 32 && distinct(list, list)
+	return len(list) <= maxHosts && distinct(list, list)
 }
 
 func manifestFault(member, want string, args ...any) error {

@@ -43,7 +43,8 @@ const (
 	EffectPoints EffectKind = "points.move"
 	// EffectAttribution records what led to the sale.
 	EffectAttribution EffectKind = "attribution.record"
-	// EffectMessage asks for a message by a consented channel.
+	// EffectMessage asks for a message by a consented channel. Where it names a
+	// Command, the actuator's own Execute sends it after the commit.
 	EffectMessage EffectKind = "message.send"
 	// EffectAnnotation notes something for the cashier or the profile.
 	EffectAnnotation EffectKind = "annotation.write"
@@ -80,8 +81,11 @@ type Manifest struct {
 	// SettingsSchema says what the merchant may set (see Schema); empty where
 	// there is nothing to set.
 	SettingsSchema json.RawMessage `json:"settings_schema,omitempty"`
-	// Hosts are what Execute needs to reach, as name or name:port.
+	// Hosts are what Execute needs to reach: name (its port 443), name:port, or
+	// AnyHost.
 	Hosts []string `json:"hosts,omitempty"`
+	// Schedules have commands carried out again and again.
+	Schedules []Schedule `json:"schedules,omitempty"`
 }
 
 // Snapshot is the facts of one decision. It holds ids, never phone, name or
@@ -111,6 +115,10 @@ type Snapshot struct {
 	Settings json.RawMessage `json:"settings,omitempty"`
 	// Facts are everything else, a JSON object (basket, tenders, offers, history).
 	Facts json.RawMessage `json:"facts,omitempty"`
+	// Stored are the facts that the actuator's own Execute answered last for the
+	// merchant, at StoredAt; empty before that.
+	Stored   json.RawMessage `json:"stored,omitempty"`
+	StoredAt time.Time       `json:"stored_at,omitzero"`
 }
 
 // Wallet is the spendable truth at the snapshot.
@@ -159,6 +167,8 @@ type Effect struct {
 	// Data is a JSON object: the content of attribution, messages and
 	// annotations, optional elsewhere.
 	Data json.RawMessage `json:"data,omitempty"`
+	// Command of a message is the command kind that carries it out.
+	Command string `json:"command,omitzero"`
 }
 
 // Reasoning is the actuator's reasoning card.
@@ -199,7 +209,7 @@ type Command struct {
 	Kind           string // one of the manifest's CommandKinds
 	PartnerID      string
 	MerchantID     string
-	Mode           tenancy.Mode // in the sandbox nothing may leave the house
+	Mode           tenancy.Mode // in the sandbox nothing may reach a customer
 	CommittedAt    time.Time
 	Attempt        int // counted from 1
 	Payload        json.RawMessage
@@ -210,6 +220,7 @@ type Command struct {
 type Receipt struct {
 	Reference string          // for example a provider's message id
 	Result    json.RawMessage // a JSON object, or empty
+	Facts     json.RawMessage // a JSON object that becomes the stored facts, or empty
 }
 
 // Actuator plans. Implementations: a go-plugin process behind

@@ -36,6 +36,7 @@ const (
 	RuleSource       Rule = "source"        // a source that the decision allows
 	RuleBudget       Rule = "budget"        // a budget of the decision, within its remaining
 	RuleExpiry       Rule = "expiry"        // after the decision, within ten years
+	RuleCommand      Rule = "command"       // a command kind of the manifest, of a message
 )
 
 // Rejected says which rule a proposed plan broke. Nothing of the plan was

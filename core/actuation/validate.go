@@ -127,6 +127,12 @@ func (v *validation) effect(e *Effect) *Rejected {
 	if r := v.data(e); r != nil {
 		return r
 	}
+	switch {
+	case e.Command != "" && e.Kind != EffectMessage:
+		return v.broken(RuleField, "a %s effect names no command; only a message does", e.Kind)
+	case e.Command != "" && !v.m.Executes(e.Command):
+		return v.broken(RuleCommand, "the actuator does not declare command kind %.64q", e.Command)
+	}
 	switch e.Kind {
 	case EffectDebit:
 		return v.debit(e)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
@@ -30,4 +31,5 @@ type Stores struct {
 	Merging     merging.Store
 	Messaging   messaging.Store
 	Privacy     privacy.Store
+	Commands    actuation.CommandLog
 }

@@ -37,6 +37,12 @@ func Attribution(data json.RawMessage) Effect { return Effect{Kind: EffectAttrib
 // Message asks for a message; data is a JSON object.
 func Message(data json.RawMessage) Effect { return Effect{Kind: EffectMessage, Data: data} }
 
+// MessageBy asks for a message that Execute sends by a command kind of the
+// manifest, once the plan is committed; data is a JSON object, its payload.
+func MessageBy(command string, data json.RawMessage) Effect {
+	return Effect{Kind: EffectMessage, Data: data, Command: command}
+}
+
 // Annotation notes something for the cashier or the profile; data is a JSON
 // object.
 func Annotation(data json.RawMessage) Effect { return Effect{Kind: EffectAnnotation, Data: data} }
@@ -77,6 +83,18 @@ func (s Snapshot) DecodeSettings(v any) error { return decode("settings", s.Sett
 // DecodeFacts reads the facts into v; absent facts leave v as it is. Errors:
 // *Error invalid_facts, to be returned from Plan.
 func (s Snapshot) DecodeFacts(v any) error { return decode("facts", s.Facts, v) }
+
+// DecodeStored reads the stored facts into v; where there are none yet, v stays
+// as it is. Errors: *Error invalid_stored, to be returned from Plan.
+func (s Snapshot) DecodeStored(v any) error { return decode("stored", s.Stored, v) }
+
+// DecodePayload reads the payload into v; an absent one leaves v as it is.
+// Errors: *Error invalid_payload, to be returned from Execute.
+func (c Command) DecodePayload(v any) error { return decode("payload", c.Payload, v) }
+
+// DecodeSettings reads the merchant's settings into v; absent settings leave v
+// as it is. Errors: *Error invalid_settings, to be returned from Execute.
+func (c Command) DecodeSettings(v any) error { return decode("settings", c.Settings, v) }
 
 func decode(what string, raw json.RawMessage, v any) error {
 	if len(raw) == 0 {

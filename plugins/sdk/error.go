@@ -18,8 +18,11 @@ const (
 	CodeUnsupportedKind = "unsupported_kind" // a decision or command kind that was not declared
 	CodeInvalidSettings = "invalid_settings"
 	CodeInvalidFacts    = "invalid_facts"
-	CodeUnavailable     = "unavailable" // something that Execute needs does not answer
-	CodeInternal        = "internal"    // a defect of the actuator
+	CodeInvalidStored   = "invalid_stored"
+	CodeInvalidPayload  = "invalid_payload"
+	CodeUnavailable     = "unavailable"      // something that Execute needs does not answer
+	CodeHostNotGranted  = "host_not_granted" // the operator did not grant the host
+	CodeInternal        = "internal"         // a defect of the actuator
 )
 
 // Error says that the actuator could not decide or carry out, in a form that

@@ -79,9 +79,20 @@ type Manifest struct {
 	// default. Settings are held to it before they are stored. Empty means that
 	// there is nothing to set.
 	SettingsSchema json.RawMessage
-	// Hosts are what Execute needs to reach (name, or name:port). A process has
-	// no network unless it declares hosts and the operator allows them.
+	// Hosts are what Execute needs to reach: name (its port 443), name:port, or *
+	// for those that the operator names at install. A process has no network; it
+	// reaches what the operator granted by [HTTPClient] and [Dial].
 	Hosts []string
+	// Schedules have commands carried out again and again, for example to refresh
+	// stored facts. At most 8, each kind once.
+	Schedules []Schedule
+}
+
+// Schedule is a command that is carried out at intervals, for the first time
+// when the actuator is installed.
+type Schedule struct {
+	Command string        // one of CommandKinds
+	Every   time.Duration // 1 s to 30 days
 }
 
 // Snapshot is the facts of one decision. It holds ids, never a phone, a name or
@@ -103,6 +114,10 @@ type Snapshot struct {
 	Allowance   Allowance
 	Settings    json.RawMessage // the merchant's settings, a JSON object or empty
 	Facts       json.RawMessage // everything else, a JSON object or empty
+	// Stored are the facts that Execute answered last for this merchant, and
+	// StoredAt when it did; empty and zero before that.
+	Stored   json.RawMessage
+	StoredAt time.Time
 }
 
 // Wallet is what the customer can spend, in minor units.
@@ -146,6 +161,9 @@ type Effect struct {
 	ExpiresAt   time.Time // of an issued grant; zero means never
 	BudgetID    string
 	Data        json.RawMessage // a JSON object of at most 16 KiB, or empty
+	// Command of a message is the command kind by which Execute sends it, with
+	// Data as its payload, once the plan is committed.
+	Command string
 }
 
 // Reasoning is the reasoning card of a plan. It is shown to cashiers and
@@ -171,17 +189,20 @@ type Command struct {
 	Kind           string
 	PartnerID      string
 	MerchantID     string
-	Mode           string // in the sandbox nothing may leave the house
+	Mode           string // in the sandbox nothing may reach a customer
 	CommittedAt    time.Time
-	Attempt        int // counted from 1
-	Payload        json.RawMessage
+	Attempt        int             // counted from 1
+	Payload        json.RawMessage // the message's data; empty for a scheduled command
 	Settings       json.RawMessage
 }
 
 // Receipt is the outcome of a command.
 type Receipt struct {
-	Reference string          // the outside world's, for example a message id
-	Result    json.RawMessage // a JSON object or empty
+	Reference string          // the outside world's, for example a message id; at most 200 characters
+	Result    json.RawMessage // a JSON object of at most 16 KiB or empty; kept with the command
+	// Facts are what later snapshots of this merchant hold as Stored, in place of
+	// those before: a JSON object of at most 16 KiB. Empty leaves them as they are.
+	Facts json.RawMessage
 }
 
 // Actuator is what an author writes. Methods are called from several
@@ -207,8 +228,11 @@ type BatchPlanner interface {
 
 // Executor is implemented by actuators that declare command kinds.
 type Executor interface {
-	// Execute carries out one command. It is called at least once: a repetition
-	// has the same idempotency key and must answer as the first call did. An
-	// *Error that is Retryable is tried again later; any other ends the command.
+	// Execute carries out one command, which a committed plan or a schedule asked
+	// for. It is called at least once: a repetition has the same idempotency key
+	// and must answer as the first call did. It may use the network, by
+	// [HTTPClient], within the manifest's time limit. An *Error that is Retryable
+	// is tried again, 20 times over about 8 hours; any other, and the last one,
+	// parks the command for the operator.
 	Execute(ctx context.Context, c Command) (Receipt, error)
 }

@@ -25,7 +25,7 @@ func Serve(a Actuator) {
 	}
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  handshake.Config(),
-		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: &served{actuator: a}}},
+		VersionedPlugins: handshake.Plugins(&served{actuator: a}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(handshake.MaxRequestBytes))...)
 		},

@@ -122,10 +122,13 @@ func (s *server) Execute(ctx context.Context, req *actuatorv1.ExecuteRequest) (*
 		return nil, statusOf(ctx, &Error{Code: CodeUnsupportedKind, Field: "kind", Message: fmt.Sprintf("command kind %.64q was not declared", req.GetKind())})
 	}
 	receipt, err := execute(ctx, executor, commandFromWire(req))
+	if err == nil && !valid(receipt.Reference) {
+		err = &Error{Code: CodeInternal, Message: "the reference is not valid UTF-8"}
+	}
 	if err != nil {
 		return nil, statusOf(ctx, err)
 	}
-	return &actuatorv1.ExecuteResponse{Reference: receipt.Reference, ResultJson: receipt.Result}, nil
+	return &actuatorv1.ExecuteResponse{Reference: receipt.Reference, ResultJson: receipt.Result, FactsJson: receipt.Facts}, nil
 }
 
 func execute(ctx context.Context, executor Executor, c Command) (receipt Receipt, err error) {

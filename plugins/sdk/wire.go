@@ -11,11 +11,15 @@ import (
 )
 
 func wireManifest(m Manifest) *actuatorv1.Manifest {
-	return &actuatorv1.Manifest{
+	out := &actuatorv1.Manifest{
 		Name: m.Name, Version: m.Version, DecisionKinds: words(m.DecisionKinds), EffectKinds: words(m.EffectKinds),
 		TimeLimit: durationpb.New(m.TimeLimit), Policy: string(m.Policy), CommandKinds: m.CommandKinds, Description: m.Description,
 		SettingsSchemaJson: m.SettingsSchema, Hosts: m.Hosts,
 	}
+	for _, s := range m.Schedules {
+		out.Schedules = append(out.Schedules, &actuatorv1.Schedule{CommandKind: s.Command, Every: durationpb.New(s.Every)})
+	}
+	return out
 }
 
 func words[T ~string](list []T) []string {
@@ -41,7 +45,7 @@ func fromWire(in *actuatorv1.Snapshot) Snapshot {
 			MaxGrantMinor: in.GetAllowance().GetMaxGrantMinor(), MaxPoints: in.GetAllowance().GetMaxPoints(),
 			Sources: in.GetAllowance().GetSources(),
 		},
-		Settings: in.GetSettingsJson(), Facts: in.GetFactsJson(),
+		Settings: in.GetSettingsJson(), Facts: in.GetFactsJson(), Stored: in.GetStoredJson(), StoredAt: instant(in.GetStoredAt()),
 	}
 	if lots := in.GetLots(); len(lots) > 0 {
 		s.Lots = make([]Lot, len(lots))
@@ -68,7 +72,7 @@ func wirePlan(p *Plan) *actuatorv1.Plan {
 		e := &p.Effects[i]
 		out.Effects[i] = &actuatorv1.Effect{
 			Kind: string(e.Kind), Class: string(e.Class), AmountMinor: e.AmountMinor, Currency: e.Currency, GrantId: e.GrantID,
-			Source: e.Source, ExpiresAt: timestamp(e.ExpiresAt), BudgetId: e.BudgetID, DataJson: e.Data,
+			Source: e.Source, ExpiresAt: timestamp(e.ExpiresAt), BudgetId: e.BudgetID, DataJson: e.Data, Command: e.Command,
 		}
 	}
 	return out
@@ -79,7 +83,7 @@ func (p *Plan) readable() bool {
 	ok := valid(p.SnapshotID, p.Refusal, p.Reasoning.Summary, p.Reasoning.Rule)
 	for i := range p.Effects {
 		e := &p.Effects[i]
-		ok = ok && valid(string(e.Kind), string(e.Class), e.Currency, e.GrantID, e.Source, e.BudgetID)
+		ok = ok && valid(string(e.Kind), string(e.Class), e.Currency, e.GrantID, e.Source, e.BudgetID, e.Command)
 	}
 	return ok
 }

@@ -3,10 +3,14 @@ package fault_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	"github.com/feddi/feddi/test/internal/rig"
 )
@@ -110,5 +114,115 @@ func TestWalletActuatorStalls(t *testing.T) {
 	if now := walletOf(t, s, 0); now != pid {
 		t.Errorf("the actuator %d was replaced by %d", pid, now)
 	}
+	s.Settle(load, dsn)
+}
+
+// failover is how long an actuator may be away when its process is killed.
+const failover = 200 * time.Millisecond
+
+// An optional actuator that is killed again and again while sales close fails
+// none of them; what it had to decide is decided once it is back.
+func TestOptionalActuatorKilled(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := pgtest.DSN(t)
+	s := launch(t, dsn, 4)
+	var (
+		sales   sync.WaitGroup
+		sold    atomic.Int64
+		waiting atomic.Int64 // decisions that were not taken at once
+		stop    = make(chan struct{})
+	)
+	for _, g := range s.Shop.Guests {
+		sales.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a := s.Shop.Sell(ctx, g, 1000)
+				if a.Status != http.StatusCreated && a.Status != http.StatusOK {
+					t.Errorf("a sale was answered %s (%v) %s", a, a.Err, a.Data)
+					return
+				}
+				sold.Add(1)
+				if strings.Contains(string(a.Data), `"state":"pending"`) {
+					waiting.Add(1)
+				}
+			}
+		})
+	}
+	at := func(n int64) {
+		t.Helper()
+		rig.Eventually(t, func() error {
+			if got := sold.Load(); got < n {
+				return fmt.Errorf("%d sales of %d", got, n)
+			}
+			return nil
+		})
+	}
+	pid, best := 0, time.Hour
+	for range 3 { // within the budget of restarts
+		at(sold.Load() + 12)
+		rig.Eventually(t, func() error {
+			now, err := s.Server.Actuator("cashback")
+			if err == nil && now == pid {
+				err = fmt.Errorf("it is %d still", pid)
+			}
+			pid = max(now, pid)
+			return err
+		})
+		killed := time.Now()
+		rig.Must(t, syscall.Kill(pid, syscall.SIGKILL))
+		rig.Eventually(t, func() error {
+			if now, err := s.Server.Actuator("cashback"); err != nil || now == pid {
+				return fmt.Errorf("it is away (%w)", err)
+			}
+			return nil
+		})
+		best = min(best, time.Since(killed))
+	}
+	at(sold.Load() + 12)
+	close(stop)
+	sales.Wait()
+	if best > 5*failover { // a busy machine does not fail the test; feddi bench actuators measures
+		t.Errorf("its process was there again after %v at best", best)
+	}
+	db, err := pg.Connect(ctx, dsn, pg.Options{})
+	rig.Must(t, err)
+	t.Cleanup(db.Close)
+	rig.Eventually(t, func() error {
+		open, err := pg.One[int64](ctx, db.Q(), `select count(*) from transaction_rulings where state = 'pending'`)
+		if err == nil && open > 0 {
+			err = fmt.Errorf("%d decisions are pending", open)
+		}
+		return err
+	})
+	t.Logf("%d sales, %d of them with a decision that waited; a process was back after %v at best", sold.Load(), waiting.Load(), best)
+}
+
+// A required actuator that is killed fails what is in flight with a type, and as
+// something to repeat: trade.Load holds every answer to that.
+func TestRequiredActuatorFailsOver(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := pgtest.DSN(t)
+	s := launch(t, dsn, 8)
+	load := s.Shop.Load(ctx, 8)
+	best, pid := time.Hour, 0
+	for range 3 {
+		rig.Must(t, load.Taken(ctx, 40))
+		pid = walletOf(t, s, pid)
+		killed := time.Now()
+		rig.Must(t, syscall.Kill(pid, syscall.SIGKILL))
+		rig.Must(t, load.Refused(ctx, http.StatusServiceUnavailable, 1))
+		rig.Must(t, load.Taken(ctx, 1))
+		best = min(best, time.Since(killed))
+	}
+	if best > 5*failover {
+		t.Errorf("payments went on %v after a kill at best", best)
+	}
+	t.Logf("payments went on %v after a kill at best", best)
 	s.Settle(load, dsn)
 }

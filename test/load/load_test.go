@@ -256,3 +256,37 @@ func TestReplay(t *testing.T) {
 		}
 	}
 }
+
+func TestActuators(t *testing.T) {
+	t.Parallel()
+	type report struct {
+		Starts []struct {
+			Actuator string
+			P50      int64 `json:"p50_ns"`
+		}
+		Plans []struct {
+			Batch int
+			Plans float64 `json:"plans_per_second"`
+		}
+		Payments []struct {
+			Rate      float64 `json:"per_second"`
+			InProcess float64 `json:"in_process_per_second"`
+		}
+		Failover struct {
+			Kills, Payments, Sales int
+			SalesFailed            int `json:"sales_failed"`
+		}
+	}
+	r := bench[report](t, pgtest.New(t).DSN(), "actuators", "--starts", "1", "--connections", "4", "--duration", "1s", "--rounds", "1", "--wallets", "60", "--kills", "1")
+	if len(r.Starts) != 3 || len(r.Plans) != 9 || len(r.Payments) != 1 || r.Payments[0].Rate <= 0 || r.Payments[0].InProcess <= 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, p := range r.Plans {
+		if p.Plans <= 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+	if f := r.Failover; f.Kills != 1 || f.Payments == 0 || f.Sales == 0 || f.SalesFailed != 0 {
+		t.Errorf("%+v", f)
+	}
+}

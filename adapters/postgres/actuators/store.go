@@ -37,7 +37,7 @@ type row struct {
 	Manifest       json.RawMessage
 	Settings       json.RawMessage
 	MaxGrantMinor  int64
-	Network        bool
+	Hosts          []string
 	Shadow         bool
 	InstalledAt    time.Time
 	TenantNo       int32
@@ -49,7 +49,7 @@ type row struct {
 func (r row) installation() (actuation.Installation, error) {
 	in := actuation.Installation{
 		ID: r.InstallationID, Tenant: tenancy.Tenant{PartnerID: r.PartnerID, MerchantID: r.MerchantID, Mode: mode(r.Live), No: r.TenantNo},
-		Path: r.Path, SHA256: r.SHA256, Settings: r.Settings, MaxGrantMinor: r.MaxGrantMinor, Network: r.Network, Shadow: r.Shadow,
+		Path: r.Path, SHA256: r.SHA256, Settings: r.Settings, MaxGrantMinor: r.MaxGrantMinor, Hosts: r.Hosts, Shadow: r.Shadow,
 		InstalledAt: r.InstalledAt,
 	}
 	if err := json.Unmarshal(r.Manifest, &in.Manifest); err != nil {
@@ -65,7 +65,7 @@ func mode(live bool) tenancy.Mode {
 	return tenancy.Sandbox
 }
 
-const columns = `i.installation_id, i.path, i.sha256, i.manifest, i.settings, i.max_grant_minor, i.network, i.shadow, i.installed_at,
+const columns = `i.installation_id, i.path, i.sha256, i.manifest, i.settings, i.max_grant_minor, i.hosts, i.shadow, i.installed_at,
   m.tenant_no, m.partner_id, m.merchant_id, m.live`
 
 // Every merchant's, because a server runs them all.
@@ -98,7 +98,7 @@ const remove = `with gone as (
 select ` + columns + ` from gone i join merchants m using (tenant_no)`
 
 const insert = `insert into actuator_installations
-  (installation_id, tenant_no, name, version, path, sha256, manifest, settings, max_grant_minor, network, shadow, installed_at)
+  (installation_id, tenant_no, name, version, path, sha256, manifest, settings, max_grant_minor, hosts, shadow, installed_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 
 // Install implements actuators.Store.
@@ -120,8 +120,11 @@ func (s *Store) Install(ctx context.Context, in actuation.Installation) (replace
 			}
 		}
 		_, err = q.Exec(ctx, insert, in.ID, in.Tenant.No, in.Manifest.Name, in.Manifest.Version, in.Path, in.SHA256, manifest, settings(in.Settings),
-			in.MaxGrantMinor, in.Network, in.Shadow, in.InstalledAt)
-		if err != nil || in.Shadow {
+			in.MaxGrantMinor, in.Hosts, in.Shadow, in.InstalledAt)
+		if err != nil {
+			return err
+		}
+		if err := schedule(ctx, q, in); err != nil || in.Shadow {
 			return err
 		}
 		return claim(ctx, q, in)
@@ -174,6 +177,9 @@ func (s *Store) Remove(ctx context.Context, t tenancy.Tenant, name string, shado
 			return fault.NotFound("installation")
 		}
 		if _, err := q.Exec(ctx, `delete from actuator_kinds where tenant_no = $1 and installation_id = $2`, t.No, removed[0].ID); err != nil {
+			return err
+		}
+		if err := unschedule(ctx, q, removed[0], now); err != nil {
 			return err
 		}
 		_, err = q.Exec(ctx, abandon, t.No, now)

@@ -134,7 +134,7 @@ func TestWhatCannotBeInstalled(t *testing.T) {
 		"settings.every":  func(in *actuators.InstallInput) { in.Settings = []byte(`{"every":1}`) },
 		"settings":        func(in *actuators.InstallInput) { in.Settings = []byte(`[]`) },
 		"max_grant_minor": func(in *actuators.InstallInput) { in.MaxGrantMinor = -1 },
-		"allow_hosts":     func(in *actuators.InstallInput) { in.GrantHosts = true },
+		"allow_host":      func(in *actuators.InstallInput) { in.AllowHosts = true },
 		"merchant":        func(in *actuators.InstallInput) { in.MerchantID = "mer_9" },
 	} {
 		in := input("punchcard", "1.0.0", "mer_1", actuation.KindUpsell)

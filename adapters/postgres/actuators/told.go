@@ -55,10 +55,10 @@ func (s *Store) Shadows(ctx context.Context) ([]actuators.ShadowSum, error) {
   coalesce(sum(grant_minor), 0)::bigint as grant_minor from actuator_shadow_plans group by 1`)
 }
 
-const tell = `insert into actuator_status (server, actuator, tenant_no, state, reason, since, restarts, calls, snapshots, failures, rejections, p50_us, p99_us)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+const tell = `insert into actuator_status (server, actuator, tenant_no, state, reason, since, restarts, calls, snapshots, failures, rejections, p50_us, p99_us, executions)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 on conflict (server, actuator) do update set state = $4, reason = $5, since = $6, restarts = $7, calls = $8, snapshots = $9, failures = $10,
-  rejections = $11, p50_us = $12, p99_us = $13, told_at = now()`
+  rejections = $11, p50_us = $12, p99_us = $13, executions = $14, told_at = now()`
 
 // Tell implements actuators.Store.
 func (s *Store) Tell(ctx context.Context, server string, list []actuators.Told) error {
@@ -67,7 +67,7 @@ func (s *Store) Tell(ctx context.Context, server string, list []actuators.Told) 
 		for i, t := range list {
 			names[i] = t.Actuator
 			_, err := q.Exec(ctx, tell, server, t.Actuator, t.TenantNo, string(t.Status.State), t.Status.Reason, t.Status.Since, t.Status.Restarts,
-				t.Usage.Calls, t.Usage.Snapshots, t.Usage.Failures, t.Usage.Rejections, t.Usage.P50.Microseconds(), t.Usage.P99.Microseconds())
+				t.Usage.Calls, t.Usage.Snapshots, t.Usage.Failures, t.Usage.Rejections, t.Usage.P50.Microseconds(), t.Usage.P99.Microseconds(), t.Usage.Executions)
 			if err != nil {
 				return err
 			}
@@ -82,13 +82,13 @@ type toldRow struct {
 	TenantNo                                         int32
 	Since, ToldAt                                    time.Time
 	Restarts, Calls, Snapshots, Failures, Rejections int64
-	P50Micros, P99Micros                             int64
+	P50Micros, P99Micros, Executions                 int64
 }
 
 // Told implements actuators.Store.
 func (s *Store) Told(ctx context.Context) ([]actuators.Told, error) {
 	rows, err := pg.Many[toldRow](ctx, s.db.Q(), `select server, actuator, tenant_no, state, reason, since, restarts, calls, snapshots, failures, rejections,
-  p50_us as p50_micros, p99_us as p99_micros, told_at from actuator_status where told_at > now() - interval '1 minute' order by server, tenant_no, actuator`)
+  p50_us as p50_micros, p99_us as p99_micros, executions, told_at from actuator_status where told_at > now() - interval '1 minute' order by server, tenant_no, actuator`)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Store) Told(ctx context.Context) ([]actuators.Told, error) {
 			Server: r.Server, Actuator: r.Actuator, TenantNo: r.TenantNo, At: r.ToldAt,
 			Status: actuation.Status{State: actuation.State(r.State), Reason: r.Reason, Since: r.Since, Restarts: int(r.Restarts)},
 			Usage: actuation.Usage{
-				Calls: r.Calls, Snapshots: r.Snapshots, Failures: r.Failures, Rejections: r.Rejections,
+				Calls: r.Calls, Snapshots: r.Snapshots, Failures: r.Failures, Rejections: r.Rejections, Executions: r.Executions,
 				P50: time.Duration(r.P50Micros) * time.Microsecond, P99: time.Duration(r.P99Micros) * time.Microsecond,
 			},
 		}

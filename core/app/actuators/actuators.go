@@ -34,8 +34,9 @@ type InstallInput struct {
 	Path, SHA256  string
 	Manifest      actuation.Manifest // what it declared
 	Settings      json.RawMessage
-	MaxGrantMinor int64 // 0: the total of the sale
-	GrantHosts    bool  // it may reach the network
+	MaxGrantMinor int64    // 0: the total of the sale
+	AllowHosts    bool     // it may reach the hosts of its manifest
+	Hosts         []string // it may reach these
 	Shadow        bool
 }
 
@@ -52,8 +53,9 @@ func (in InstallInput) Validate() error {
 	case in.MaxGrantMinor < 0 || in.MaxGrantMinor > money.MaxMinor:
 		return fault.Field(fault.CodeValidationFailed, "max_grant_minor", "range",
 			"the most that one decision may give must be 0 (the total of the sale) to %d minor units", money.MaxMinor)
-	case in.GrantHosts && len(in.Manifest.Hosts) == 0:
-		return fault.Field(fault.CodeValidationFailed, "allow_hosts", "hosts", "its manifest asks for no hosts; there is nothing to allow")
+	}
+	if _, err := in.Manifest.Grant(in.AllowHosts, in.Hosts); err != nil {
+		return err
 	}
 	return in.Manifest.CheckSettings(in.Settings)
 }
@@ -66,13 +68,17 @@ func (s *Service) Install(ctx context.Context, in InstallInput) (installed actua
 	if err := in.Validate(); err != nil {
 		return installed, nil, err
 	}
+	hosts, err := in.Manifest.Grant(in.AllowHosts, in.Hosts)
+	if err != nil {
+		return installed, nil, err
+	}
 	m, err := s.Directory.Merchant(ctx, in.MerchantID)
 	if err != nil {
 		return installed, nil, err
 	}
 	installed = actuation.Installation{
 		ID: s.IDs.Make("ins"), Tenant: m.Tenant(), Path: in.Path, SHA256: in.SHA256, Manifest: in.Manifest, Settings: in.Settings,
-		MaxGrantMinor: in.MaxGrantMinor, Network: in.GrantHosts, Shadow: in.Shadow, InstalledAt: s.Clock.Now(),
+		MaxGrantMinor: in.MaxGrantMinor, Hosts: hosts, Shadow: in.Shadow, InstalledAt: s.Clock.Now(),
 	}
 	replaced, err = s.Store.Install(ctx, installed)
 	return installed, replaced, err

@@ -2,6 +2,7 @@ package actuators
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/feddi/feddi/core/actuation"
@@ -37,8 +38,93 @@ type Store interface {
 	Recorded(ctx context.Context, f RecordedFilter) ([]Recorded, error)
 	// CountRecorded says how many Recorded has in all.
 	CountRecorded(ctx context.Context, f RecordedFilter) (int64, error)
+	// StoredFacts are what the installation's actuator stored; zero where nothing
+	// is.
+	StoredFacts(ctx context.Context, in actuation.Installation) (StoredFacts, error)
+	Commands
+	// Reject counts plans that broke a rule, by actuator, version and rule.
+	Reject(ctx context.Context, at time.Time, list []Rejection) error
+	// Rejections lists them, the latest first.
+	Rejections(ctx context.Context, limit int) ([]Rejection, error)
 	// Bought sums up what a customer bought in a currency before the transaction.
 	Bought(ctx context.Context, t tenancy.Tenant, customerID, transactionID, currency string, before time.Time) (History, error)
+}
+
+// Commands are the stored commands of actuators.
+type Commands interface {
+	// Schedule stores a command for every schedule that is due, with ids of make,
+	// unless its last one is still pending, and says how many were due.
+	Schedule(ctx context.Context, mode tenancy.Mode, now time.Time, limit int, makeID func() string) (int, error)
+	// Claim takes pending commands that are due. Each is due again after the lease,
+	// so that a worker that dies gives it back by doing nothing.
+	Claim(ctx context.Context, mode tenancy.Mode, now time.Time, lease time.Duration, limit int) ([]actuation.StoredCommand, error)
+	// Finish records that a command was carried out, and its facts.
+	Finish(ctx context.Context, c actuation.StoredCommand, r actuation.Receipt, now time.Time) error
+	// Again has a command that failed tried again at a time; uncounted takes the
+	// attempt back.
+	Again(ctx context.Context, c actuation.StoredCommand, failure string, at time.Time, uncounted bool) error
+	// Park puts a command aside for the operator.
+	Park(ctx context.Context, c actuation.StoredCommand, failure string, now time.Time) error
+	// Sweep deletes finished commands of before a time, limit at most.
+	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+	// CommandList lists commands for the operator, the latest first.
+	CommandList(ctx context.Context, f CommandFilter) ([]CommandStatus, error)
+	// CommandSums counts commands by state, of every installation.
+	CommandSums(ctx context.Context) ([]CommandSum, error)
+	// Unpark has a parked command tried again from its first attempt. Errors:
+	// NOT_FOUND, STATE_CONFLICT where it is not parked.
+	Unpark(ctx context.Context, commandID string, now time.Time) error
+}
+
+// StoredFacts are what an actuator's Execute answered last.
+type StoredFacts struct {
+	Facts json.RawMessage
+	At    time.Time
+}
+
+// CommandFilter narrows a list of commands. Zero members do not.
+type CommandFilter struct {
+	MerchantID string
+	State      string // pending, done or parked
+	Limit      int
+}
+
+// CommandStatus is a command as the operator sees it.
+type CommandStatus struct {
+	CommandID   string     `json:"command_id"`
+	MerchantID  string     `json:"merchant_id"`
+	Actuator    string     `json:"actuator"`
+	Kind        string     `json:"kind"`
+	State       string     `json:"state"`
+	Scheduled   bool       `json:"scheduled"`
+	DecisionID  string     `json:"decision_id,omitempty"`
+	Attempts    int        `json:"attempts"`
+	Reference   string     `json:"reference,omitempty"`
+	Failure     string     `json:"failure,omitempty"`
+	CommittedAt time.Time  `json:"committed_at"`
+	DueAt       *time.Time `json:"due_at,omitempty"`
+	FinishedAt  *time.Time `json:"finished_at,omitempty"`
+}
+
+// CommandSum is how the commands of one installation fare.
+type CommandSum struct {
+	TenantNo        int32
+	Actuator        string
+	Shadow          bool
+	Pending, Parked int64
+	RefreshedAt     *time.Time // its stored facts; nil where there are none
+}
+
+// Rejection is plans of one actuator that broke one rule.
+type Rejection struct {
+	MerchantID string    `json:"merchant_id"`
+	Actuator   string    `json:"actuator"`
+	Version    string    `json:"version"`
+	Rule       string    `json:"rule"`
+	Count      int64     `json:"count"`
+	SnapshotID string    `json:"snapshot_id"` // of the last one
+	Message    string    `json:"message"`     // of the last one
+	LastAt     time.Time `json:"last_at"`
 }
 
 // ShadowPlan is what a shadow would have decided about one sale.

@@ -20,8 +20,10 @@ type Own interface {
 	InstalledFor(merchantID string) []actuation.Installation
 }
 
-// Bought sums up what a customer bought in a currency before a transaction.
+// Bought sums up what a customer bought in a currency before a transaction, and
+// has the facts that a merchant's own actuator stored.
 type Bought interface {
+	StoredFacts(ctx context.Context, in actuation.Installation) (actuators.StoredFacts, error)
 	Bought(ctx context.Context, t tenancy.Tenant, customerID, transactionID, currency string, before time.Time) (actuators.History, error)
 }
 
@@ -93,6 +95,13 @@ func (s *Service) ownSnapshot(ctx context.Context, st app.Stores, in actuation.I
 	}
 	snapshot := s.snapshot(s.IDs.Make(ids.Decision), kind, tx)
 	snapshot.Facts, snapshot.Settings = raw, in.Settings
+	if len(in.Manifest.CommandKinds) > 0 {
+		stored, err := s.Bought.StoredFacts(ctx, in)
+		if err != nil {
+			return actuation.Snapshot{}, err
+		}
+		snapshot.Stored, snapshot.StoredAt = stored.Facts, stored.At
+	}
 	takes, err := earns(ctx, st, tx)
 	if err == nil && takes {
 		snapshot.Allowance = in.Allowance(kind, tx.TotalMinor)

@@ -101,6 +101,9 @@ func (s *Service) enter(ctx context.Context, st app.Stores, b *books) error {
 	if err := st.Checkout.AddRulings(ctx, rulings...); err != nil {
 		return err
 	}
+	if err := s.command(ctx, st, rulings); err != nil {
+		return err
+	}
 	if err := st.Checkout.Record(ctx, records...); err != nil {
 		return err
 	}
@@ -240,6 +243,25 @@ func (p *purse) purchase(in RecordInput, rulings []checkout.Ruling) error {
 		}
 	}
 	return credit(c, p.book.Verified, tx, in, now)
+}
+
+// command stores the commands that committed rulings ask for. They are carried
+// out after the commit (core/app/actuators).
+func (s *Service) command(ctx context.Context, st app.Stores, rulings []checkout.Ruling) error {
+	var out []actuation.StoredCommand
+	for _, r := range rulings {
+		if r.State != checkout.Committed {
+			continue
+		}
+		for _, c := range r.Plan.Commands() {
+			c.ID, c.Tenant, c.Actuator, c.DecisionID, c.CommittedAt = s.IDs.Make(actuation.CommandPrefix), r.Tenant, r.Actuator, r.DecisionID, *r.DecidedAt
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return st.Commands.Add(ctx, out...)
 }
 
 // attributed fills in the records of decided attributions.

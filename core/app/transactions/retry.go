@@ -77,6 +77,9 @@ func (s *Service) decide(ctx context.Context, r checkout.Ruling, o actuation.Out
 		if err := st.Checkout.Decide(ctx, late); err != nil {
 			return err
 		}
+		if err := s.command(ctx, st, []checkout.Ruling{late}); err != nil {
+			return err
+		}
 		return s.tellLate(ctx, st, late, tx, now)
 	})
 }

@@ -35,6 +35,39 @@ func corpus(kinds []actuation.Kind, at time.Time) []actuation.Snapshot {
 	return out
 }
 
+// perKindWide is how many more snapshots of each kind the rules are tried on.
+const perKindWide = 200
+
+// wide makes more snapshots of every kind: with edges, such as the smallest and
+// the largest amounts, an allowance of nothing, and settings and facts that are
+// missing.
+func wide(kinds []actuation.Kind) []actuation.Snapshot {
+	var out []actuation.Snapshot
+	for k, kind := range kinds {
+		r := rand.New(rand.NewPCG(uint64(k), 20260602))
+		for n := range perKindWide {
+			s := snapshot(r, kind, fmt.Sprintf("%s-wide-%d", kind, n), today)
+			edges := []func(){
+				func() { s.AmountMinor = 1 },
+				func() { s.AmountMinor = money.MaxMinor },
+				func() { s.Allowance = actuation.Allowance{} },
+				func() { s.Settings = nil },
+				func() { s.Facts = nil },
+				func() { s.Allowance.Budgets = nil },
+				func() { s.Wallet.ActualMinor = 0 },
+				func() { s.Lots = nil },
+			}
+			for _, edge := range edges {
+				if r.IntN(6) == 0 {
+					edge()
+				}
+			}
+			out = append(out, consistent(s))
+		}
+	}
+	return out
+}
+
 func snapshot(r *rand.Rand, kind actuation.Kind, id string, at time.Time) actuation.Snapshot {
 	s := actuation.Snapshot{
 		ID: id, Kind: kind, PartnerID: "par_1", MerchantID: fmt.Sprintf("mer_%d", r.IntN(3)), Mode: tenancy.Sandbox,

@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -103,7 +105,8 @@ func (b *bundle) ask(t T, req *actuatorv1.PlanBatchRequest) []*actuatorv1.Plan {
 	return plans
 }
 
-// prove asks for plans and has the core prove each.
+// prove asks for plans and has the core prove each. Of each rule that is broken
+// it reports the smallest snapshot that breaks it.
 func (b *bundle) prove(t T, batch []actuation.Snapshot, hint string) (decided int) {
 	t.Helper()
 	res := &actuatorv1.PlanBatchResponse{Plans: b.ask(t, wire.PlanBatchRequest(batch))}
@@ -114,6 +117,7 @@ func (b *bundle) prove(t T, batch []actuation.Snapshot, hint string) (decided in
 		}
 		plans[p.SnapshotID] = p
 	}
+	first, times := map[actuation.Rule]actuation.Snapshot{}, map[actuation.Rule]int{}
 	for _, s := range batch {
 		p, answered := plans[s.ID]
 		if !answered {
@@ -122,13 +126,46 @@ func (b *bundle) prove(t T, batch []actuation.Snapshot, hint string) (decided in
 		}
 		err := actuation.Validate(b.manifest, s, p)
 		if r := actuation.RejectionOf(err); r != nil {
-			t.Errorf("%v%s\nsnapshot: %s\nplan: %s", r, hint, show(s), show(p))
+			if times[r.Rule]++; times[r.Rule] == 1 {
+				first[r.Rule] = s
+			}
 		}
 		if err == nil {
 			decided++
 		}
 	}
+	for _, rule := range slices.Sorted(maps.Keys(first)) {
+		b.reportBroken(t, rule, first[rule], plans[first[rule].ID], fmt.Sprintf("(%d of %d snapshots)%s", times[rule], len(batch), hint))
+	}
 	return decided
+}
+
+// reportBroken reports a rule by the smallest snapshot whose plan breaks it: s,
+// planned as p, or a smaller one.
+func (b *bundle) reportBroken(t T, rule actuation.Rule, s actuation.Snapshot, p actuation.Plan, context string) {
+	t.Helper()
+	said := actuation.RejectionOf(actuation.Validate(b.manifest, s, p))
+	smallest := shrink(s, func(c actuation.Snapshot) bool {
+		plan, ok := b.one(t, c)
+		r := actuation.RejectionOf(actuation.Validate(b.manifest, c, plan))
+		if !ok || r == nil || r.Rule != rule {
+			return false
+		}
+		p, said = plan, r
+		return true
+	})
+	t.Errorf("%v %s\nsmallest failing snapshot: %s\nplan: %s", said, context, show(smallest), show(p))
+}
+
+// one asks a single snapshot; false where it is not answered.
+func (b *bundle) one(t T, s actuation.Snapshot) (actuation.Plan, bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	res, err := b.Client.PlanBatch(ctx, wire.PlanBatchRequest([]actuation.Snapshot{s}))
+	if err != nil || len(res.GetPlans()) != 1 {
+		return actuation.Plan{}, false
+	}
+	return wire.Plans(res)[0], true
 }
 
 func show(v any) string {
@@ -138,7 +175,7 @@ func show(v any) string {
 
 func (b *bundle) plansHold(t T) {
 	batch := b.batch(today)
-	if b.prove(t, batch, "") == 0 {
+	if b.prove(t, append(batch, wide(b.manifest.DecisionKinds)...), "") == 0 {
 		t.Errorf("none of %d snapshots was decided; if it needs settings or facts of its own, give some with sdktest.Snapshots", len(batch))
 	}
 	if empty := b.ask(t, &actuatorv1.PlanBatchRequest{}); len(empty) != 0 {
@@ -157,7 +194,7 @@ func (b *bundle) readsNoClock(t T) {
 func (b *bundle) deterministic(t T) {
 	batch := b.batch(today)
 	want := b.ask(t, wire.PlanBatchRequest(batch))
-	mustEqual(t, "asked again", want, b.ask(t, wire.PlanBatchRequest(batch)))
+	b.equal(t, "asked again", batch, want, b.ask(t, wire.PlanBatchRequest(batch)), nil)
 
 	slices.Reverse(batch)
 	mustEqual(t, "asked in another order", want, b.ask(t, wire.PlanBatchRequest(batch)))
@@ -173,6 +210,58 @@ func (b *bundle) deterministic(t T) {
 		fresh := &bundle{Suite: &Suite{Client: b.Fresh(t)}, manifest: b.manifest}
 		mustEqual(t, "asked of a fresh one", want, fresh.ask(t, wire.PlanBatchRequest(batch)))
 	}
+}
+
+// equal compares plans as mustEqual does, and shows the first difference by the
+// smallest snapshot that, asked twice, the second time with change, is planned
+// differently.
+func (b *bundle) equal(t T, how string, batch []actuation.Snapshot, want, got []*actuatorv1.Plan, change func(*actuatorv1.Snapshot)) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("%s, it gave %d plans instead of %d", how, len(got), len(want))
+	}
+	different, first := 0, 0
+	for i := range want {
+		if !proto.Equal(want[i], got[i]) {
+			if different++; different == 1 {
+				first = i
+			}
+		}
+	}
+	if different == 0 {
+		return
+	}
+	s := batch[slices.IndexFunc(batch, func(s actuation.Snapshot) bool { return s.ID == want[first].GetSnapshotId() })]
+	one, other := want[first], got[first]
+	smallest := shrink(s, func(c actuation.Snapshot) bool {
+		x, y := b.twice(t, c, change)
+		if x == nil || y == nil || proto.Equal(x, y) {
+			return false
+		}
+		one, other = x, y
+		return true
+	})
+	t.Errorf("%s, the plan differs (%d of %d snapshots)\nsmallest failing snapshot: %s\none plan: %v\nthe other: %v", how, different, len(want), show(smallest), one, other)
+}
+
+// twice asks a single snapshot twice, the second time with change; nil where it
+// is not answered.
+func (b *bundle) twice(t T, s actuation.Snapshot, change func(*actuatorv1.Snapshot)) (first, second *actuatorv1.Plan) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answers := make([]*actuatorv1.Plan, 2)
+	for i := range answers {
+		req := wire.PlanBatchRequest([]actuation.Snapshot{s})
+		if i == 1 && change != nil {
+			change(req.GetSnapshots()[0])
+		}
+		res, err := b.Client.PlanBatch(ctx, req)
+		if err != nil || len(res.GetPlans()) != 1 {
+			return nil, nil
+		}
+		answers[i] = res.GetPlans()[0]
+	}
+	return answers[0], answers[1]
 }
 
 func mustEqual(t T, how string, want, got []*actuatorv1.Plan) {
@@ -193,7 +282,7 @@ func (b *bundle) tolerant(t T) {
 	req := wire.PlanBatchRequest(batch)
 	unknown := protowire.AppendString(protowire.AppendTag(nil, 9999, protowire.BytesType), "from a newer host")
 	req.ProtoReflect().SetUnknown(unknown)
-	for _, s := range req.GetSnapshots() {
+	newer := func(s *actuatorv1.Snapshot) {
 		s.ProtoReflect().SetUnknown(unknown)
 		s.GetWallet().ProtoReflect().SetUnknown(unknown)
 		for _, l := range s.GetLots() {
@@ -202,7 +291,10 @@ func (b *bundle) tolerant(t T) {
 		s.SettingsJson = withMember(t, s.GetSettingsJson())
 		s.FactsJson = withMember(t, s.GetFactsJson())
 	}
-	mustEqual(t, "given unknown fields and members", want, b.ask(t, req))
+	for _, s := range req.GetSnapshots() {
+		newer(s)
+	}
+	b.equal(t, "given unknown fields and members", batch, want, b.ask(t, req), newer)
 }
 
 // withMember adds a member that nobody knows to a JSON object.

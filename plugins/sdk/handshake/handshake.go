@@ -4,10 +4,31 @@ package handshake
 
 import "github.com/hashicorp/go-plugin"
 
-// Version is the protocol version of feddi.actuator.v1. A host offers every
-// version that it can speak and the newest common one is used; a version is
-// dropped one release after its successor appeared, never before.
-const Version = 1
+// The protocol versions that are spoken; feddi.actuator.v1 says what they mean.
+// Both sides offer them all and the newest common one is used. So a program
+// that was built before Version appeared runs on this host, and one that is
+// built now runs on a host that knows only Oldest. A version is dropped one
+// release after the one behind its successor appeared, never before.
+const (
+	Version = 2
+	Oldest  = 1
+)
+
+// Drives is the first version in which Execute is driven.
+const Drives = 2
+
+// Plugins is one plugin under every version that is spoken.
+func Plugins(p plugin.Plugin) map[int]plugin.PluginSet {
+	all := map[int]plugin.PluginSet{}
+	for v := Oldest; v <= Version; v++ {
+		all[v] = plugin.PluginSet{Name: p}
+	}
+	return all
+}
+
+// GateEnv names the environment variable that holds the path of the gate: the
+// unix socket by which an actuator reaches the hosts that were granted to it.
+const GateEnv = "FEDDI_ACTUATOR_GATE"
 
 // Name is the name under which a process serves its one actuator.
 const Name = "actuator"

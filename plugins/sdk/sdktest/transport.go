@@ -72,7 +72,7 @@ func inProcess(t *testing.T, test string) actuatorv1.ActuatorClient {
 	cmd.Env = []string{handshake.ParentEnv + "=" + strconv.Itoa(os.Getpid())}
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config(),
-		VersionedPlugins: map[int]plugin.PluginSet{handshake.Version: {handshake.Name: dialed{}}},
+		VersionedPlugins: handshake.Plugins(dialed{}),
 		Cmd:              cmd,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,

@@ -32,6 +32,7 @@ func snapshot(s *actuation.Snapshot) *actuatorv1.Snapshot {
 			ActualMinor: s.Wallet.ActualMinor, PromoAvailableMinor: s.Wallet.PromoAvailableMinor, Verified: s.Wallet.Verified,
 		},
 		Allowance: allowance(&s.Allowance), SettingsJson: s.Settings, FactsJson: s.Facts,
+		StoredJson: s.Stored, StoredAt: timestamp(s.StoredAt),
 	}
 	if len(s.Lots) > 0 {
 		out.Lots = make([]*actuatorv1.Lot, len(s.Lots))
@@ -78,7 +79,7 @@ func plan(in *actuatorv1.Plan) actuation.Plan {
 			p.Effects[i] = actuation.Effect{
 				Kind: actuation.EffectKind(e.GetKind()), Class: money.Class(e.GetClass()), AmountMinor: e.GetAmountMinor(),
 				Currency: money.Currency(e.GetCurrency()), GrantID: e.GetGrantId(), Source: e.GetSource(),
-				ExpiresAt: instant(e.GetExpiresAt()), BudgetID: e.GetBudgetId(), Data: e.GetDataJson(),
+				ExpiresAt: instant(e.GetExpiresAt()), BudgetID: e.GetBudgetId(), Data: e.GetDataJson(), Command: e.GetCommand(),
 			}
 		}
 	}
@@ -98,6 +99,9 @@ func Manifest(in *actuatorv1.Manifest) actuation.Manifest {
 	for _, k := range in.GetEffectKinds() {
 		m.EffectKinds = append(m.EffectKinds, actuation.EffectKind(k))
 	}
+	for _, s := range in.GetSchedules() {
+		m.Schedules = append(m.Schedules, actuation.Schedule{Command: s.GetCommandKind(), Every: s.GetEvery().AsDuration()})
+	}
 	return m
 }
 
@@ -111,7 +115,7 @@ func ExecuteRequest(c actuation.Command) *actuatorv1.ExecuteRequest {
 
 // Receipt reads the outcome of a command.
 func Receipt(res *actuatorv1.ExecuteResponse) actuation.Receipt {
-	return actuation.Receipt{Reference: res.GetReference(), Result: res.GetResultJson()}
+	return actuation.Receipt{Reference: res.GetReference(), Result: res.GetResultJson(), Facts: res.GetFactsJson()}
 }
 
 // Failure reads the error of a call: the actuator's own where it sent one,

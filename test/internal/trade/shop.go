@@ -265,3 +265,31 @@ func (a *Answer) read(raw []byte) error {
 	}
 	return nil
 }
+
+// Sell sells something for cash to a guest, through a checkout session, and
+// gives the answer to its closing. A step before it that fails is the answer.
+func (s *Shop) Sell(ctx context.Context, g Guest, minor int64) Answer {
+	code, a := s.Mint(ctx, g)
+	if a.Status != http.StatusCreated {
+		return a
+	}
+	a = s.post(ctx, "/checkout/sessions", uuid.NewString(), object{
+		"currency": "USD", "channel": "in_store", "credential": object{"credential_type": "qr", "value": code},
+	})
+	var opened struct {
+		Session struct {
+			SessionID string `json:"session_id"`
+		}
+	}
+	if err := json.Unmarshal(a.Data, &opened); a.Status != http.StatusCreated || err != nil {
+		return a
+	}
+	path := "/checkout/sessions/" + opened.Session.SessionID
+	a = s.post(ctx, path+"/basket", uuid.NewString(), object{"expected_revision": 0, "discount_minor": 0, "tax_minor": 0, "lines": []object{
+		{"line_id": "1", "sku": "LATTE", "category": "coffee", "quantity": 1, "unit_price_minor": minor},
+	}})
+	if a.Status != http.StatusOK {
+		return a
+	}
+	return s.post(ctx, path+"/close", uuid.NewString(), object{"tenders": []object{{"type": "cash", "amount_minor": minor}}})
+}

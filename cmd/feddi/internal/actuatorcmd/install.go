@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	store "github.com/feddi/feddi/adapters/postgres/actuators"
@@ -29,14 +30,15 @@ type dataFlags struct {
 
 type Install struct {
 	dataFlags
-	Path       string `arg:"" type:"path" help:"The actuator's executable, or a script."`
-	Merchant   string `required:"" help:"Id of the merchant (mer_...)." placeholder:"ID"`
-	SHA256     string `name:"sha256" help:"Checksum that it must have, in hexadecimal." placeholder:"HEX"`
-	Settings   string `help:"The merchant's settings, a JSON object; or @FILE." placeholder:"JSON"`
-	MaxGrant   int64  `help:"Most that one decision may give, in minor units; 0: the total of the sale." placeholder:"N"`
-	AllowHosts bool   `help:"Let it reach the network, for the hosts that its manifest names."`
-	Shadow     bool   `help:"Run it beside the live ones: recorded, never committed."`
-	JSON       bool   `help:"Print one JSON object, for machines."`
+	Path       string   `arg:"" type:"path" help:"The actuator's executable, or a script."`
+	Merchant   string   `required:"" help:"Id of the merchant (mer_...)." placeholder:"ID"`
+	SHA256     string   `name:"sha256" help:"Checksum that it must have, in hexadecimal." placeholder:"HEX"`
+	Settings   string   `help:"The merchant's settings, a JSON object; or @FILE." placeholder:"JSON"`
+	MaxGrant   int64    `help:"Most that one decision may give, in minor units; 0: the total of the sale." placeholder:"N"`
+	AllowHosts bool     `help:"Let it reach the hosts that its manifest names."`
+	AllowHost  []string `help:"Let it reach this host: a name (its port 443) or name:port; may be repeated." placeholder:"HOST"`
+	Shadow     bool     `help:"Run it beside the live ones: recorded, never committed."`
+	JSON       bool     `help:"Print one JSON object, for machines."`
 }
 
 // Run examines the actuator as verify does, and records it.
@@ -59,7 +61,7 @@ func (c Install) Run(ctx context.Context, t *Terminal) error {
 	return withActuators(ctx, c.dataFlags, progress.tell, func(s *actuators.Service) error {
 		in, replaced, err := s.Install(ctx, actuators.InstallInput{
 			MerchantID: c.Merchant, Path: v.Path, SHA256: v.SHA256, Manifest: *v.Manifest, Settings: settings,
-			MaxGrantMinor: c.MaxGrant, GrantHosts: c.AllowHosts, Shadow: c.Shadow,
+			MaxGrantMinor: c.MaxGrant, AllowHosts: c.AllowHosts, Hosts: c.AllowHost, Shadow: c.Shadow,
 		})
 		progress.done()
 		if err != nil {
@@ -87,13 +89,13 @@ func (c Install) told(t *Terminal, in actuation.Installation, replaced *actuatio
 		fmt.Fprintf(t.Out, "  may give    %s per decision\n", most)
 	}
 	switch {
-	case in.Network:
-		fmt.Fprintf(t.Out, "  network     allowed; it asked for %s\n", join(in.Manifest.Hosts))
+	case len(in.Hosts) > 0:
+		fmt.Fprintf(t.Out, "  may reach   %s, and nothing else\n", join(in.Hosts))
 	case len(in.Manifest.Hosts) > 0:
-		fmt.Fprintf(t.Out, "  network     none; it asked for %s (--allow-hosts)\n", join(in.Manifest.Hosts))
+		fmt.Fprintf(t.Out, "  may reach   nothing; it asked for %s (--allow-hosts, --allow-host)\n", join(in.Manifest.Hosts))
 	}
-	if in.Manifest.Emits(actuation.EffectMessage) {
-		fmt.Fprintf(t.Out, "  note        message.send is kept with the decision; nothing sends it yet\n")
+	for _, s := range in.Manifest.Schedules {
+		fmt.Fprintf(t.Out, "  executes    %s now, and then every %v\n", s.Command, s.Every)
 	}
 	if replaced != nil {
 		fmt.Fprintf(t.Out, "  replaces    %s, which serves until this one is ready\n", replaced.Manifest.Version)
@@ -142,25 +144,30 @@ type List struct {
 // listed is one line of the list: an actuator on one server, or one that runs
 // on none.
 type listed struct {
-	Name           string        `json:"name"`
-	Version        string        `json:"version,omitempty"`
-	InstallationID string        `json:"installation_id,omitempty"`
-	MerchantID     string        `json:"merchant_id,omitempty"` // empty for the platform's
-	Shadow         bool          `json:"shadow,omitempty"`
-	Server         string        `json:"server,omitempty"` // empty where none runs it
-	State          string        `json:"state"`
-	Reason         string        `json:"reason,omitempty"`
-	Restarts       int           `json:"restarts"`
-	Calls          int64         `json:"calls"`
-	Snapshots      int64         `json:"snapshots"`
-	Failures       int64         `json:"failures"`
-	Rejections     int64         `json:"rejections"`
-	P50NS          time.Duration `json:"p50_ns"`
-	P99NS          time.Duration `json:"p99_ns"`
-	ShadowEffects  int64         `json:"shadow_effects,omitempty"`
-	ShadowRefusals int64         `json:"shadow_refusals,omitempty"`
-	ShadowFailures int64         `json:"shadow_failures,omitempty"`
-	ShadowGrant    int64         `json:"shadow_grant_minor,omitempty"`
+	Name           string                `json:"name"`
+	Version        string                `json:"version,omitempty"`
+	InstallationID string                `json:"installation_id,omitempty"`
+	MerchantID     string                `json:"merchant_id,omitempty"` // empty for the platform's
+	Shadow         bool                  `json:"shadow,omitempty"`
+	Server         string                `json:"server,omitempty"` // empty where none runs it
+	State          string                `json:"state"`
+	Reason         string                `json:"reason,omitempty"`
+	Restarts       int                   `json:"restarts"`
+	Calls          int64                 `json:"calls"`
+	Snapshots      int64                 `json:"snapshots"`
+	Failures       int64                 `json:"failures"`
+	Rejections     int64                 `json:"rejections"`
+	P50NS          time.Duration         `json:"p50_ns"`
+	P99NS          time.Duration         `json:"p99_ns"`
+	Executions     int64                 `json:"executions,omitempty"`
+	Pending        int64                 `json:"commands_pending,omitempty"`
+	Parked         int64                 `json:"commands_parked,omitempty"`
+	RefreshedAt    *time.Time            `json:"facts_refreshed_at,omitempty"` // its stored facts
+	Rejected       []actuators.Rejection `json:"rejected,omitempty"`           // by rule, since ever
+	ShadowEffects  int64                 `json:"shadow_effects,omitempty"`
+	ShadowRefusals int64                 `json:"shadow_refusals,omitempty"`
+	ShadowFailures int64                 `json:"shadow_failures,omitempty"`
+	ShadowGrant    int64                 `json:"shadow_grant_minor,omitempty"`
 }
 
 // Run lists what is installed, and how everything fares on the servers that
@@ -189,14 +196,22 @@ func listing(ctx context.Context, s actuators.Store) ([]listed, error) {
 	installed, err := s.Current(ctx, "")
 	told, err2 := s.Told(ctx)
 	shadows, err3 := s.Shadows(ctx)
-	if err := errors.Join(err, err2, err3); err != nil {
+	commands, err4 := s.CommandSums(ctx)
+	rejections, err5 := s.Rejections(ctx, maxRejections)
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	var rows []listed
 	runs := map[string][]actuators.Told{}
 	for _, one := range told {
 		if one.TenantNo == 0 {
-			rows = append(rows, fares(listed{Name: one.Actuator}, one))
+			r := listed{Name: one.Actuator}
+			for _, x := range rejections {
+				if x.Actuator == one.Actuator && !owns(installed, x) {
+					r.Rejected = append(r.Rejected, x)
+				}
+			}
+			rows = append(rows, fares(r, one))
 		}
 		runs[one.Actuator] = append(runs[one.Actuator], one)
 	}
@@ -209,6 +224,16 @@ func listing(ctx context.Context, s actuators.Store) ([]listed, error) {
 		if sum, known := sums[in.ID]; known {
 			r.ShadowEffects, r.ShadowRefusals, r.ShadowFailures, r.ShadowGrant = sum.Effects, sum.Refusals, sum.Failures, sum.GrantMinor
 		}
+		for _, c := range commands {
+			if c.TenantNo == in.Tenant.No && c.Actuator == in.Manifest.Name && c.Shadow == in.Shadow {
+				r.Pending, r.Parked, r.RefreshedAt = c.Pending, c.Parked, c.RefreshedAt
+			}
+		}
+		for _, x := range rejections {
+			if x.MerchantID == in.Tenant.MerchantID && x.Actuator == in.Manifest.Name && x.Version == in.Manifest.Version {
+				r.Rejected = append(r.Rejected, x)
+			}
+		}
 		for _, one := range runs[in.ID] {
 			rows = append(rows, fares(r, one))
 		}
@@ -219,11 +244,21 @@ func listing(ctx context.Context, s actuators.Store) ([]listed, error) {
 	return rows, nil
 }
 
+// maxRejections is how many broken rules are listed, the latest ones.
+const maxRejections = 500
+
+// owns reports whether a rejection is of a merchant's own actuator.
+func owns(installed []actuation.Installation, x actuators.Rejection) bool {
+	return slices.ContainsFunc(installed, func(in actuation.Installation) bool {
+		return in.Tenant.MerchantID == x.MerchantID && in.Manifest.Name == x.Actuator
+	})
+}
+
 // fares adds how an actuator fares on one server.
 func fares(r listed, t actuators.Told) listed {
 	r.Server, r.State, r.Reason, r.Restarts = t.Server, string(t.Status.State), t.Status.Reason, t.Status.Restarts
 	r.Calls, r.Snapshots, r.Failures, r.Rejections = t.Usage.Calls, t.Usage.Snapshots, t.Usage.Failures, t.Usage.Rejections
-	r.P50NS, r.P99NS = t.Usage.P50, t.Usage.P99
+	r.P50NS, r.P99NS, r.Executions = t.Usage.P50, t.Usage.P99, t.Usage.Executions
 	return r
 }
 
@@ -245,11 +280,33 @@ func printListing(t *Terminal, rows []listed) {
 		if r.Shadow {
 			fmt.Fprintf(t.Out, "    would have: acted %d times, granting %d in all; refused %d; failed %d\n", r.ShadowEffects, r.ShadowGrant, r.ShadowRefusals, r.ShadowFailures)
 		}
+		r.printOutside(t)
+		for i, x := range r.Rejected {
+			if i == maxFailures {
+				fmt.Fprintf(t.Out, "    and %d more rules; --json prints all\n", len(r.Rejected)-i)
+				break
+			}
+			text := fmt.Sprintf("broke rule %s %s, last %s: %s", x.Rule, plural(int(x.Count), "time"), x.LastAt.UTC().Format(time.RFC3339), x.Message)
+			fmt.Fprintln(t.Out, wrapped(text, "    ", 80))
+		}
 		if r.Reason != "" {
 			fmt.Fprintln(t.Out, wrapped(r.Reason, "    ", 80))
 		}
 	}
 	fmt.Fprintln(t.Out)
+}
+
+// printOutside tells of what it does outside.
+func (r listed) printOutside(t *Terminal) {
+	if r.RefreshedAt != nil {
+		fmt.Fprintf(t.Out, "    its facts are of %s\n", r.RefreshedAt.UTC().Format(time.RFC3339))
+	}
+	if r.Executions+r.Pending+r.Parked > 0 {
+		fmt.Fprintf(t.Out, "    commands: executed %d times; %d pending; %d parked\n", r.Executions, r.Pending, r.Parked)
+	}
+	if r.Parked > 0 {
+		fmt.Fprintf(t.Out, "    see: feddi actuator commands --state parked\n")
+	}
 }
 
 // settingsText reads the settings of the command line.

@@ -154,7 +154,7 @@ func live() int64 {
 
 // Print writes the report for a person.
 func (r *OffersReport) Print(w io.Writer) {
-	r.Head.print(w)
+	r.Head.Write(w)
 	t := report.Table{Head: []string{"live offers", "p50 us", "p99 us", "max us", "shown", "withheld", "MB/100k", "build ms"}}
 	for _, row := range r.Rows {
 		t.Add(report.Count(float64(row.Offers)), report.Micros(row.P50), report.Micros(row.P99), report.Micros(row.Max),

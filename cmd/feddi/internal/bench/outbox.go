@@ -245,7 +245,7 @@ func (b *outboxBench) sample(ctx context.Context, q pg.Q, h *load.Histogram, rin
 
 // Print writes the report for a person.
 func (r *OutboxReport) Print(w io.Writer) {
-	r.Head.print(w)
+	r.Head.Write(w)
 	fmt.Fprintf(w, "%s waiting events, handled by a consumer that does nothing\n", report.Count(float64(r.Events)))
 	fmt.Fprintf(w, "in %.2f s: %s events/s\n\n", r.Took.Seconds(), report.Count(r.Rate))
 	t := report.Table{Head: []string{"idle, commit to handler", "samples", "p50 ms", "p99 ms", "max ms"}}

@@ -17,6 +17,7 @@ import (
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/stage"
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/till"
 )
 
 // PaymentsOptions say what to measure.
@@ -232,7 +233,7 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	if err := s.Sign(ctx, d.URL); err != nil {
 		return err
 	}
-	t, err := newTill(s, codes, o.Sessions, d.Address)
+	t, err := till.New(s, codes, o.Sessions, d.Address)
 	if err != nil {
 		return err
 	}
@@ -245,7 +246,7 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	}
 	used := report.Now()
 	got, err := load.Run(ctx, load.Plan{
-		Address: d.Address, Connections: connections, Warmup: warm, Duration: o.Duration, Next: t.next, Judge: judgePayment,
+		Address: d.Address, Connections: connections, Warmup: warm, Duration: o.Duration, Next: t.Next, Judge: judgePayment,
 		Tick: func(share float64) { d.tell(name, share) },
 	})
 	share := report.Now().Since(used)

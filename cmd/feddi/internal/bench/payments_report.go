@@ -71,7 +71,7 @@ func (r *PaymentsReport) judge() error {
 
 // Print writes the report for a person.
 func (r *PaymentsReport) Print(w io.Writer) {
-	r.Head.print(w)
+	r.Head.Write(w)
 	t := report.Table{Head: []string{"payments", "per s", "/limit", "p50 ms", "p99 ms", "p99.9", "us CPU*"}}
 	for i, m := range r.Limit {
 		name := fmt.Sprintf("Postgres, %d", m.Clients)
@@ -213,7 +213,8 @@ func (v Verdict) print(w io.Writer) {
 	fmt.Fprintf(w, "THE LEDGER IS NOT SOUND: %d findings, first %s\n", v.Findings, v.First)
 }
 
-func (h Head) print(w io.Writer) {
+// Write writes it for a person.
+func (h Head) Write(w io.Writer) {
 	fmt.Fprintf(w, "\n%s, %d cores, %s\n", h.Machine.CPU, h.Machine.Cores, h.Machine.Go)
 	if h.Settings != nil {
 		s := h.Settings

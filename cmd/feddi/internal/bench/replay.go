@@ -15,6 +15,7 @@ import (
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/stage"
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/till"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/checkout"
 	"github.com/feddi/feddi/core/app/incentives"
@@ -193,11 +194,11 @@ func makeDecisions(ctx context.Context, d *Deployment, o ReplayOptions) error {
 	if err := s.Sign(ctx, d.URL); err != nil {
 		return err
 	}
-	t, err := newTill(s, codes, false, d.Address)
+	t, err := till.New(s, codes, false, d.Address)
 	if err != nil {
 		return err
 	}
-	if err := wanted(load.Run(ctx, load.Plan{Address: d.Address, Connections: 8, Duration: 30 * time.Second, Next: t.next, Judge: judgePayment})); err != nil {
+	if err := wanted(load.Run(ctx, load.Plan{Address: d.Address, Connections: 8, Duration: 30 * time.Second, Next: t.Next, Judge: judgePayment})); err != nil {
 		return err
 	}
 	_, _, err = d.catchUp(ctx)
@@ -232,7 +233,7 @@ func sell(ctx context.Context, o ReplayOptions, m *stage.Merchant, i int) error 
 
 // Print writes the report for a person.
 func (r *ReplayReport) Print(w io.Writer) {
-	r.Head.print(w)
+	r.Head.Write(w)
 	t := report.Table{Head: []string{"decision", "replayed", "same bytes", "differ", "failed", "p50 ms", "p99 ms"}}
 	count := func(n int64) string { return report.Count(float64(n)) }
 	for _, row := range r.Rows {

@@ -13,6 +13,7 @@ import (
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/stage"
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/till"
 )
 
 // WebhooksOptions say what to measure. An event is published by the payment
@@ -102,7 +103,7 @@ func (b *webhooksBench) subscribe(ctx context.Context) error {
 }
 
 // till mints n payments, each in a session of its own.
-func (b *webhooksBench) till(ctx context.Context, n int) (*till, error) {
+func (b *webhooksBench) till(ctx context.Context, n int) (*till.Till, error) {
 	codes, err := b.stage.Mint(ctx, stage.Order{
 		Codes: n, Sessions: true, Tick: func(done int) { b.d.tell("preparing payments", float64(done)/float64(n)) },
 	})
@@ -113,7 +114,7 @@ func (b *webhooksBench) till(ctx context.Context, n int) (*till, error) {
 		return nil, err
 	}
 	codes.Keep(n)
-	t, err := newTill(b.stage, codes, true, b.d.Address)
+	t, err := till.New(b.stage, codes, true, b.d.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -170,10 +171,10 @@ func (b *webhooksBench) throughput(ctx context.Context, r *WebhooksReport, o Web
 	if err != nil {
 		return err
 	}
-	defer t.codes.Close()
+	defer t.Codes.Close()
 	used, begin := report.Now(), time.Now()
 	got, err := load.Run(ctx, load.Plan{
-		Address: b.d.Address, Connections: o.Connections, Duration: 2 * time.Minute, Next: t.next, Judge: judgePayment, Answered: b.answered,
+		Address: b.d.Address, Connections: o.Connections, Duration: 2 * time.Minute, Next: t.Next, Judge: judgePayment, Answered: b.answered,
 		Tick: func(float64) { b.d.tell("accepting and delivering", float64(b.hook.Distinct())/float64(o.Events)) },
 	})
 	if err := wanted(got, err); err != nil {
@@ -198,11 +199,11 @@ func (b *webhooksBench) pace(ctx context.Context, n int, rate float64, begins fu
 	if err != nil {
 		return err
 	}
-	defer t.codes.Close()
+	defer t.Codes.Close()
 	b.d.tell(fmt.Sprintf("%.0f events a second", rate), -1)
 	begins()
 	return wanted(load.Keep(ctx, load.Pace{
-		Address: b.d.Address, Connections: 8, PerSecond: rate, Requests: n, Next: t.next, Judge: judgePayment, Answered: b.answered,
+		Address: b.d.Address, Connections: 8, PerSecond: rate, Requests: n, Next: t.Next, Judge: judgePayment, Answered: b.answered,
 	}))
 }
 
@@ -253,7 +254,7 @@ func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o Webhook
 
 // Print writes the report for a person.
 func (r *WebhooksReport) Print(w io.Writer) {
-	r.Head.print(w)
+	r.Head.Write(w)
 	fmt.Fprintf(w, "%s events, each published by a payment through HTTP\n", report.Count(float64(r.Events)))
 	fmt.Fprintf(w, "accepted %s/s, delivered %s/s\n\n", report.Count(r.Accepted), report.Count(r.Delivered))
 	t := report.Table{Head: []string{"publish to arrival", "events", "p50 ms", "p99 ms", "max ms"}}

@@ -29,14 +29,16 @@ type ownActuators struct {
 	store   actuators.Store
 	keeper  *actuators.Keeper
 	shadows *actuators.Shadows
+	execute *actuators.Executions
 	log     *slog.Logger
 
-	changes chan pluginhost.Change
-	down    map[string]bool // installations whose tenant was told of a failure
+	changes  chan pluginhost.Change
+	rejected chan *actuation.Rejected
+	down     map[string]bool // installations whose tenant was told of a failure
 }
 
 func newOwnActuators() *ownActuators {
-	return &ownActuators{changes: make(chan pluginhost.Change, 1024), down: map[string]bool{}}
+	return &ownActuators{changes: make(chan pluginhost.Change, 1024), rejected: make(chan *actuation.Rejected, 1024), down: map[string]bool{}}
 }
 
 // changed takes a change of state; it never blocks the supervisor.
@@ -50,12 +52,21 @@ func (o *ownActuators) changed(c pluginhost.Change) {
 	}
 }
 
+// refused takes a plan that broke a rule; it never blocks the payment.
+func (o *ownActuators) refused(r *actuation.Rejected) {
+	select {
+	case o.rejected <- r:
+	default: // a thousand behind: the log has them
+	}
+}
+
 // assemble makes what it needs of the system, and gives the use cases their part.
 func (o *ownActuators) assemble(s *System) {
 	o.system, o.log = s, s.Log
 	o.store = store.New(s.DB)
 	o.keeper = &actuators.Keeper{Store: o.store, Host: s.Host, Mode: s.Mode}
 	s.Uses.Transactions.Own, s.Uses.Transactions.Bought = s.Host, o.store
+	o.execute = &actuators.Executions{Commands: o.store, Clock: s.clock, IDs: s.ids, Mode: s.Mode, Find: s.Host.Executor}
 	o.shadows = &actuators.Shadows{
 		UoW: s.UoW, Store: o.store, Clock: s.clock, Installed: s.Host.InstalledFor, Registry: s.Host.Shadow, Snapshot: s.Uses.Transactions.OwnSnapshot,
 	}
@@ -77,6 +88,8 @@ func (o *ownActuators) run(ctx context.Context) {
 			o.tell(ctx)
 		case c := <-o.changes:
 			o.announce(ctx, c)
+		case r := <-o.rejected:
+			o.record(ctx, r)
 		}
 	}
 }
@@ -84,6 +97,31 @@ func (o *ownActuators) run(ctx context.Context) {
 func (o *ownActuators) look(ctx context.Context) {
 	if err := o.keeper.Look(ctx); err != nil && ctx.Err() == nil {
 		o.log.Warn("the installed actuators could not be read; those that run go on", "error", err)
+	}
+}
+
+// record keeps a plan that broke a rule, and those behind it, for the operator.
+func (o *ownActuators) record(ctx context.Context, first *actuation.Rejected) {
+	type same struct{ merchant, actuator, version, rule string }
+	sums := map[same]*actuators.Rejection{}
+	add := func(r *actuation.Rejected) {
+		key := same{r.MerchantID, r.Actuator, r.Version, string(r.Rule)}
+		if sums[key] == nil {
+			sums[key] = &actuators.Rejection{MerchantID: r.MerchantID, Actuator: r.Actuator, Version: r.Version, Rule: string(r.Rule)}
+		}
+		sums[key].Count++
+		sums[key].SnapshotID, sums[key].Message = r.SnapshotID, r.Message
+	}
+	add(first)
+	for waiting := len(o.rejected); waiting > 0; waiting-- {
+		add(<-o.rejected)
+	}
+	list := make([]actuators.Rejection, 0, len(sums))
+	for _, sum := range sums {
+		list = append(list, *sum)
+	}
+	if err := o.store.Reject(ctx, o.system.clock.Now(), list); err != nil && ctx.Err() == nil {
+		o.log.Warn("the record of a refused plan was not written", "error", err)
 	}
 }
 

@@ -46,6 +46,9 @@ type Options struct {
 	PublicURL string // how the server is reached from outside; empty where it is URL
 	Log       *slog.Logger
 	Version   string // of the program
+	// Registry, where not nil, gives what plans in place of the host's actuators;
+	// for measurements.
+	Registry func(actuation.Registry) actuation.Registry
 }
 
 // System is a running Feddi: everything between a database and its clients.
@@ -146,12 +149,16 @@ func (s *System) startActuators(ctx context.Context) (err error) {
 		return err
 	}
 	s.planner = &actuation.Planner{Registry: s.Host, Rejected: s.planRejected}
+	if s.Registry != nil {
+		s.planner.Registry = s.Registry(s.Host)
+	}
 	return s.Host.Start(ctx)
 }
 
 // planRejected tells the operator; the partner gets ACTUATOR_UNAVAILABLE.
 func (s *System) planRejected(r *actuation.Rejected) {
 	s.Host.Rejected(r)
+	s.own.refused(r)
 	s.Log.Error("an actuator's plan was refused; nothing was changed", "error", r)
 }
 

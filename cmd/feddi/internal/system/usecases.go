@@ -143,6 +143,8 @@ func (s *System) jobs() []job {
 	return []job{
 		{"sessions.expire", 5 * time.Second, unbounded(u.Checkout.Expire)},
 		{"decisions.retry", 2 * time.Second, unbounded(u.Transactions.Retry)},
+		{"actuators.execute", time.Second, s.own.execute.Run},
+		{"actuators.sweep", time.Hour, s.own.execute.Sweep},
 		{"grants.expire", 10 * time.Second, u.Grants.Expire},
 		{"points.expire", time.Minute, u.Points.Expire},
 		{"proposals.expire", 10 * time.Second, u.Proposals.Expire},

@@ -22,9 +22,16 @@
 //   - Ids are opaque. A snapshot holds ids, never a phone, a name or an e-mail.
 //
 // The transport is hashicorp/go-plugin over gRPC with mutual TLS. The protocol
-// version is negotiated in its handshake before the first call: this package is
-// protocol version 1. A change that is not additive becomes feddi.actuator.v2
-// and protocol version 2, and a host serves both for at least one release.
+// version is negotiated in its handshake before the first call. A host speaks
+// the newest version and the one before it; both use the messages of this
+// package, and differ in who may rely on what:
+//   - 1: the host asks for plans and calls Execute never. An actuator that
+//     settled on it is not sent stored facts, and its schedules and commands are
+//     not read: it was written when nothing drove them.
+//   - 2: the host drives Execute, for the commands of committed plans and for
+//     schedules, keeps the facts that it answers with, and hands them to plans.
+//
+// A change of the messages that is not additive would be feddi.actuator.v2.
 
 package actuatorv1
 
@@ -180,7 +187,15 @@ type Manifest struct {
 	SettingsSchemaJson []byte `protobuf:"bytes,9,opt,name=settings_schema_json,json=settingsSchemaJson,proto3" json:"settings_schema_json,omitempty"`
 	// Hosts (name, or name:port) that Execute needs to reach. Without any, and
 	// without the operator's consent at install, the process has no network.
-	Hosts         []string `protobuf:"bytes,10,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	//
+	// With them it has none either, but a gate: a unix socket that is named by the
+	// environment variable FEDDI_ACTUATOR_GATE and takes HTTP CONNECT for the
+	// granted hosts and for no others. A name without a port means its port 443;
+	// the host * stands for those that the operator names at install.
+	Hosts []string `protobuf:"bytes,10,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// Commands that are carried out again and again, the first time when it is
+	// installed. At most 8, each kind once. Since protocol version 2.
+	Schedules     []*Schedule `protobuf:"bytes,11,rep,name=schedules,proto3" json:"schedules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +300,68 @@ func (x *Manifest) GetHosts() []string {
 	return nil
 }
 
+func (x *Manifest) GetSchedules() []*Schedule {
+	if x != nil {
+		return x.Schedules
+	}
+	return nil
+}
+
+// Schedule is a command that is carried out at intervals.
+type Schedule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of the manifest's command kinds.
+	CommandKind string `protobuf:"bytes,1,opt,name=command_kind,json=commandKind,proto3" json:"command_kind,omitempty"`
+	// From one begin to the next, 1 s to 30 days.
+	Every         *durationpb.Duration `protobuf:"bytes,2,opt,name=every,proto3" json:"every,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Schedule) Reset() {
+	*x = Schedule{}
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Schedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Schedule) ProtoMessage() {}
+
+func (x *Schedule) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
+func (*Schedule) Descriptor() ([]byte, []int) {
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Schedule) GetCommandKind() string {
+	if x != nil {
+		return x.CommandKind
+	}
+	return ""
+}
+
+func (x *Schedule) GetEvery() *durationpb.Duration {
+	if x != nil {
+		return x.Every
+	}
+	return nil
+}
+
 // PlanBatchRequest holds decisions to plan. They may belong to many merchants
 // for an actuator of the platform, and to one for a merchant's own.
 type PlanBatchRequest struct {
@@ -297,7 +374,7 @@ type PlanBatchRequest struct {
 
 func (x *PlanBatchRequest) Reset() {
 	*x = PlanBatchRequest{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[3]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +386,7 @@ func (x *PlanBatchRequest) String() string {
 func (*PlanBatchRequest) ProtoMessage() {}
 
 func (x *PlanBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[3]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +399,7 @@ func (x *PlanBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanBatchRequest.ProtoReflect.Descriptor instead.
 func (*PlanBatchRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{3}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PlanBatchRequest) GetSnapshots() []*Snapshot {
@@ -343,7 +420,7 @@ type PlanBatchResponse struct {
 
 func (x *PlanBatchResponse) Reset() {
 	*x = PlanBatchResponse{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[4]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +432,7 @@ func (x *PlanBatchResponse) String() string {
 func (*PlanBatchResponse) ProtoMessage() {}
 
 func (x *PlanBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[4]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +445,7 @@ func (x *PlanBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanBatchResponse.ProtoReflect.Descriptor instead.
 func (*PlanBatchResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{4}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PlanBatchResponse) GetPlans() []*Plan {
@@ -412,14 +489,19 @@ type Snapshot struct {
 	// The merchant's settings for this actuator.
 	SettingsJson []byte `protobuf:"bytes,14,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
 	// Everything else: basket, tenders, offers, history.
-	FactsJson     []byte `protobuf:"bytes,15,opt,name=facts_json,json=factsJson,proto3" json:"facts_json,omitempty"`
+	FactsJson []byte `protobuf:"bytes,15,opt,name=facts_json,json=factsJson,proto3" json:"facts_json,omitempty"`
+	// What the actuator's own Execute answered last as facts_json, for this
+	// merchant; empty before that. Since protocol version 2.
+	StoredJson []byte `protobuf:"bytes,16,opt,name=stored_json,json=storedJson,proto3" json:"stored_json,omitempty"`
+	// When that was; absent before.
+	StoredAt      *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=stored_at,json=storedAt,proto3" json:"stored_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[5]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +513,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[5]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +526,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{5}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Snapshot) GetId() string {
@@ -552,6 +634,20 @@ func (x *Snapshot) GetFactsJson() []byte {
 	return nil
 }
 
+func (x *Snapshot) GetStoredJson() []byte {
+	if x != nil {
+		return x.StoredJson
+	}
+	return nil
+}
+
+func (x *Snapshot) GetStoredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StoredAt
+	}
+	return nil
+}
+
 // Wallet is the spendable truth at the snapshot, in minor units. The two
 // classes are never summed.
 type Wallet struct {
@@ -568,7 +664,7 @@ type Wallet struct {
 
 func (x *Wallet) Reset() {
 	*x = Wallet{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +676,7 @@ func (x *Wallet) String() string {
 func (*Wallet) ProtoMessage() {}
 
 func (x *Wallet) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +689,7 @@ func (x *Wallet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wallet.ProtoReflect.Descriptor instead.
 func (*Wallet) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{6}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Wallet) GetActualMinor() int64 {
@@ -635,7 +731,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +743,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +756,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{7}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Lot) GetGrantId() string {
@@ -708,7 +804,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +816,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +829,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{8}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Allowance) GetMaxGrantMinor() int64 {
@@ -777,7 +873,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +885,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +898,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{9}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Budget) GetBudgetId() string {
@@ -842,7 +938,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +950,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +963,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{10}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Plan) GetSnapshotId() string {
@@ -928,14 +1024,18 @@ type Effect struct {
 	// Budget that an issued grant draws on, one of the allowance; else empty.
 	BudgetId string `protobuf:"bytes,8,opt,name=budget_id,json=budgetId,proto3" json:"budget_id,omitempty"`
 	// Content of attribution, messages and annotations; optional elsewhere.
-	DataJson      []byte `protobuf:"bytes,9,opt,name=data_json,json=dataJson,proto3" json:"data_json,omitempty"`
+	DataJson []byte `protobuf:"bytes,9,opt,name=data_json,json=dataJson,proto3" json:"data_json,omitempty"`
+	// Of message.send: the command kind by which Execute sends it once the plan
+	// is committed, with data_json as its payload. Empty where the message is
+	// only kept with the decision. Since protocol version 2.
+	Command       string `protobuf:"bytes,10,opt,name=command,proto3" json:"command,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1047,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1060,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{11}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Effect) GetKind() string {
@@ -1026,6 +1126,13 @@ func (x *Effect) GetDataJson() []byte {
 	return nil
 }
 
+func (x *Effect) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
 // Reasoning is the reasoning card.
 type Reasoning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1042,7 +1149,7 @@ type Reasoning struct {
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1161,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1174,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{12}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reasoning) GetSummary() string {
@@ -1110,7 +1217,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1229,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1242,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{13}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Error) GetCode() string {
@@ -1177,13 +1284,13 @@ type ExecuteRequest struct {
 	PartnerId string `protobuf:"bytes,3,opt,name=partner_id,json=partnerId,proto3" json:"partner_id,omitempty"`
 	// The merchant in whose name it is done.
 	MerchantId string `protobuf:"bytes,4,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	// sandbox or production. In the sandbox nothing may leave the house.
+	// sandbox or production. In the sandbox nothing may reach a customer.
 	Mode string `protobuf:"bytes,5,opt,name=mode,proto3" json:"mode,omitempty"`
 	// When the command was committed.
 	CommittedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=committed_at,json=committedAt,proto3" json:"committed_at,omitempty"`
 	// Which try this is, counted from 1.
 	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// What to do.
+	// What to do; empty for a scheduled command.
 	PayloadJson []byte `protobuf:"bytes,8,opt,name=payload_json,json=payloadJson,proto3" json:"payload_json,omitempty"`
 	// The merchant's settings for this actuator.
 	SettingsJson  []byte `protobuf:"bytes,9,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
@@ -1193,7 +1300,7 @@ type ExecuteRequest struct {
 
 func (x *ExecuteRequest) Reset() {
 	*x = ExecuteRequest{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1312,7 @@ func (x *ExecuteRequest) String() string {
 func (*ExecuteRequest) ProtoMessage() {}
 
 func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1325,7 @@ func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{14}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExecuteRequest) GetIdempotencyKey() string {
@@ -1287,17 +1394,21 @@ func (x *ExecuteRequest) GetSettingsJson() []byte {
 // ExecuteResponse is the outcome of a command.
 type ExecuteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The outside world's reference, for example a provider's message id.
+	// The outside world's reference, for example a provider's message id; at most
+	// 200 characters.
 	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
 	// Further outcome, kept with the command.
-	ResultJson    []byte `protobuf:"bytes,2,opt,name=result_json,json=resultJson,proto3" json:"result_json,omitempty"`
+	ResultJson []byte `protobuf:"bytes,2,opt,name=result_json,json=resultJson,proto3" json:"result_json,omitempty"`
+	// Facts that later snapshots of this merchant hold as stored_json, in place
+	// of those before; empty leaves them as they are.
+	FactsJson     []byte `protobuf:"bytes,3,opt,name=facts_json,json=factsJson,proto3" json:"facts_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecuteResponse) Reset() {
 	*x = ExecuteResponse{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1420,7 @@ func (x *ExecuteResponse) String() string {
 func (*ExecuteResponse) ProtoMessage() {}
 
 func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1433,7 @@ func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{15}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExecuteResponse) GetReference() string {
@@ -1339,6 +1450,13 @@ func (x *ExecuteResponse) GetResultJson() []byte {
 	return nil
 }
 
+func (x *ExecuteResponse) GetFactsJson() []byte {
+	if x != nil {
+		return x.FactsJson
+	}
+	return nil
+}
+
 var File_feddi_actuator_v1_actuator_proto protoreflect.FileDescriptor
 
 const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
@@ -1348,7 +1466,7 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\x12)\n" +
 	"\x10protocol_version\x18\x02 \x01(\x05R\x0fprotocolVersion\"K\n" +
 	"\x10DescribeResponse\x127\n" +
-	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\"\xe3\x02\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\"\x9e\x03\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12%\n" +
@@ -1361,11 +1479,15 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\vdescription\x18\b \x01(\tR\vdescription\x120\n" +
 	"\x14settings_schema_json\x18\t \x01(\fR\x12settingsSchemaJson\x12\x14\n" +
 	"\x05hosts\x18\n" +
-	" \x03(\tR\x05hosts\"M\n" +
+	" \x03(\tR\x05hosts\x129\n" +
+	"\tschedules\x18\v \x03(\v2\x1b.feddi.actuator.v1.ScheduleR\tschedules\"^\n" +
+	"\bSchedule\x12!\n" +
+	"\fcommand_kind\x18\x01 \x01(\tR\vcommandKind\x12/\n" +
+	"\x05every\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05every\"M\n" +
 	"\x10PlanBatchRequest\x129\n" +
 	"\tsnapshots\x18\x01 \x03(\v2\x1b.feddi.actuator.v1.SnapshotR\tsnapshots\"B\n" +
 	"\x11PlanBatchResponse\x12-\n" +
-	"\x05plans\x18\x01 \x03(\v2\x17.feddi.actuator.v1.PlanR\x05plans\"\x8c\x04\n" +
+	"\x05plans\x18\x01 \x03(\v2\x17.feddi.actuator.v1.PlanR\x05plans\"\xe6\x04\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1d\n" +
@@ -1387,7 +1509,10 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\tallowance\x18\r \x01(\v2\x1c.feddi.actuator.v1.AllowanceR\tallowance\x12#\n" +
 	"\rsettings_json\x18\x0e \x01(\fR\fsettingsJson\x12\x1d\n" +
 	"\n" +
-	"facts_json\x18\x0f \x01(\fR\tfactsJson\"{\n" +
+	"facts_json\x18\x0f \x01(\fR\tfactsJson\x12\x1f\n" +
+	"\vstored_json\x18\x10 \x01(\fR\n" +
+	"storedJson\x127\n" +
+	"\tstored_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\bstoredAt\"{\n" +
 	"\x06Wallet\x12!\n" +
 	"\factual_minor\x18\x01 \x01(\x03R\vactualMinor\x122\n" +
 	"\x15promo_available_minor\x18\x02 \x01(\x03R\x13promoAvailableMinor\x12\x1a\n" +
@@ -1413,7 +1538,7 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\aeffects\x18\x02 \x03(\v2\x19.feddi.actuator.v1.EffectR\aeffects\x12:\n" +
 	"\treasoning\x18\x03 \x01(\v2\x1c.feddi.actuator.v1.ReasoningR\treasoning\x12\x18\n" +
 	"\arefusal\x18\x04 \x01(\tR\arefusal\x12.\n" +
-	"\x05error\x18\x05 \x01(\v2\x18.feddi.actuator.v1.ErrorR\x05error\"\x99\x02\n" +
+	"\x05error\x18\x05 \x01(\v2\x18.feddi.actuator.v1.ErrorR\x05error\"\xb3\x02\n" +
 	"\x06Effect\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\tR\x05class\x12!\n" +
@@ -1424,7 +1549,9 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1b\n" +
 	"\tbudget_id\x18\b \x01(\tR\bbudgetId\x12\x1b\n" +
-	"\tdata_json\x18\t \x01(\fR\bdataJson\"X\n" +
+	"\tdata_json\x18\t \x01(\fR\bdataJson\x12\x18\n" +
+	"\acommand\x18\n" +
+	" \x01(\tR\acommand\"X\n" +
 	"\tReasoning\x12\x18\n" +
 	"\asummary\x18\x01 \x01(\tR\asummary\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x1d\n" +
@@ -1446,11 +1573,13 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\fcommitted_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12\x18\n" +
 	"\aattempt\x18\a \x01(\x05R\aattempt\x12!\n" +
 	"\fpayload_json\x18\b \x01(\fR\vpayloadJson\x12#\n" +
-	"\rsettings_json\x18\t \x01(\fR\fsettingsJson\"P\n" +
+	"\rsettings_json\x18\t \x01(\fR\fsettingsJson\"o\n" +
 	"\x0fExecuteResponse\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12\x1f\n" +
 	"\vresult_json\x18\x02 \x01(\fR\n" +
-	"resultJson2\x89\x02\n" +
+	"resultJson\x12\x1d\n" +
+	"\n" +
+	"facts_json\x18\x03 \x01(\fR\tfactsJson2\x89\x02\n" +
 	"\bActuator\x12S\n" +
 	"\bDescribe\x12\".feddi.actuator.v1.DescribeRequest\x1a#.feddi.actuator.v1.DescribeResponse\x12V\n" +
 	"\tPlanBatch\x12#.feddi.actuator.v1.PlanBatchRequest\x1a$.feddi.actuator.v1.PlanBatchResponse\x12P\n" +
@@ -1468,55 +1597,59 @@ func file_feddi_actuator_v1_actuator_proto_rawDescGZIP() []byte {
 	return file_feddi_actuator_v1_actuator_proto_rawDescData
 }
 
-var file_feddi_actuator_v1_actuator_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_feddi_actuator_v1_actuator_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_feddi_actuator_v1_actuator_proto_goTypes = []any{
 	(*DescribeRequest)(nil),       // 0: feddi.actuator.v1.DescribeRequest
 	(*DescribeResponse)(nil),      // 1: feddi.actuator.v1.DescribeResponse
 	(*Manifest)(nil),              // 2: feddi.actuator.v1.Manifest
-	(*PlanBatchRequest)(nil),      // 3: feddi.actuator.v1.PlanBatchRequest
-	(*PlanBatchResponse)(nil),     // 4: feddi.actuator.v1.PlanBatchResponse
-	(*Snapshot)(nil),              // 5: feddi.actuator.v1.Snapshot
-	(*Wallet)(nil),                // 6: feddi.actuator.v1.Wallet
-	(*Lot)(nil),                   // 7: feddi.actuator.v1.Lot
-	(*Allowance)(nil),             // 8: feddi.actuator.v1.Allowance
-	(*Budget)(nil),                // 9: feddi.actuator.v1.Budget
-	(*Plan)(nil),                  // 10: feddi.actuator.v1.Plan
-	(*Effect)(nil),                // 11: feddi.actuator.v1.Effect
-	(*Reasoning)(nil),             // 12: feddi.actuator.v1.Reasoning
-	(*Error)(nil),                 // 13: feddi.actuator.v1.Error
-	(*ExecuteRequest)(nil),        // 14: feddi.actuator.v1.ExecuteRequest
-	(*ExecuteResponse)(nil),       // 15: feddi.actuator.v1.ExecuteResponse
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Schedule)(nil),              // 3: feddi.actuator.v1.Schedule
+	(*PlanBatchRequest)(nil),      // 4: feddi.actuator.v1.PlanBatchRequest
+	(*PlanBatchResponse)(nil),     // 5: feddi.actuator.v1.PlanBatchResponse
+	(*Snapshot)(nil),              // 6: feddi.actuator.v1.Snapshot
+	(*Wallet)(nil),                // 7: feddi.actuator.v1.Wallet
+	(*Lot)(nil),                   // 8: feddi.actuator.v1.Lot
+	(*Allowance)(nil),             // 9: feddi.actuator.v1.Allowance
+	(*Budget)(nil),                // 10: feddi.actuator.v1.Budget
+	(*Plan)(nil),                  // 11: feddi.actuator.v1.Plan
+	(*Effect)(nil),                // 12: feddi.actuator.v1.Effect
+	(*Reasoning)(nil),             // 13: feddi.actuator.v1.Reasoning
+	(*Error)(nil),                 // 14: feddi.actuator.v1.Error
+	(*ExecuteRequest)(nil),        // 15: feddi.actuator.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),       // 16: feddi.actuator.v1.ExecuteResponse
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_feddi_actuator_v1_actuator_proto_depIdxs = []int32{
 	2,  // 0: feddi.actuator.v1.DescribeResponse.manifest:type_name -> feddi.actuator.v1.Manifest
-	16, // 1: feddi.actuator.v1.Manifest.time_limit:type_name -> google.protobuf.Duration
-	5,  // 2: feddi.actuator.v1.PlanBatchRequest.snapshots:type_name -> feddi.actuator.v1.Snapshot
-	10, // 3: feddi.actuator.v1.PlanBatchResponse.plans:type_name -> feddi.actuator.v1.Plan
-	17, // 4: feddi.actuator.v1.Snapshot.at:type_name -> google.protobuf.Timestamp
-	6,  // 5: feddi.actuator.v1.Snapshot.wallet:type_name -> feddi.actuator.v1.Wallet
-	7,  // 6: feddi.actuator.v1.Snapshot.lots:type_name -> feddi.actuator.v1.Lot
-	8,  // 7: feddi.actuator.v1.Snapshot.allowance:type_name -> feddi.actuator.v1.Allowance
-	17, // 8: feddi.actuator.v1.Lot.expires_at:type_name -> google.protobuf.Timestamp
-	17, // 9: feddi.actuator.v1.Lot.issued_at:type_name -> google.protobuf.Timestamp
-	9,  // 10: feddi.actuator.v1.Allowance.budgets:type_name -> feddi.actuator.v1.Budget
-	11, // 11: feddi.actuator.v1.Plan.effects:type_name -> feddi.actuator.v1.Effect
-	12, // 12: feddi.actuator.v1.Plan.reasoning:type_name -> feddi.actuator.v1.Reasoning
-	13, // 13: feddi.actuator.v1.Plan.error:type_name -> feddi.actuator.v1.Error
-	17, // 14: feddi.actuator.v1.Effect.expires_at:type_name -> google.protobuf.Timestamp
-	17, // 15: feddi.actuator.v1.ExecuteRequest.committed_at:type_name -> google.protobuf.Timestamp
-	0,  // 16: feddi.actuator.v1.Actuator.Describe:input_type -> feddi.actuator.v1.DescribeRequest
-	3,  // 17: feddi.actuator.v1.Actuator.PlanBatch:input_type -> feddi.actuator.v1.PlanBatchRequest
-	14, // 18: feddi.actuator.v1.Actuator.Execute:input_type -> feddi.actuator.v1.ExecuteRequest
-	1,  // 19: feddi.actuator.v1.Actuator.Describe:output_type -> feddi.actuator.v1.DescribeResponse
-	4,  // 20: feddi.actuator.v1.Actuator.PlanBatch:output_type -> feddi.actuator.v1.PlanBatchResponse
-	15, // 21: feddi.actuator.v1.Actuator.Execute:output_type -> feddi.actuator.v1.ExecuteResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	17, // 1: feddi.actuator.v1.Manifest.time_limit:type_name -> google.protobuf.Duration
+	3,  // 2: feddi.actuator.v1.Manifest.schedules:type_name -> feddi.actuator.v1.Schedule
+	17, // 3: feddi.actuator.v1.Schedule.every:type_name -> google.protobuf.Duration
+	6,  // 4: feddi.actuator.v1.PlanBatchRequest.snapshots:type_name -> feddi.actuator.v1.Snapshot
+	11, // 5: feddi.actuator.v1.PlanBatchResponse.plans:type_name -> feddi.actuator.v1.Plan
+	18, // 6: feddi.actuator.v1.Snapshot.at:type_name -> google.protobuf.Timestamp
+	7,  // 7: feddi.actuator.v1.Snapshot.wallet:type_name -> feddi.actuator.v1.Wallet
+	8,  // 8: feddi.actuator.v1.Snapshot.lots:type_name -> feddi.actuator.v1.Lot
+	9,  // 9: feddi.actuator.v1.Snapshot.allowance:type_name -> feddi.actuator.v1.Allowance
+	18, // 10: feddi.actuator.v1.Snapshot.stored_at:type_name -> google.protobuf.Timestamp
+	18, // 11: feddi.actuator.v1.Lot.expires_at:type_name -> google.protobuf.Timestamp
+	18, // 12: feddi.actuator.v1.Lot.issued_at:type_name -> google.protobuf.Timestamp
+	10, // 13: feddi.actuator.v1.Allowance.budgets:type_name -> feddi.actuator.v1.Budget
+	12, // 14: feddi.actuator.v1.Plan.effects:type_name -> feddi.actuator.v1.Effect
+	13, // 15: feddi.actuator.v1.Plan.reasoning:type_name -> feddi.actuator.v1.Reasoning
+	14, // 16: feddi.actuator.v1.Plan.error:type_name -> feddi.actuator.v1.Error
+	18, // 17: feddi.actuator.v1.Effect.expires_at:type_name -> google.protobuf.Timestamp
+	18, // 18: feddi.actuator.v1.ExecuteRequest.committed_at:type_name -> google.protobuf.Timestamp
+	0,  // 19: feddi.actuator.v1.Actuator.Describe:input_type -> feddi.actuator.v1.DescribeRequest
+	4,  // 20: feddi.actuator.v1.Actuator.PlanBatch:input_type -> feddi.actuator.v1.PlanBatchRequest
+	15, // 21: feddi.actuator.v1.Actuator.Execute:input_type -> feddi.actuator.v1.ExecuteRequest
+	1,  // 22: feddi.actuator.v1.Actuator.Describe:output_type -> feddi.actuator.v1.DescribeResponse
+	5,  // 23: feddi.actuator.v1.Actuator.PlanBatch:output_type -> feddi.actuator.v1.PlanBatchResponse
+	16, // 24: feddi.actuator.v1.Actuator.Execute:output_type -> feddi.actuator.v1.ExecuteResponse
+	22, // [22:25] is the sub-list for method output_type
+	19, // [19:22] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_feddi_actuator_v1_actuator_proto_init() }
@@ -1530,7 +1663,7 @@ func file_feddi_actuator_v1_actuator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_actuator_v1_actuator_proto_rawDesc), len(file_feddi_actuator_v1_actuator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

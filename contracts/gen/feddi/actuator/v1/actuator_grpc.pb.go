@@ -22,9 +22,16 @@
 //   - Ids are opaque. A snapshot holds ids, never a phone, a name or an e-mail.
 //
 // The transport is hashicorp/go-plugin over gRPC with mutual TLS. The protocol
-// version is negotiated in its handshake before the first call: this package is
-// protocol version 1. A change that is not additive becomes feddi.actuator.v2
-// and protocol version 2, and a host serves both for at least one release.
+// version is negotiated in its handshake before the first call. A host speaks
+// the newest version and the one before it; both use the messages of this
+// package, and differ in who may rely on what:
+//   - 1: the host asks for plans and calls Execute never. An actuator that
+//     settled on it is not sent stored facts, and its schedules and commands are
+//     not read: it was written when nothing drove them.
+//   - 2: the host drives Execute, for the commands of committed plans and for
+//     schedules, keeps the facts that it answers with, and hands them to plans.
+//
+// A change of the messages that is not additive would be feddi.actuator.v2.
 
 package actuatorv1
 

@@ -1,4 +1,6 @@
-package bench
+// Package till makes the requests of a load: payments, each with a code and an
+// Idempotency-Key of its own.
+package till
 
 import (
 	"fmt"
@@ -10,13 +12,14 @@ import (
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/stage"
 )
 
-// till renders payments: one template for each merchant, one code for each
+// Till renders payments: one template for each merchant, one code for each
 // request, a fresh Idempotency-Key every time.
-type till struct {
+type Till struct {
 	templates []*load.Template
-	codes     *stage.Magazine
-	at        atomic.Int64
-	sessions  bool
+	// Codes are what is paid with.
+	Codes    *stage.Magazine
+	at       atomic.Int64
+	sessions bool
 }
 
 // Marks stand in the templates where a value will; each is as long as it.
@@ -27,8 +30,9 @@ var (
 	markSession = "cs_" + strings.Repeat("S", 26)
 )
 
-func newTill(s *stage.Stage, codes *stage.Magazine, sessions bool, address string) (*till, error) {
-	t := &till{codes: codes, sessions: sessions}
+// New makes a till for the merchants of a stage, which must be signed in.
+func New(s *stage.Stage, codes *stage.Magazine, sessions bool, address string) (*Till, error) {
+	t := &Till{Codes: codes, sessions: sessions}
 	for _, m := range s.Merchants {
 		body := fmt.Sprintf(`{"meta":{"api_version":"2026-06-01"},"context":{"merchant_id":"%s","branch_id":"%s","terminal_id":"%s","cashier_id":"c-17","locale":"en-US"},`,
 			m.Merchant.ID, m.Branch.ID, m.Terminal.ID)
@@ -48,13 +52,13 @@ func newTill(s *stage.Stage, codes *stage.Magazine, sessions bool, address strin
 	return t, nil
 }
 
-// next renders the next payment; nil where every code is spent.
-func (t *till) next(buf []byte) []byte {
+// Next renders the next payment; nil where every code is spent.
+func (t *Till) Next(buf []byte) []byte {
 	i := t.at.Add(1) - 1
-	if i >= int64(t.codes.Len()) {
+	if i >= int64(t.Codes.Len()) {
 		return nil
 	}
-	c := t.codes.At(int(i))
+	c := t.Codes.At(int(i))
 	var room [36]byte
 	key := load.AppendUUID(room[:0], rand.Uint64(), rand.Uint64())
 	amount := [5]byte{':', c.Amount[0], c.Amount[1], c.Amount[2], ','}
