@@ -4,9 +4,12 @@ package events
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Log implements event.Log on one transaction.
@@ -43,4 +46,29 @@ func (l *Log) Append(ctx context.Context, events ...event.Event) error {
 		*l.appended = true
 	}
 	return nil
+}
+
+// sessionEvents names the whole condition of its partial index.
+const sessionEvents = `
+select event_id, type, subject, coalesce(trace_id, '') as trace_id, data, at from events
+where tenant_no = $1 and data ->> 'session_id' = $2 and data ->> 'session_id' is not null
+order by xid, position limit $3`
+
+type eventRow struct {
+	EventID, Type, Subject, TraceID string
+	Data                            json.RawMessage
+	At                              time.Time
+}
+
+// OfSession implements event.Log.
+func (l *Log) OfSession(ctx context.Context, t tenancy.Tenant, sessionID string, limit int) ([]event.Event, error) {
+	rows, err := pg.Many[eventRow](ctx, l.q, sessionEvents, t.No, sessionID, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]event.Event, len(rows))
+	for i, r := range rows {
+		out[i] = event.Event{ID: r.EventID, Tenant: t, Type: r.Type, Subject: r.Subject, At: r.At, Data: r.Data, TraceID: r.TraceID}
+	}
+	return out, nil
 }
