@@ -28,7 +28,7 @@ func NewTokenClaims(id string, key Actor, t Terminal, now time.Time) TokenClaims
 		ID: id, KeyID: key.KeyID, PartnerID: key.PartnerID, Mode: key.Mode,
 		MerchantID: t.MerchantID, BrandID: t.BrandID, BranchID: t.BranchID, TerminalID: t.ID,
 		Generation: t.TokenGeneration,
-		IssuedAt: issued, ExpiresAt: issued.Add(TokenTTL),
+		IssuedAt:   issued, ExpiresAt: issued.Add(TokenTTL),
 	}
 }
 

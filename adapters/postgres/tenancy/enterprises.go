@@ -50,8 +50,8 @@ type merchantRow struct {
 	TenantNo                int32
 	Live                    bool
 	Name, Reference, Status string
-	Settings              json.RawMessage
-	CreatedAt             time.Time
+	Settings                json.RawMessage
+	CreatedAt               time.Time
 }
 
 func (r *merchantRow) merchant() (tenancy.Merchant, error) {

@@ -143,7 +143,8 @@ func (s *Service) branches(places *tenancy.Places, m tenancy.Merchant, b Brand) 
 			})
 			terminals[n] = t
 		}
-		r.Terminals, out[i] = terminals, r
+		r.Terminals = terminals
+		out[i] = r
 	}
 	return out
 }
