@@ -104,6 +104,8 @@ func (s *stock) make(name string) string {
 		topup := s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 900, "currency": "USD"}).text("data.topup_id")
 		s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
 		return topup
+	case "device":
+		return s.manage("/auth/terminals", object{"branch_id": s.ids["branch"], "name": "Spare"}).text("data.terminal.terminal_id")
 	case "stranger":
 		return s.verified("+14155550126").id
 	case "trace":
@@ -213,7 +215,7 @@ func (s *stock) good(op document.Operation) request {
 			}
 		case "provider_settlement_reference":
 			body[name] = "pi_" + uuid.NewString()
-		case "occurred_at", "since":
+		case "occurred_at", "terminal_time":
 			body[name] = time.Now().UTC().Format(time.RFC3339)
 		case "session_ids":
 			body[name] = []any{s.ids["session"]}
@@ -264,6 +266,8 @@ func (s *stock) suit(op document.Operation, body object) {
 		body["channel"] = "sms"
 	case "submitTopupSettlement":
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
+	case "revokeTerminalToken":
+		body["terminal_id"] = s.id("device") // not the till's own, which goes on calling
 	case "reportAttribution":
 		body["exposures"] = []any{object{"offer_id": s.ids["offer"], "decision_trace_id": s.id("trace"), "outcome": "redeemed"}}
 	}
@@ -271,6 +275,9 @@ func (s *stock) suit(op document.Operation, body object) {
 
 // caller is the credential that op takes.
 func (s *stock) caller(op document.Operation) credential {
+	if op.ID == "revokeTerminalToken" {
+		return s.key // a till may end its own tokens only
+	}
 	for _, name := range op.Credentials {
 		if name == "PosTerminalJWT" {
 			return s.till

@@ -46,21 +46,23 @@ func mayUse(call *app.Call, t tenancy.Terminal) error {
 	if err := within(call, t); err != nil {
 		return err
 	}
-	if t.Status != tenancy.TerminalActive {
+	switch {
+	case call.TerminalID != "" && call.TerminalID != t.ID:
+		return fault.NotFound("terminal") // context says that the call is of another one
+	case t.Status != tenancy.TerminalActive:
 		return fault.Field(fault.CodeStateConflict, "terminal_id", "active", "the terminal is retired and gets no tokens; use another one")
 	}
 	return nil
 }
 
 // within checks a terminal of the call's merchant against the rest of the
-// key's scope and against what the call says of its place.
+// key's scope and against the brand and branch of the call.
 func within(call *app.Call, t tenancy.Terminal) error {
 	switch {
 	case !call.Actor.Reach().Covers(t.Reach(call.Tenant)):
 		return fault.Field(fault.CodeScopeInsufficient, "terminal_id", "within_own",
 			"the terminal lies outside of the brand or branch that your key is limited to; use a key that reaches it")
-	case call.BranchID != "" && call.BranchID != t.BranchID, call.BrandID != "" && call.BrandID != t.BrandID,
-		call.TerminalID != "" && call.TerminalID != t.ID:
+	case call.BranchID != "" && call.BranchID != t.BranchID, call.BrandID != "" && call.BrandID != t.BrandID:
 		return fault.NotFound("terminal") // it exists, but not at the place that context names
 	}
 	return nil

@@ -394,3 +394,52 @@ func TestTelemetryRunsBesideTheSession(t *testing.T) {
 	s.close(session.ID, cash(s.session(session.ID).DueMinor()))
 	s.sound()
 }
+
+// TestTelemetryAndTheTimelineOverREST holds each answer against the published document.
+func TestTelemetryAndTheTimelineOverREST(t *testing.T) {
+	t.Parallel()
+	d := serve(t)
+	d.seed()
+	session := d.open("", brunch())
+	path := "/checkout/sessions/" + session.ID
+	offer, _ := d.get(path + "/offers").want(200, "").at("offers.0.offer_id").(string)
+	key, body := uuid.NewString(), object{"type": "offer_declined", "offer_id": offer, "data": object{"screen": "w-1", "seconds": 2.5}}
+	first := d.postWith(key, path+"/events", body).want(201, "")
+	first.is("type", "offer_declined")
+	first.is("offer_id", offer)
+	again := d.postWith(key, path+"/events", body).want(201, "")
+	if strings.Replace(again.Body, `"idempotency_replayed":true`, `"idempotency_replayed":false`, 1) != first.Body {
+		t.Errorf("%s and again %s", first.Body, again.Body)
+	}
+	for field, body := range map[string]object{
+		"offer_id":    {"type": "offer_shown"},
+		"tender_type": {"type": "tender_chosen"},
+		"prompt":      {"type": "prompt_shown", "prompt": "Not A Word"},
+		"type":        {"type": "offer_eaten"},
+		"data":        {"type": "prompt_shown", "prompt": "tip", "data": object{"who": "ann@example.com"}},
+	} {
+		if a := d.post(path+"/events", body).want(400, "VALIDATION_FAILED"); a.Error.Details[0].Field != field {
+			t.Errorf("%s: %s", field, a.Body)
+		}
+	}
+	d.post(path+"/events", object{"type": "offer_shown", "offer_id": "off_none"}).want(404, "NOT_FOUND")
+	d.post("/checkout/sessions/cs_none/events", object{"type": "recovery_shown"}).want(404, "NOT_FOUND")
+	page := d.get(path + "/timeline?limit=2").want(200, "")
+	page.is("entries.0.type", "checkout.session.opened")
+	next, _ := page.Meta["next_cursor"].(string)
+	rest := d.get(path + "/timeline?cursor=" + next).want(200, "")
+	rest.is("entries.0.sequence", 3)
+	for _, word := range []string{`"offer_declined"`, `"offer_not_taken"`, `"offer_not_shown"`, `"customer_declined"`, `"w-1"`} {
+		if !strings.Contains(rest.Body, word) {
+			t.Errorf("no %s in %s", word, rest.Body)
+		}
+	}
+	if only := d.get(path + "/timeline?include_counterfactuals=false").want(200, ""); strings.Contains(only.Body, `"happened":false`) {
+		t.Errorf("counterfactuals in %s", only.Body)
+	}
+	d.get(path+"/timeline?cursor=x").want(400, "CURSOR_INVALID")
+	d.get("/checkout/sessions/cs_none/timeline").want(404, "NOT_FOUND")
+	d.post(path+"/abandon", nil).want(200, "")
+	d.post(path+"/events", object{"type": "prompt_shown", "prompt": "tip"}).want(410, "SESSION_ENDED")
+	d.get(path+"/timeline").want(200, "")
+}
