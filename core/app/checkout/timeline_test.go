@@ -402,7 +402,7 @@ func TestTelemetryAndTheTimelineOverREST(t *testing.T) {
 	d.seed()
 	session := d.open("", brunch())
 	path := "/checkout/sessions/" + session.ID
-	offer, _ := d.get(path + "/offers").want(200, "").at("offers.0.offer_id").(string)
+	offer, _ := d.get(path+"/offers").want(200, "").at("offers.0.offer_id").(string)
 	key, body := uuid.NewString(), object{"type": "offer_declined", "offer_id": offer, "data": object{"screen": "w-1", "seconds": 2.5}}
 	first := d.postWith(key, path+"/events", body).want(201, "")
 	first.is("type", "offer_declined")
@@ -424,17 +424,17 @@ func TestTelemetryAndTheTimelineOverREST(t *testing.T) {
 	}
 	d.post(path+"/events", object{"type": "offer_shown", "offer_id": "off_none"}).want(404, "NOT_FOUND")
 	d.post("/checkout/sessions/cs_none/events", object{"type": "recovery_shown"}).want(404, "NOT_FOUND")
-	page := d.get(path + "/timeline?limit=2").want(200, "")
+	page := d.get(path+"/timeline?limit=2").want(200, "")
 	page.is("entries.0.type", "checkout.session.opened")
 	next, _ := page.Meta["next_cursor"].(string)
-	rest := d.get(path + "/timeline?cursor=" + next).want(200, "")
+	rest := d.get(path+"/timeline?cursor="+next).want(200, "")
 	rest.is("entries.0.sequence", 3)
 	for _, word := range []string{`"offer_declined"`, `"offer_not_taken"`, `"offer_not_shown"`, `"customer_declined"`, `"w-1"`} {
 		if !strings.Contains(rest.Body, word) {
 			t.Errorf("no %s in %s", word, rest.Body)
 		}
 	}
-	if only := d.get(path + "/timeline?include_counterfactuals=false").want(200, ""); strings.Contains(only.Body, `"happened":false`) {
+	if only := d.get(path+"/timeline?include_counterfactuals=false").want(200, ""); strings.Contains(only.Body, `"happened":false`) {
 		t.Errorf("counterfactuals in %s", only.Body)
 	}
 	d.get(path+"/timeline?cursor=x").want(400, "CURSOR_INVALID")
