@@ -48,10 +48,12 @@ func (l *Log) Append(ctx context.Context, events ...event.Event) error {
 	return nil
 }
 
-// sessionEvents names the whole condition of its partial index.
-const sessionEvents = `
+// about names the whole condition of its partial index.
+const about = `
 select event_id, type, subject, coalesce(trace_id, '') as trace_id, data, at from events
-where tenant_no = $1 and data ->> 'session_id' = $2 and data ->> 'session_id' is not null
+where tenant_no = $1 and subject = any($2::text[])
+  and (starts_with(subject, 'cs_') or type in
+    ('payment.authorized', 'payment.voided', 'payment.refunded', 'topup.prepared', 'topup.completed', 'topup.reversed', 'topup.settled'))
 order by xid, position limit $3`
 
 type eventRow struct {
@@ -60,9 +62,9 @@ type eventRow struct {
 	At                              time.Time
 }
 
-// OfSession implements event.Log.
-func (l *Log) OfSession(ctx context.Context, t tenancy.Tenant, sessionID string, limit int) ([]event.Event, error) {
-	rows, err := pg.Many[eventRow](ctx, l.q, sessionEvents, t.No, sessionID, limit)
+// About implements event.Log.
+func (l *Log) About(ctx context.Context, t tenancy.Tenant, subjects []string, limit int) ([]event.Event, error) {
+	rows, err := pg.Many[eventRow](ctx, l.q, about, t.No, subjects, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ alter table counterfactuals
   add column seen_at     timestamptz,  -- the till showed it, for the first time
   add column declined_at timestamptz;  -- the customer declined it, for the first time
 
--- The history of a session. Events of no session are not in it.
-create index events_session on events (tenant_no, (data ->> 'session_id'), xid, position)
-  where data ->> 'session_id' is not null;
+-- What the history of a session looks up. Debits, and what follows from them, are
+-- not in it: they are found by their decisions, and their insert pays nothing.
+create index events_subject on events (tenant_no, subject, xid, position)
+  where starts_with(subject, 'cs_') or type in
+    ('payment.authorized', 'payment.voided', 'payment.refunded', 'topup.prepared', 'topup.completed', 'topup.reversed', 'topup.settled');
+create index topups_session on topups (tenant_no, session_id) where session_id is not null;

@@ -320,7 +320,9 @@ func TestListsOfTerminalsUseTheirIndexes(t *testing.T) {
 		`SELECT terminal_id FROM terminals WHERE tenant_no = 1 AND (created_at, terminal_id) < (now() + interval '1 year', '') ORDER BY created_at DESC, terminal_id DESC LIMIT 51`:                            "terminals_list",
 		`SELECT terminal_id FROM terminals WHERE tenant_no = 1 AND branch_id = 'brn_x' AND (created_at, terminal_id) < (now() + interval '1 year', '') ORDER BY created_at DESC, terminal_id DESC LIMIT 51`:    "terminals_branch_list",
 		`SELECT session_id FROM checkout_sessions WHERE tenant_no = 1 AND terminal_id = 'x' AND terminal_id <> '' AND state = 'open' AND expires_at > now() ORDER BY opened_at DESC, session_id DESC LIMIT 20`: "checkout_sessions_terminal",
-		`SELECT event_id FROM events WHERE tenant_no = 1 AND data ->> 'session_id' = 'cs_x' AND data ->> 'session_id' IS NOT NULL ORDER BY xid, position LIMIT 10`:                                             "events_session",
+		`SELECT event_id FROM events WHERE tenant_no = 1 AND subject = ANY (ARRAY['cs_x', 'pay_y']) AND (starts_with(subject, 'cs_') OR type IN
+		    ('payment.authorized', 'payment.voided', 'payment.refunded', 'topup.prepared', 'topup.completed', 'topup.reversed', 'topup.settled')) ORDER BY xid, position LIMIT 10`: "events_subject",
+		`SELECT topup_id FROM topups WHERE tenant_no = 1 AND session_id = 'cs_x'`: "topups_session",
 	} {
 		must(t, pg.Tx(t.Context(), c.db, func(ctx context.Context, q pg.Q) error {
 			if _, err := q.Exec(ctx, `SET LOCAL enable_seqscan = off`); err != nil {

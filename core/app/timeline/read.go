@@ -1,18 +1,21 @@
 package timeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/checkout/sessions"
 	"github.com/feddi/feddi/core/app/paging"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
 )
 
@@ -34,7 +37,7 @@ type Entry struct {
 	Happened       bool
 	Summary        string // words a cashier can read
 	At             time.Time
-	EventID        string // empty for counterfactuals
+	EventID        string // empty for counterfactuals, debits and offers, which have records of their own
 	DecisionID     string
 	TraceID        string
 	OfferID        string
@@ -46,7 +49,18 @@ type Entry struct {
 	key string
 	// not is the counterfactual that it shows, nil where it happened.
 	not *decision.Counterfactual
+	// rank orders entries of the same time.
+	rank int
 }
+
+// Ranks of entries of the same time: events in the order of the log, what has a
+// record of its own, the session's end, and what that decides did not happen.
+const (
+	rankEvent = iota
+	rankRecord
+	rankEnd
+	rankNot
+)
 
 // ReadInput names the session.
 type ReadInput struct {
@@ -114,6 +128,7 @@ type history struct {
 	now       time.Time
 	till      string // the name of the terminal, where it has one
 	log       []event.Event
+	apps      []offers.Application
 	seen      map[string]checkout.TillEvent // by event id
 	decisions []decision.Decision
 	not       []decision.Counterfactual
@@ -121,7 +136,14 @@ type history struct {
 
 func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Session) (h history, err error) {
 	h = history{session: session, now: s.Clock.Now(), seen: map[string]checkout.TillEvent{}}
-	if h.log, err = st.Events.OfSession(ctx, session.Tenant, session.ID, maxEvents); err != nil {
+	subjects, err := st.Ledger.MovementsOfSession(ctx, session.Tenant, session.ID)
+	if err != nil {
+		return h, err
+	}
+	if h.log, err = st.Events.About(ctx, session.Tenant, append(subjects, session.ID), maxEvents); err != nil {
+		return h, err
+	}
+	if h.apps, err = st.Offers.Applications(ctx, session.Tenant, session.ID); err != nil {
 		return h, err
 	}
 	recorded, err := st.Checkout.TillEvents(ctx, session.Tenant, session.ID)
@@ -145,24 +167,23 @@ func (s *Service) gather(ctx context.Context, st app.Stores, session checkout.Se
 	return h, nil
 }
 
-// entries puts everything in order: by time, and at the same time events in the
-// order of the log, then what did not happen.
+// entries puts everything in order: by time, then by rank, then as it was found.
 func (h history) entries(happened bool) []Entry {
 	var all []Entry
 	for _, e := range h.log {
 		all = append(all, h.of(e)...)
 	}
+	all = append(all, h.debits()...)
+	all = append(all, h.offers()...)
 	if !happened {
 		all = append(all, h.counterfactuals()...)
 	}
-	slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.rank, b.rank)) })
 	revision := int64(0)
 	for i := range all {
 		e := &all[i]
 		e.Sequence = i + 1
-		if e.BasketRevision >= 0 && e.not == nil {
-			revision = max(revision, e.BasketRevision)
-		}
+		revision = max(revision, e.BasketRevision)
 		e.BasketRevision = revision
 	}
 	return all
@@ -198,10 +219,10 @@ func (h history) of(e event.Event) []Entry {
 	if len(f.Decisions) > 0 {
 		return h.taken(entry, f)
 	}
-	entry.Summary = h.summary(e)
-	if d := h.only(entry.TraceID); d != nil && e.Type != decisionMade {
-		entry.DecisionID = d.ID
+	if e.Type == "checkout.session.closed" || e.Type == "checkout.session.abandoned" {
+		entry.rank = rankEnd
 	}
+	entry.Summary = h.summary(e)
 	return []Entry{entry}
 }
 
@@ -219,18 +240,48 @@ func (h history) taken(entry Entry, f facts) (out []Entry) {
 	return out
 }
 
-// only is the decision of a trace that has one.
-func (h history) only(traceID string) (found *decision.Decision) {
-	for i := range h.decisions {
-		if traceID == "" || h.decisions[i].TraceID != traceID {
-			continue
+// debits are the payments that debited the wallet, and those that were declined
+// for short funds, as they were decided.
+func (h history) debits() (out []Entry) {
+	for _, d := range h.decisions {
+		e := Entry{
+			Happened: true, At: d.At, DecisionID: d.ID, TraceID: d.TraceID, Data: object(d.Card.Facts), key: d.ID, rank: rankRecord,
 		}
-		if found != nil {
-			return nil
+		money := ledger.FormatMinor(d.AmountMinor, h.session.Currency)
+		switch actuation.Kind(d.Kind) {
+		case actuation.KindWalletDebit:
+			e.Type, e.PaymentID, e.Summary = ledger.EventPaymentSucceeded, ledger.PaymentOfTrace(d.TraceID), "Wallet debited: "+money
+		case actuation.KindRecovery:
+			e.Type, e.Summary = ledger.EventPaymentFailed, "Payment of "+money+" declined for insufficient funds, nothing debited"
+		default:
+			continue // events tell of it
 		}
-		found = &h.decisions[i]
+		out = append(out, e)
 	}
-	return found
+	return out
+}
+
+// offers are what became of the offers that the session took.
+func (h history) offers() (out []Entry) {
+	for _, a := range h.apps {
+		tell := func(kind, summary string, at *time.Time) {
+			if at == nil {
+				return
+			}
+			out = append(out, Entry{
+				Type: kind, Happened: true, Summary: a.Title + " " + summary, At: *at, TraceID: a.TraceID, OfferID: a.OfferID,
+				Data: encode(map[string]any{
+					"application_id": a.ID, "offer_version": a.Version, "discount_minor": a.DiscountMinor, "value_minor": a.ValueMinor,
+					"currency": a.Currency,
+				}),
+				key: a.ID + "/" + kind, rank: rankRecord,
+			})
+		}
+		tell("offer.applied", "was applied", &a.AppliedAt)
+		tell("offer.redeemed", "was redeemed", a.RedeemedAt)
+		tell("offer.released", "was given back: "+words(a.ReleaseReason), a.ReleasedAt)
+	}
+	return out
 }
 
 // counterfactuals are the offers that were judged and withheld, and those that
@@ -239,7 +290,7 @@ func (h history) counterfactuals() (out []Entry) {
 	ended := h.ended()
 	for i := range h.not {
 		c := &h.not[i]
-		e := Entry{TraceID: c.TraceID, OfferID: c.OfferID, At: c.At, not: c, key: c.TraceID + "/" + c.OfferID, DecisionID: h.proposal(c)}
+		e := Entry{TraceID: c.TraceID, OfferID: c.OfferID, At: c.At, not: c, key: c.TraceID + "/" + c.OfferID, DecisionID: h.proposal(c), rank: rankNot}
 		switch {
 		case c.Outcome == "withheld":
 			e.Type = offerNotShown

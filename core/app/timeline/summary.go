@@ -21,12 +21,8 @@ type news struct {
 	CredentialType string   `json:"credential_type"`
 	BasketRevision int64    `json:"basket_revision"`
 	TotalMinor     int64    `json:"total_minor"`
-	DiscountMinor  int64    `json:"discount_minor"`
 	AmountMinor    int64    `json:"amount_minor"`
 	Currency       string   `json:"currency"`
-	FailureCode    string   `json:"failure_code"`
-	ReleaseReason  string   `json:"release_reason"`
-	ReceiptNumber  string   `json:"receipt_number"`
 	OfferIDs       []string `json:"offer_ids"`
 	WithheldCount  int      `json:"withheld_count"`
 }
@@ -58,14 +54,6 @@ func (h history) summary(e event.Event) string {
 		return "Session abandoned: " + words(n.Reason)
 	case decisionMade:
 		return fmt.Sprintf("Offers decided: %d shown, %d withheld", len(n.OfferIDs), n.WithheldCount)
-	case "offer.applied":
-		return "Offer applied, " + money(n.DiscountMinor) + " off"
-	case "offer.released":
-		return "Offer released: " + words(n.ReleaseReason)
-	case "payment.failed":
-		return "Payment of " + money(n.AmountMinor) + " declined, nothing debited: " + words(strings.ToLower(n.FailureCode))
-	case "transaction.created":
-		return "Sale recorded, receipt " + n.ReceiptNumber
 	}
 	if n.AmountMinor != 0 && n.Currency != "" {
 		return described(e.Type) + ": " + money(n.AmountMinor)

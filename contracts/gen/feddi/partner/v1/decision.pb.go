@@ -259,7 +259,7 @@ type TimelineEntry struct {
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
 	// When it happened; for a counterfactual when it was decided: by the feed, the customer or the session's end.
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
-	// The event on the event log; null for counterfactuals.
+	// The event on the event log; null for counterfactuals, and for debits and offers, which have records of their own.
 	EventId *string `protobuf:"bytes,6,opt,name=event_id,json=eventId,proto3,oneof" json:"event_id,omitempty"`
 	// The decision behind it.
 	DecisionId *string `protobuf:"bytes,7,opt,name=decision_id,json=decisionId,proto3,oneof" json:"decision_id,omitempty"`
