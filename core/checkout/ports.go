@@ -13,6 +13,7 @@ import (
 // the tenant, but for the two that background work claims with.
 type Store interface {
 	Sessions
+	TillEvents
 	Transactions
 	Rulings
 	Reports
@@ -43,6 +44,9 @@ type Sessions interface {
 	// which they were opened; more says that others fit, too. Those beyond the
 	// limit are left out evenly over the time.
 	SampleSessions(ctx context.Context, t tenancy.Tenant, f Sample) (ids []string, more bool, err error)
+	// OpenAt lists the ids of up to limit sessions that are open at a terminal at
+	// now, latest opened first.
+	OpenAt(ctx context.Context, t tenancy.Tenant, terminalID string, now time.Time, limit int) ([]string, error)
 	// AddBasket writes the next revision. Errors: REVISION_CONFLICT where that
 	// revision is there already.
 	AddBasket(ctx context.Context, t tenancy.Tenant, b Basket) error
@@ -50,6 +54,15 @@ type Sessions interface {
 	// until the transaction ends, passing by those that others hold and those up
 	// to and including after; nil where there is none.
 	ClaimExpired(ctx context.Context, now time.Time, after Due) (*Session, error)
+}
+
+// TillEvents keeps what tills saw in sessions.
+type TillEvents interface {
+	// AddTillEvent writes one, and says false, writing nothing, where the session
+	// has most of them already.
+	AddTillEvent(ctx context.Context, t tenancy.Tenant, e TillEvent, most int) (written bool, err error)
+	// TillEvents lists those of a session.
+	TillEvents(ctx context.Context, t tenancy.Tenant, sessionID string) ([]TillEvent, error)
 }
 
 // SessionFilter narrows a list of sessions; zero members do not, but for Before.

@@ -65,6 +65,17 @@ type Counterfactual struct {
 	// ValueMinor is what it would have been worth.
 	ValueMinor int64
 	At         time.Time
+	// SeenAt is when a till first showed it to the customer, DeclinedAt when
+	// the customer first declined it; nil where no till said so.
+	SeenAt, DeclinedAt *time.Time
+}
+
+// Meeting is a customer who saw an offer, or declined it.
+type Meeting struct {
+	SessionID, OfferID string
+	TraceID            string // empty for the latest feed that showed it
+	Declined           bool
+	At                 time.Time
 }
 
 // Store keeps decisions, traces and counterfactuals.
@@ -93,6 +104,9 @@ type Store interface {
 	// Feeds reads the latest recorded feed of each session, by its id; sessions
 	// that were never decided for are left out.
 	Feeds(ctx context.Context, t tenancy.Tenant, sessionIDs []string) (map[string]Trace, error)
+	// Meet notes a meeting on the counterfactual of a feed that showed the offer
+	// and returns its trace; empty where none did.
+	Meet(ctx context.Context, t tenancy.Tenant, m Meeting) (traceID string, err error)
 	// Counterfactuals lists what was evaluated in a session, oldest first.
 	Counterfactuals(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Counterfactual, error)
 	// Tally counts the feeds that showed and that withheld an offer.

@@ -36,6 +36,9 @@ type Log interface {
 	// Append writes events in order. They become visible to readers when the
 	// transaction commits, and never otherwise.
 	Append(ctx context.Context, events ...Event) error
+	// About reads the first limit events about subjects, in the order of the log:
+	// of sessions all, of payments and top-ups all but the debit.
+	About(ctx context.Context, t tenancy.Tenant, subjects []string, limit int) ([]Event, error)
 }
 
 // Reader reads the log in commit-safe order: nothing it has passed can still

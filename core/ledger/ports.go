@@ -130,6 +130,9 @@ type Payments interface {
 	OpenCodes(ctx context.Context, t tenancy.Tenant, customerID string, since time.Time) (int, error)
 	// FailPayment ends one that requires capture; false where it no longer does.
 	FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error)
+	// MovementsOfSession lists the ids of all payments and top-ups of a session,
+	// those that moved nothing too.
+	MovementsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]string, error)
 	// PaymentsOfSession lists a session's payments that debited, oldest first.
 	PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Payment, error)
 	// Alone gives those of the payments that stand for a sale of their own and

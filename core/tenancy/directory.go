@@ -12,6 +12,8 @@ type Directory interface {
 	// the merchant and to one another, and fills in what follows: a terminal
 	// implies its branch, a branch its brand. Errors: NOT_FOUND naming the field.
 	Place(ctx context.Context, merchantID, brandID, branchID, terminalID string) (Place, error)
+	// Terminal is a terminal of t, but for what heartbeats change. Errors: NOT_FOUND.
+	Terminal(ctx context.Context, t Tenant, terminalID string) (Terminal, error)
 }
 
 // Place is where in a merchant something happens.

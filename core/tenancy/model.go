@@ -117,6 +117,8 @@ type Merchant struct {
 	Mode      Mode
 	TenantNo  int32
 	Name      string
+	// Reference is the partner's own id, unique for an integration in one mode; may be empty.
+	Reference string
 	Status    string // active, suspended
 	Settings  Settings
 	CreatedAt time.Time
@@ -141,22 +143,14 @@ type Partner struct {
 // Brand groups branches of a merchant.
 type Brand struct {
 	ID, MerchantID, Name string
+	Reference            string // the partner's own id, unique for the merchant; may be empty
 	CreatedAt            time.Time
 }
 
 // Branch is a location.
 type Branch struct {
 	ID, MerchantID, BrandID, Name string
+	Reference                     string // the partner's own id, unique for the merchant; may be empty
+	Address                       string // postal, on one line; may be empty
 	CreatedAt                     time.Time
-}
-
-// TerminalActive is the status of a terminal that gets tokens.
-const TerminalActive = "active"
-
-// Terminal is a till.
-type Terminal struct {
-	ID, MerchantID, BrandID, BranchID, Name string
-	Status                                  string // active, retired
-	LastSeenAt                              *time.Time
-	CreatedAt                               time.Time
 }

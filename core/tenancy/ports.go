@@ -9,6 +9,7 @@ import (
 // statement on keys is bounded by partner and mode.
 type Store interface {
 	Enterprises
+	Terminals
 	Keys
 	Tokens
 }
@@ -19,24 +20,54 @@ type Enterprises interface {
 	// Partner reads one. Errors: NOT_FOUND.
 	Partner(ctx context.Context, id string) (Partner, error)
 	// AddMerchant writes a new merchant and returns it with its tenant number.
+	// Errors: DUPLICATE_REFERENCE.
 	AddMerchant(ctx context.Context, m Merchant) (Merchant, error)
 	// SaveSettings replaces what s knows; unknown members of the stored document
 	// stay. Errors: NOT_FOUND.
 	SaveSettings(ctx context.Context, t Tenant, s Settings) error
 	AddBrand(ctx context.Context, t Tenant, b Brand) error
 	AddBranch(ctx context.Context, t Tenant, b Branch) error
-	AddTerminal(ctx context.Context, t Tenant, x Terminal) error
-	// Terminal reads one. Errors: NOT_FOUND.
-	Terminal(ctx context.Context, t Tenant, id string) (Terminal, error)
-	// SetTerminalStatus changes one to active or retired; the tokens of a
-	// retired terminal die. Errors: NOT_FOUND.
-	SetTerminalStatus(ctx context.Context, t Tenant, id, status string) error
+	// AddPlaces writes brands, branches and terminals of a merchant, each list in
+	// one statement. Errors: DUPLICATE_REFERENCE.
+	AddPlaces(ctx context.Context, t Tenant, p Places) error
+	// Merchants counts those of a partner in one mode. Until the transaction
+	// ends nobody else counts them.
+	Merchants(ctx context.Context, o Owner) (int, error)
 	// IdleSandboxes lists up to limit sandbox partners that were made before
 	// idleSince and of whose keys none was used since.
 	IdleSandboxes(ctx context.Context, idleSince time.Time, limit int) ([]string, error)
 	// EraseSandbox deletes a sandbox partner and every row of its tenants, in
 	// every table. A partner that is no sandbox is left alone: NOT_FOUND.
 	EraseSandbox(ctx context.Context, partnerID string) error
+}
+
+// Places are brands, branches and terminals to be written.
+type Places struct {
+	Brands    []Brand
+	Branches  []Branch
+	Terminals []Terminal
+}
+
+// Terminals keeps tills.
+type Terminals interface {
+	// AddTerminal writes a new one. Errors: DUPLICATE_REFERENCE for a serial
+	// number or reference that another one of the merchant has.
+	AddTerminal(ctx context.Context, t Tenant, x Terminal) error
+	// Terminal reads one. Errors: NOT_FOUND.
+	Terminal(ctx context.Context, t Tenant, id string) (Terminal, error)
+	// ListTerminals lists, latest registered first.
+	ListTerminals(ctx context.Context, t Tenant, f TerminalFilter) ([]Terminal, error)
+	// SetTerminalStatus changes one to active or retired; the tokens of a
+	// retired terminal die. Errors: NOT_FOUND.
+	SetTerminalStatus(ctx context.Context, t Tenant, id, status string) error
+	// EndTokens ends every token that a terminal has now. Errors: NOT_FOUND.
+	EndTokens(ctx context.Context, t Tenant, terminalID string) error
+	// Seen records heartbeats by terminal id; times only move forward. It is for
+	// background work of every tenant.
+	Seen(ctx context.Context, beats map[string]Heartbeat) error
+	// TillRevisions counts the changes of what tills keep; what never changed is
+	// left out.
+	TillRevisions(ctx context.Context, t Tenant) (map[TillSubject]int64, error)
 }
 
 // Owner is the boundary of keys, which belong to a partner and a mode.
@@ -118,9 +149,12 @@ type Credentials interface {
 	Touch(ctx context.Context, uses map[string]time.Time) error
 }
 
-// TokenIssuer signs terminal tokens.
+// TokenIssuer signs terminal tokens, and knows its own.
 type TokenIssuer interface {
 	Issue(c TokenClaims) (token string, err error)
+	// Read is what a token of ours says, one that expired or was revoked too.
+	// false where it is none of ours.
+	Read(token string) (TokenClaims, bool)
 }
 
 // ChangeKind is what a Change is about.

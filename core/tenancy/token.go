@@ -15,6 +15,8 @@ type TokenClaims struct {
 	BrandID    string
 	BranchID   string
 	TerminalID string
+	// Generation is the terminal's when it was issued; it dies with the next one.
+	Generation int32
 	IssuedAt   time.Time
 	ExpiresAt  time.Time
 }
@@ -25,7 +27,8 @@ func NewTokenClaims(id string, key Actor, t Terminal, now time.Time) TokenClaims
 	return TokenClaims{
 		ID: id, KeyID: key.KeyID, PartnerID: key.PartnerID, Mode: key.Mode,
 		MerchantID: t.MerchantID, BrandID: t.BrandID, BranchID: t.BranchID, TerminalID: t.ID,
-		IssuedAt: issued, ExpiresAt: issued.Add(TokenTTL),
+		Generation: t.TokenGeneration,
+		IssuedAt:   issued, ExpiresAt: issued.Add(TokenTTL),
 	}
 }
 

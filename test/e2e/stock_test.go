@@ -111,6 +111,10 @@ func (s *stock) make(name string) string {
 		return id.id
 	case "leaver":
 		return s.verified("+14155550127").id
+	case "device":
+		return s.manage("/auth/terminals", object{"branch_id": s.ids["branch"], "name": "Spare"}).text("data.terminal.terminal_id")
+	case "stranger":
+		return s.verified("+14155550128").id
 	case "trace":
 		return s.get("/checkout/sessions/" + s.ids["session"] + "/offers").text("meta.decision_trace_id")
 	}
@@ -225,7 +229,7 @@ func (s *stock) good(op document.Operation) request {
 			}
 		case "provider_settlement_reference":
 			body[name] = "pi_" + uuid.NewString()
-		case "occurred_at", "since":
+		case "occurred_at", "terminal_time":
 			body[name] = time.Now().UTC().Format(time.RFC3339)
 		case "session_ids":
 			body[name] = []any{s.ids["session"]}
@@ -277,6 +281,8 @@ func (s *stock) suit(op document.Operation, body object) {
 		body["channel"] = "sms"
 	case "submitTopupSettlement":
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
+	case "revokeTerminalToken":
+		body["terminal_id"] = s.id("device") // not the till's own, which goes on calling
 	case "reportAttribution":
 		s.id("transaction")
 		body["exposures"] = []any{s.exposure}
@@ -285,6 +291,9 @@ func (s *stock) suit(op document.Operation, body object) {
 
 // caller is the credential that op takes.
 func (s *stock) caller(op document.Operation) credential {
+	if op.ID == "revokeTerminalToken" {
+		return s.key // a till may end its own tokens only
+	}
 	for _, name := range op.Credentials {
 		if name == "PosTerminalJWT" {
 			return s.till

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/feddi/feddi/adapters/api/feddi/shape"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/auth"
@@ -37,6 +38,7 @@ func RegisterAuth(reg *pipeline.Registry, d AuthDeps) {
 	pipeline.Handle(reg, partnerv1connect.AuthServiceCreateSandboxCredentialsProcedure, a.sandbox)
 	pipeline.Handle(reg, partnerv1connect.AuthServiceExchangeTerminalTokenProcedure, a.exchange)
 	pipeline.Handle(reg, partnerv1connect.AuthServiceValidateTerminalTokenProcedure, a.validate)
+	pipeline.Handle(reg, partnerv1connect.AuthServiceRevokeTerminalTokenProcedure, a.revokeToken)
 }
 
 func (a authAPI) create(ctx context.Context, call *app.Call, req *partnerv1.CreateApiKeyRequest) (*partnerv1.CreateApiKeyResponse, error) {
@@ -44,7 +46,7 @@ func (a authAPI) create(ctx context.Context, call *app.Call, req *partnerv1.Crea
 		Name: req.GetName(), Scope: tenancy.Scope(req.GetScope()), BrandID: req.GetBrandId(), BranchID: req.GetBranchId(), Operator: req.GetOperator(),
 	}
 	return pipeline.Run(ctx, call, a.Auth.CreateKey, in, func(_ *app.Call, k auth.IssuedKey) *partnerv1.CreateApiKeyResponse {
-		return &partnerv1.CreateApiKeyResponse{RawKey: k.Raw, Key: apiKey(k.Key)}
+		return &partnerv1.CreateApiKeyResponse{RawKey: k.Raw, Key: shape.APIKey(k.Key)}
 	})
 }
 
@@ -53,7 +55,7 @@ func (a authAPI) list(ctx context.Context, call *app.Call, req *partnerv1.ListAp
 	return pipeline.Run(ctx, call, a.Auth.ListKeys, in, func(_ *app.Call, p auth.KeyPage) *partnerv1.ListApiKeysResponse {
 		res := &partnerv1.ListApiKeysResponse{Meta: pipeline.Cursor(p.Next)}
 		for _, k := range p.Keys {
-			res.Keys = append(res.Keys, apiKey(k))
+			res.Keys = append(res.Keys, shape.APIKey(k))
 		}
 		return res
 	})
@@ -61,19 +63,19 @@ func (a authAPI) list(ctx context.Context, call *app.Call, req *partnerv1.ListAp
 
 func (a authAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetApiKeyRequest) (*partnerv1.GetApiKeyResponse, error) {
 	return pipeline.Run(ctx, call, a.Auth.Key, req.GetKeyId(), func(_ *app.Call, k tenancy.APIKey) *partnerv1.GetApiKeyResponse {
-		return &partnerv1.GetApiKeyResponse{Key: apiKey(k)}
+		return &partnerv1.GetApiKeyResponse{Key: shape.APIKey(k)}
 	})
 }
 
 func (a authAPI) revoke(ctx context.Context, call *app.Call, req *partnerv1.RevokeApiKeyRequest) (*partnerv1.RevokeApiKeyResponse, error) {
 	return pipeline.Run(ctx, call, a.Auth.RevokeKey, req.GetKeyId(), func(_ *app.Call, k tenancy.APIKey) *partnerv1.RevokeApiKeyResponse {
-		return &partnerv1.RevokeApiKeyResponse{Key: apiKey(k)}
+		return &partnerv1.RevokeApiKeyResponse{Key: shape.APIKey(k)}
 	})
 }
 
 func (a authAPI) regenerate(ctx context.Context, call *app.Call, req *partnerv1.RegenerateApiKeyRequest) (*partnerv1.RegenerateApiKeyResponse, error) {
 	return pipeline.Run(ctx, call, a.Auth.RegenerateKey, req.GetKeyId(), func(_ *app.Call, k auth.IssuedKey) *partnerv1.RegenerateApiKeyResponse {
-		return &partnerv1.RegenerateApiKeyResponse{RawKey: k.Raw, Key: apiKey(k.Key), RevokedKeyId: k.ReplacedID}
+		return &partnerv1.RegenerateApiKeyResponse{RawKey: k.Raw, Key: shape.APIKey(k.Key), RevokedKeyId: k.ReplacedID}
 	})
 }
 
@@ -87,7 +89,7 @@ func (a authAPI) sandbox(ctx context.Context, call *app.Call, req *partnerv1.Cre
 	in := sandbox.Input{Currency: req.GetCurrency(), Name: req.GetName()}
 	return pipeline.Run(ctx, call, a.Sandbox.Create, in, func(_ *app.Call, c sandbox.Credentials) *partnerv1.CreateSandboxCredentialsResponse {
 		return &partnerv1.CreateSandboxCredentialsResponse{
-			RawKey: c.Raw, Key: apiKey(c.Key), IntegrationId: c.Key.PartnerID, MerchantId: c.Merchant.ID,
+			RawKey: c.Raw, Key: shape.APIKey(c.Key), IntegrationId: c.Key.PartnerID, MerchantId: c.Merchant.ID,
 			BrandId: c.Brand.ID, BranchId: c.Branch.ID, TerminalId: c.Terminal.ID, Seed: sandboxSeed(c.Seed),
 		}
 	})
@@ -109,5 +111,12 @@ func (a authAPI) validate(ctx context.Context, call *app.Call, _ *partnerv1.Vali
 			Valid: true, ExpiresIn: int32(t.ExpiresIn), IssuedAt: timestamppb.New(t.IssuedAt), ExpiresAt: timestamppb.New(t.ExpiresAt),
 			Scope: tokenScope(t.MerchantID, t.BrandID, t.BranchID, t.TerminalID),
 		}
+	})
+}
+
+func (a authAPI) revokeToken(ctx context.Context, call *app.Call, req *partnerv1.RevokeTerminalTokenRequest) (*partnerv1.RevokeTerminalTokenResponse, error) {
+	in := auth.RevokeTokenInput{Token: req.GetToken(), TerminalID: req.GetTerminalId()}
+	return pipeline.Run(ctx, call, a.Auth.RevokeToken, in, func(_ *app.Call, t auth.RevokedTokens) *partnerv1.RevokeTerminalTokenResponse {
+		return &partnerv1.RevokeTerminalTokenResponse{TerminalId: t.TerminalID, RevokedAt: timestamppb.New(t.At)}
 	})
 }

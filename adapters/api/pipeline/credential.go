@@ -102,8 +102,24 @@ func Permit(op *operation.Operation, actor tenancy.Actor) *fault.Error {
 		return fault.New(fault.CodeScopeInsufficient, "this operation needs an API key in x-api-key, not a terminal token")
 	case actor.Kind == tenancy.KeyCall && !op.Takes(optionsv1.Credential_CREDENTIAL_KEY):
 		return fault.New(fault.CodeScopeInsufficient, "this operation needs a terminal token; exchange your key for one at POST /auth/token")
-	case op.Options.GetPlatformScope() && actor.Scope != tenancy.ScopePlatform:
+	case op.Options.GetPlatformScope():
+		return permitPlatform(actor)
+	}
+	return nil
+}
+
+// permitPlatform demands platform scope. A sandbox is an integration of its own
+// to whoever made it, so there the operator of one of its merchants will do.
+func permitPlatform(actor tenancy.Actor) *fault.Error {
+	switch {
+	case actor.Scope == tenancy.ScopePlatform:
+		return nil
+	case actor.Mode != tenancy.Sandbox:
 		return fault.New(fault.CodeScopeInsufficient, "this operation needs a platform-scoped API key")
+	case actor.Scope != tenancy.ScopeEnterprise:
+		return fault.New(fault.CodeScopeInsufficient, "this operation needs a platform-scoped API key or, in the sandbox, an enterprise-scoped one with operator authority")
+	case !actor.Operator:
+		return fault.New(fault.CodeOperatorRequired, "in the sandbox this operation needs a platform-scoped API key, or an enterprise-scoped one with operator authority")
 	}
 	return nil
 }

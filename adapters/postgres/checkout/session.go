@@ -153,6 +153,17 @@ func tenantOf(partnerID, merchantID string, live bool, no int32) tenancy.Tenant 
 	return t
 }
 
+// openAt names the whole condition of its partial index.
+const openAt = `
+select session_id from checkout_sessions
+where tenant_no = $1 and terminal_id = $2 and terminal_id <> '' and state = 'open' and expires_at > $3
+order by opened_at desc, session_id desc limit $4`
+
+// OpenAt implements checkout.Sessions.
+func (s *Store) OpenAt(ctx context.Context, t tenancy.Tenant, terminalID string, now time.Time, limit int) ([]string, error) {
+	return pg.Many[string](ctx, s.q, openAt, t.No, terminalID, now, limit)
+}
+
 // A brand's or branch's credential sees what happened at no particular place,
 // too (checkout.Within).
 const listSessions = `

@@ -291,8 +291,26 @@ func (s *Store) MarkTaken(ctx context.Context, t tenancy.Tenant, sessionID, offe
 	return err
 }
 
+// meet takes the latest feed that showed the offer. Who declines it has seen it.
+const meet = `
+update counterfactuals set seen_at = coalesce(seen_at, $6), declined_at = case when $5 then coalesce(declined_at, $6) else declined_at end
+where tenant_no = $1 and session_id = $2 and offer_id = $3 and outcome <> 'withheld' and trace_id = (
+  select trace_id from counterfactuals
+  where tenant_no = $1 and session_id = $2 and offer_id = $3 and outcome <> 'withheld' and ($4 = '' or trace_id = $4)
+  order by at desc, trace_id desc limit 1)
+returning trace_id`
+
+// Meet implements decision.Store.
+func (s *Store) Meet(ctx context.Context, t tenancy.Tenant, m decision.Meeting) (string, error) {
+	trace, err := pg.Maybe[string](ctx, s.q, meet, t.No, m.SessionID, m.OfferID, m.TraceID, m.Declined, m.At)
+	if err != nil || trace == nil {
+		return "", err
+	}
+	return *trace, nil
+}
+
 const sessionCounterfactuals = `
-select trace_id, session_id, offer_id, version, outcome, reason, value_minor, at
+select trace_id, session_id, offer_id, version, outcome, reason, value_minor, at, seen_at, declined_at
 from counterfactuals where tenant_no = $1 and session_id = $2 order by at, trace_id, offer_id`
 
 // Counterfactuals implements decision.Store.

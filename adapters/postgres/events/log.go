@@ -4,9 +4,12 @@ package events
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Log implements event.Log on one transaction.
@@ -43,4 +46,31 @@ func (l *Log) Append(ctx context.Context, events ...event.Event) error {
 		*l.appended = true
 	}
 	return nil
+}
+
+// about names the whole condition of its partial index.
+const about = `
+select event_id, type, subject, coalesce(trace_id, '') as trace_id, data, at from events
+where tenant_no = $1 and subject = any($2::text[])
+  and (starts_with(subject, 'cs_') or type in
+    ('payment.authorized', 'payment.voided', 'payment.refunded', 'topup.prepared', 'topup.completed', 'topup.reversed', 'topup.settled'))
+order by xid, position limit $3`
+
+type eventRow struct {
+	EventID, Type, Subject, TraceID string
+	Data                            json.RawMessage
+	At                              time.Time
+}
+
+// About implements event.Log.
+func (l *Log) About(ctx context.Context, t tenancy.Tenant, subjects []string, limit int) ([]event.Event, error) {
+	rows, err := pg.Many[eventRow](ctx, l.q, about, t.No, subjects, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]event.Event, len(rows))
+	for i, r := range rows {
+		out[i] = event.Event{ID: r.EventID, Tenant: t, Type: r.Type, Subject: r.Subject, At: r.At, Data: r.Data, TraceID: r.TraceID}
+	}
+	return out, nil
 }

@@ -122,6 +122,12 @@ func (s *Store) FailPayment(ctx context.Context, t tenancy.Tenant, id, code stri
 	return n == 1, err
 }
 
+// MovementsOfSession implements ledger.Payments.
+func (s *Store) MovementsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]string, error) {
+	return pg.Many[string](ctx, s.q, `SELECT payment_id FROM payments WHERE tenant_no = $1 AND session_id = $2
+		UNION ALL SELECT topup_id FROM topups WHERE tenant_no = $1 AND session_id = $2`, t.No, sessionID)
+}
+
 // PaymentsOfSession implements ledger.Payments.
 func (s *Store) PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]ledger.Payment, error) {
 	return pg.ManyFunc(ctx, s.q, scanPayment(t), `SELECT `+paymentColumns+` FROM payments

@@ -53,8 +53,8 @@ func (s *Store) TokenEnded(ctx context.Context, c tenancy.TokenClaims) (bool, er
 	return pg.One[bool](ctx, s.q, `SELECT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $1 AND partner_id = $2 AND live = $3)
 		OR NOT EXISTS (SELECT FROM terminals t JOIN merchants m USING (tenant_no)
 			WHERE m.partner_id = $2 AND m.live = $3 AND m.merchant_id = $4 AND t.terminal_id = $5
-			  AND t.branch_id = $6 AND t.brand_id = $7 AND t.status = 'active')`,
-		c.ID, c.PartnerID, live(c.Mode), c.MerchantID, c.TerminalID, c.BranchID, c.BrandID)
+			  AND t.branch_id = $6 AND t.brand_id = $7 AND t.status = 'active' AND t.token_generation = $8)`,
+		c.ID, c.PartnerID, live(c.Mode), c.MerchantID, c.TerminalID, c.BranchID, c.BrandID, c.Generation)
 }
 
 // Touch implements tenancy.Credentials.

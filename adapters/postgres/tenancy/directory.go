@@ -10,10 +10,12 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// How much a directory remembers; a merchant is about a kilobyte, a site 200 bytes.
+// How much a directory remembers; a merchant is about a kilobyte, a site
+// 200 bytes, a terminal that reports 500.
 const (
 	maxMerchants = 10_000
 	maxSites     = 50_000
+	maxTerminals = 50_000
 )
 
 // Directory implements tenancy.Directory from memory; what it does not know it
@@ -25,6 +27,7 @@ type Directory struct {
 	mu        sync.Mutex
 	merchants *lru.Cache[string, tenancy.Merchant]
 	sites     *lru.Cache[siteKey, site]
+	terminals *lru.Cache[string, ownedTerminal]
 	// heard counts changes: what was read before one is not kept after it.
 	heard uint64
 }
@@ -52,6 +55,7 @@ func NewDirectory(db *pg.DB) *Directory {
 		store:     New(db.Q()),
 		merchants: lru.New[string, tenancy.Merchant](maxMerchants),
 		sites:     lru.New[siteKey, site](maxSites),
+		terminals: lru.New[string, ownedTerminal](maxTerminals),
 	}
 }
 
@@ -103,6 +107,24 @@ func (d *Directory) site(ctx context.Context, t tenancy.Tenant, kind tenancy.Cha
 		err = fault.NotFound(string(kind))
 	}
 	return at, err
+}
+
+// ownedTerminal is a terminal with whose it is.
+type ownedTerminal struct {
+	tenantNo int32
+	terminal tenancy.Terminal
+}
+
+// Terminal implements tenancy.Directory.
+func (d *Directory) Terminal(ctx context.Context, t tenancy.Tenant, terminalID string) (tenancy.Terminal, error) {
+	known, err := remember(d, d.terminals, terminalID, func() (ownedTerminal, error) {
+		x, err := d.store.Terminal(ctx, t, terminalID)
+		return ownedTerminal{t.No, x}, err
+	})
+	if err == nil && known.tenantNo != t.No {
+		err = fault.NotFound("terminal")
+	}
+	return known.terminal, err
 }
 
 // siteStatement reads a site. The tenant is a condition here and of every
@@ -161,9 +183,11 @@ func (d *Directory) Changed(c tenancy.Change) {
 		d.merchants.Delete(c.ID)
 	case tenancy.ChangeBrand, tenancy.ChangeBranch, tenancy.ChangeTerminal:
 		d.sites.Delete(siteKey{c.Kind, c.ID})
+		d.terminals.Delete(c.ID)
 	case tenancy.ChangeAll:
 		d.merchants.Clear()
 		d.sites.Clear()
+		d.terminals.Clear()
 	case tenancy.ChangeKey, tenancy.ChangeToken: // of no concern here
 	}
 }

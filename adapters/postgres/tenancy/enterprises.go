@@ -38,26 +38,26 @@ func (s *Store) Partner(ctx context.Context, id string) (tenancy.Partner, error)
 
 // AddMerchant implements tenancy.Enterprises.
 func (s *Store) AddMerchant(ctx context.Context, m tenancy.Merchant) (tenancy.Merchant, error) {
-	no, err := pg.One[int32](ctx, s.q, `INSERT INTO merchants (merchant_id, partner_id, live, name, status, settings, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING tenant_no`,
-		m.ID, m.PartnerID, live(m.Mode), m.Name, m.Status, m.Settings, m.CreatedAt)
+	no, err := pg.One[int32](ctx, s.q, `INSERT INTO merchants (merchant_id, partner_id, live, name, reference, status, settings, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING tenant_no`,
+		m.ID, m.PartnerID, live(m.Mode), m.Name, m.Reference, m.Status, m.Settings, m.CreatedAt)
 	m.TenantNo = no
-	return m, err
+	return m, duplicate(err)
 }
 
 type merchantRow struct {
-	MerchantID, PartnerID string
-	TenantNo              int32
-	Live                  bool
-	Name, Status          string
-	Settings              json.RawMessage
-	CreatedAt             time.Time
+	MerchantID, PartnerID   string
+	TenantNo                int32
+	Live                    bool
+	Name, Reference, Status string
+	Settings                json.RawMessage
+	CreatedAt               time.Time
 }
 
 func (r *merchantRow) merchant() (tenancy.Merchant, error) {
 	m := tenancy.Merchant{
 		ID: r.MerchantID, PartnerID: r.PartnerID, Mode: modeOf(r.Live), TenantNo: r.TenantNo,
-		Name: r.Name, Status: r.Status, CreatedAt: r.CreatedAt,
+		Name: r.Name, Reference: r.Reference, Status: r.Status, CreatedAt: r.CreatedAt,
 	}
 	if err := json.Unmarshal(r.Settings, &m.Settings); err != nil {
 		return m, fmt.Errorf("read the settings of merchant %s: %w", m.ID, err)
@@ -68,7 +68,7 @@ func (r *merchantRow) merchant() (tenancy.Merchant, error) {
 // merchant reads one by its id alone: callers come here with an id that the
 // caller's credential is authorised for, and take the boundary from the result.
 func (s *Store) merchant(ctx context.Context, id string) (tenancy.Merchant, error) {
-	row, err := pg.Maybe[merchantRow](ctx, s.q, `SELECT merchant_id, partner_id, tenant_no, live, name, status, settings, created_at
+	row, err := pg.Maybe[merchantRow](ctx, s.q, `SELECT merchant_id, partner_id, tenant_no, live, name, reference, status, settings, created_at
 		FROM merchants WHERE merchant_id = $1`, id)
 	if err != nil {
 		return tenancy.Merchant{}, err
@@ -87,51 +87,12 @@ func (s *Store) SaveSettings(ctx context.Context, t tenancy.Tenant, settings ten
 
 // AddBrand implements tenancy.Enterprises.
 func (s *Store) AddBrand(ctx context.Context, t tenancy.Tenant, b tenancy.Brand) error {
-	_, err := s.q.Exec(ctx, `INSERT INTO brands (brand_id, tenant_no, name, created_at) VALUES ($1, $2, $3, $4)`,
-		b.ID, t.No, b.Name, b.CreatedAt)
-	return err
+	return s.AddPlaces(ctx, t, tenancy.Places{Brands: []tenancy.Brand{b}})
 }
 
 // AddBranch implements tenancy.Enterprises.
 func (s *Store) AddBranch(ctx context.Context, t tenancy.Tenant, b tenancy.Branch) error {
-	_, err := s.q.Exec(ctx, `INSERT INTO branches (branch_id, tenant_no, brand_id, name, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		b.ID, t.No, b.BrandID, b.Name, b.CreatedAt)
-	return err
-}
-
-// AddTerminal implements tenancy.Enterprises.
-func (s *Store) AddTerminal(ctx context.Context, t tenancy.Tenant, x tenancy.Terminal) error {
-	_, err := s.q.Exec(ctx, `INSERT INTO terminals (terminal_id, tenant_no, brand_id, branch_id, name, status, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, x.ID, t.No, x.BrandID, x.BranchID, x.Name, x.Status, x.CreatedAt)
-	return err
-}
-
-type terminalRow struct {
-	TerminalID, BrandID, BranchID, Name, Status string
-	LastSeenAt                                  *time.Time
-	CreatedAt                                   time.Time
-}
-
-// Terminal implements tenancy.Enterprises.
-func (s *Store) Terminal(ctx context.Context, t tenancy.Tenant, id string) (tenancy.Terminal, error) {
-	row, err := pg.Maybe[terminalRow](ctx, s.q, `SELECT terminal_id, brand_id, branch_id, name, status, last_seen_at, created_at
-		FROM terminals WHERE tenant_no = $1 AND terminal_id = $2`, t.No, id)
-	if err != nil {
-		return tenancy.Terminal{}, err
-	}
-	if row == nil {
-		return tenancy.Terminal{}, fault.NotFound("terminal")
-	}
-	return tenancy.Terminal{
-		ID: row.TerminalID, MerchantID: t.MerchantID, BrandID: row.BrandID, BranchID: row.BranchID, Name: row.Name,
-		Status: row.Status, LastSeenAt: row.LastSeenAt, CreatedAt: row.CreatedAt,
-	}, nil
-}
-
-// SetTerminalStatus implements tenancy.Enterprises.
-func (s *Store) SetTerminalStatus(ctx context.Context, t tenancy.Tenant, id, status string) error {
-	n, err := s.q.Exec(ctx, `UPDATE terminals SET status = $3 WHERE tenant_no = $1 AND terminal_id = $2`, t.No, id, status)
-	return found(n, err, "terminal")
+	return s.AddPlaces(ctx, t, tenancy.Places{Branches: []tenancy.Branch{b}})
 }
 
 // found turns a statement that touched nothing into NOT_FOUND of resource.

@@ -342,6 +342,7 @@ func TestARetriedCallGetsTheSameSecret(t *testing.T) {
 		"/auth/keys":         {"scope": "enterprise"},
 		"/auth/token":        {"terminal_id": b.terminal},
 		"/auth/keys/sandbox": {"currency": "QAR"},
+		"/merchants":         provisioned(nil),
 	} {
 		key, body := uuid.NewString(), envelope(b.merchant, fields)
 		first := s.request(http.MethodPost, path, b.key, body, key)
@@ -520,13 +521,14 @@ func TestCapabilities(t *testing.T) { // rules 53, 60
 	want := map[string]bool{
 		"createApiKey": true, "listApiKeys": true, "getApiKey": true, "revokeApiKey": true, "regenerateApiKey": true, "deleteApiKey": true,
 		"createSandboxCredentials": true, "exchangeTerminalToken": true, "validateTerminalToken": false,
+		"revokeTerminalToken": true, "registerTerminal": true, "listTerminals": true, "terminalHeartbeat": false, "provisionMerchant": true,
 		"getHealth": true, "getCapabilities": true, "getOpenApiSpec": true,
 	}
 	if diff := cmp.Diff(want, callable(b.key)); diff != "" {
 		t.Errorf("a key (-want +got):\n%s", diff)
 	}
 	for op := range want {
-		want[op] = slices.Contains([]string{"createSandboxCredentials", "validateTerminalToken", "getHealth", "getCapabilities", "getOpenApiSpec"}, op)
+		want[op] = slices.Contains([]string{"createSandboxCredentials", "validateTerminalToken", "revokeTerminalToken", "terminalHeartbeat", "getHealth", "getCapabilities", "getOpenApiSpec"}, op)
 	}
 	if diff := cmp.Diff(want, callable(s.token(b, b.key))); diff != "" {
 		t.Errorf("a terminal (-want +got):\n%s", diff)

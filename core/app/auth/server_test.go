@@ -17,6 +17,8 @@ import (
 
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
+	apimerchants "github.com/feddi/feddi/adapters/api/feddi/merchants"
+	apiterminals "github.com/feddi/feddi/adapters/api/feddi/terminals"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/jwtauth"
 	"github.com/feddi/feddi/adapters/postgres"
@@ -27,7 +29,9 @@ import (
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app/auth"
+	"github.com/feddi/feddi/core/app/merchants"
 	"github.com/feddi/feddi/core/app/sandbox"
+	"github.com/feddi/feddi/core/app/terminals"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/tenancy"
@@ -58,6 +62,8 @@ type server struct {
 	auth    *jwtauth.Authenticator
 	secrets tenancy.Secrets
 	probe   *probe
+	// terminals is what hears the heartbeats of this server.
+	terminals *terminals.Service
 }
 
 type probe struct {
@@ -103,10 +109,16 @@ func (c *city) start() *server {
 	uow := postgres.New(c.db, nil, nil)
 	service := &auth.Service{UoW: uow, Clock: c.clock, IDs: c.ids, Directory: directory, Tokens: s.auth, Changes: listeners}
 
+	s.terminals = &terminals.Service{
+		UoW: uow, Clock: c.clock, IDs: c.ids, Directory: directory, Version: "1.2.3", Degraded: func() []string { return s.probe.Health().Degraded },
+	}
+
 	catalogue, err := api.Catalogue()
 	must(c.t, err)
 	reg := pipeline.NewRegistry(catalogue, tenancy.Sandbox)
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: service, Sandbox: &sandbox.Service{UoW: uow, Clock: c.clock, IDs: c.ids}})
+	apiterminals.Register(reg, s.terminals)
+	apimerchants.Register(reg, &merchants.Service{UoW: uow, Clock: c.clock, IDs: c.ids, Changes: listeners})
 	feddi.RegisterPlatform(reg, feddi.PlatformDeps{
 		Directory: directory, Probe: s.probe, Version: "1.2.3", APIVersions: pipeline.Versions,
 		Actuators: noActuators{[]actuation.Status{{
@@ -152,7 +164,10 @@ type answer struct {
 	OK     bool
 	Data   object
 	Meta   object
-	Error  struct{ Code, Message string }
+	Error  struct {
+		Code, Message string
+		Details       []struct{ Field, Rule string }
+	}
 }
 
 // want fails the test unless the answer has status and, for a failure, code.

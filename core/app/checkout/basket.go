@@ -110,7 +110,7 @@ type BasketInput struct {
 // Errors: NOT_FOUND (the session, or a revision that it never had).
 func (s *Service) GetBasket(ctx context.Context, call *app.Call, in BasketInput) (*checkout.Basket, error) {
 	st := s.UoW.Read()
-	c, err := read(ctx, st, call, in.SessionID)
+	c, err := sessions.Read(ctx, st, call, in.SessionID)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/timeline"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/checkout"
@@ -63,6 +64,7 @@ type shop struct {
 	payments     *payments.Service
 	topups       *topup.Service
 	transactions *transactions.Service
+	timeline     *timeline.Service
 }
 
 func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
@@ -83,6 +85,7 @@ func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Pipeline: s.pipeline(planner), Random: rand.Reader,
 		Resolve: known.Resolve, Guesses: &known.Guesses,
 	}
+	s.timeline = &timeline.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory}
 	s.Service = &uses.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Identities: known, Incentives: s.offers, Transactions: s.transactions,
 	}

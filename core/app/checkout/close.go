@@ -103,7 +103,7 @@ type sale struct {
 // changes nothing and holds no lock.
 func (s *Service) prepare(ctx context.Context, call *app.Call, in CloseInput, now time.Time) (sale, error) {
 	st := s.UoW.Read()
-	c, err := read(ctx, st, call, in.SessionID)
+	c, err := sessions.Read(ctx, st, call, in.SessionID)
 	if err != nil {
 		return sale{}, err
 	}

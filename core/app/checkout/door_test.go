@@ -15,6 +15,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
+	"github.com/feddi/feddi/adapters/api/feddi/sessions"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	tenancystore "github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/ratelimit"
@@ -63,6 +64,7 @@ func serve(t *testing.T) *door {
 	s.must(err)
 	reg := pipeline.NewRegistry(catalogue, s.tenant.Mode)
 	feddi.RegisterCheckout(reg, s.Service)
+	sessions.RegisterTimeline(reg, s.timeline)
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: s.transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterOffers(reg, s.offers)
 	server, err := api.New(pipeline.Config{

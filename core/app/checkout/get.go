@@ -13,7 +13,7 @@ import (
 // since. Errors: NOT_FOUND.
 func (s *Service) Get(ctx context.Context, call *app.Call, sessionID string) (Identified, error) {
 	st := s.UoW.Read()
-	c, err := read(ctx, st, call, sessionID)
+	c, err := sessions.Read(ctx, st, call, sessionID)
 	if err != nil {
 		return Identified{}, err
 	}

@@ -77,7 +77,7 @@ type RevisionPage struct {
 // Errors: NOT_FOUND, CURSOR_INVALID.
 func (s *Service) Revisions(ctx context.Context, call *app.Call, in OfInput) (RevisionPage, error) {
 	st := s.UoW.Read()
-	if _, err := read(ctx, st, call, in.SessionID); err != nil {
+	if _, err := sessions.Read(ctx, st, call, in.SessionID); err != nil {
 		return RevisionPage{}, err
 	}
 	name := "revisions:" + in.SessionID
@@ -124,7 +124,7 @@ type DecisionPage struct {
 // they are read whole and cut here. Errors: NOT_FOUND, CURSOR_INVALID.
 func (s *Service) Decisions(ctx context.Context, call *app.Call, in OfInput) (DecisionPage, error) {
 	st := s.UoW.Read()
-	session, err := read(ctx, st, call, in.SessionID)
+	session, err := sessions.Read(ctx, st, call, in.SessionID)
 	if err != nil {
 		return DecisionPage{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/checkout/sessions"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -68,18 +69,5 @@ func orNull(id string) *string {
 // lock reads and holds a session that the caller may see.
 func lock(ctx context.Context, st app.Stores, call *app.Call, id string) (checkout.Session, error) {
 	c, err := st.Checkout.Lock(ctx, call.Tenant, id)
-	return c, seen(call, c, err)
-}
-
-// read reads a session that the caller may see.
-func read(ctx context.Context, st app.Stores, call *app.Call, id string) (checkout.Session, error) {
-	c, err := st.Checkout.Session(ctx, call.Tenant, id)
-	return c, seen(call, c, err)
-}
-
-func seen(call *app.Call, c checkout.Session, err error) error {
-	if err == nil && !checkout.Within(call.Actor, c.Place) {
-		return fault.NotFound("session")
-	}
-	return err
+	return c, sessions.Visible(call, c, err)
 }

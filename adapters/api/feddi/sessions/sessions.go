@@ -1,5 +1,5 @@
-// Package sessions answers what is read of sessions beside the session itself:
-// lists, revisions of the basket, decisions.
+// Package sessions answers what is read and recorded of sessions beside the
+// session itself: lists, revisions of the basket, decisions, the timeline.
 package sessions
 
 import (

@@ -9,7 +9,10 @@ import (
 	"github.com/feddi/feddi/adapters/api/archive"
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
+	"github.com/feddi/feddi/adapters/api/feddi/merchants"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
+	"github.com/feddi/feddi/adapters/api/feddi/sessions"
+	"github.com/feddi/feddi/adapters/api/feddi/terminals"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/adapters/receipt"
@@ -54,12 +57,15 @@ func (s *System) register(reg *pipeline.Registry) {
 		Directory: s.directory, Actuators: s.Host, Probe: s.probe, Version: s.Version, APIVersions: apiVersions,
 	})
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: u.Auth, Sandbox: u.Sandbox})
+	terminals.Register(reg, u.Terminals)
+	merchants.Register(reg, u.Merchants)
 	feddi.RegisterIdentity(reg, u.Identities)
 	feddi.RegisterEnrollment(reg, u.Enrollment)
 	customers.Register(reg, u.Customers)
 	customers.RegisterPrivacy(reg, u.Privacy)
 	feddi.RegisterQR(reg, u.Customers)
 	feddi.RegisterCheckout(reg, u.Checkout)
+	sessions.RegisterTimeline(reg, u.Timeline)
 	feddi.RegisterPayments(reg, u.Payments)
 	feddi.RegisterTopup(reg, u.Topup)
 	feddi.RegisterGrants(reg, u.Grants)

@@ -90,3 +90,19 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
+
+// heartbeatsEvery is how often a server writes which terminals it heard of.
+const heartbeatsEvery = 5 * time.Second
+
+// writeHeartbeats writes them until ctx ends, and once more then. Each server
+// writes what it heard itself: it is no job that one does for all.
+func (s *System) writeHeartbeats(ctx context.Context) {
+	for again := true; again; {
+		again = sleep(ctx, heartbeatsEvery)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatsEvery)
+		if err := s.Uses.Terminals.Flush(end); err != nil {
+			s.Log.Warn("cannot write which terminals reported; will try again", "error", err)
+		}
+		cancel()
+	}
+}

@@ -233,6 +233,7 @@ func (s *System) startBackground() {
 	run("webhooks", s.worker.Run)
 	run("watcher", func(ctx context.Context) error { s.watcher.Run(ctx); return nil })
 	run("last use", func(ctx context.Context) error { s.auth.Run(ctx); return nil })
+	run("heartbeats", func(ctx context.Context) error { s.writeHeartbeats(ctx); return nil })
 	run("probe", func(ctx context.Context) error { s.probe.run(ctx); return nil })
 	run("actuators", func(ctx context.Context) error { s.own.run(ctx); return nil })
 	schedule := &scheduler{leases: jobs.New(s.DB.Q()), holder: s.name, log: s.Log}

@@ -21,12 +21,15 @@ import (
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
+	"github.com/feddi/feddi/core/app/merchants"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
 	"github.com/feddi/feddi/core/app/privacy"
 	"github.com/feddi/feddi/core/app/proposals"
 	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/sandbox"
+	"github.com/feddi/feddi/core/app/terminals"
+	"github.com/feddi/feddi/core/app/timeline"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/app/trials"
@@ -38,6 +41,8 @@ import (
 // UseCases are the services of core/app, wired.
 type UseCases struct {
 	Auth         *auth.Service
+	Terminals    *terminals.Service
+	Merchants    *merchants.Service
 	Sandbox      *sandbox.Service
 	Identities   *identities.Service
 	Enrollment   *enrollment.Service
@@ -45,6 +50,7 @@ type UseCases struct {
 	Incentives   *incentives.Service
 	Transactions *transactions.Service
 	Checkout     *checkout.Service
+	Timeline     *timeline.Service
 	Pipeline     *payments.Pipeline
 	Payments     *payments.Service
 	Topup        *topup.Service
@@ -97,9 +103,15 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
 	u.Webhooks = &webhooks.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.DB.Q())}
 	u.Auth = &auth.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
+	u.Terminals = &terminals.Service{
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Version: s.Version,
+		Degraded: func() []string { return s.probe.Health().Degraded },
+	}
+	u.Merchants = &merchants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Changes: tenancy.Listeners{s.directory, s.auth}}
 	u.Sandbox = &sandbox.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Seeders: []sandbox.Seeder{
 		sandbox.Offers{From: u.Incentives}, sandbox.Topups{}, sandbox.Guest{IDs: s.ids},
 	}}
+	u.Timeline = &timeline.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Checkout = &checkout.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory,
 		Identities: u.Identities, Incentives: u.Incentives, Transactions: u.Transactions,

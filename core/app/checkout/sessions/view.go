@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/checkout"
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
 )
 
@@ -20,6 +21,20 @@ type View struct {
 	CustomerState string
 	// Offers are those in force, in the order in which they were applied.
 	Offers []checkout.AppliedOffer
+}
+
+// Read reads a session that the caller may see. Errors: NOT_FOUND.
+func Read(ctx context.Context, st app.Stores, call *app.Call, id string) (checkout.Session, error) {
+	s, err := st.Checkout.Session(ctx, call.Tenant, id)
+	return s, Visible(call, s, err)
+}
+
+// Visible is err, or NOT_FOUND where s lies outside of what the caller reaches.
+func Visible(call *app.Call, s checkout.Session, err error) error {
+	if err == nil && !checkout.Within(call.Actor, s.Place) {
+		return fault.NotFound("session")
+	}
+	return err
 }
 
 // Load reads what belongs to a session.

@@ -1413,9 +1413,10 @@ type RevokeTerminalTokenRequest struct {
 	Meta *RequestMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Where the call happens.
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
-	// One token. A terminal that leaves both members out ends the token it calls with.
+	// One token, of a terminal in the caller's reach. A terminal that leaves both members out ends the
+	// token it calls with.
 	Token *string `protobuf:"bytes,3,opt,name=token,proto3,oneof" json:"token,omitempty"`
-	// Every token of this terminal; a key leaves out token and names the terminal.
+	// Every token that this terminal has now; instead of token. A key names one of the two.
 	TerminalId    *string `protobuf:"bytes,4,opt,name=terminal_id,json=terminalId,proto3,oneof" json:"terminal_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1486,7 +1487,7 @@ type RevokeTerminalTokenResponse struct {
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// The terminal whose tokens ended.
 	TerminalId string `protobuf:"bytes,2,opt,name=terminal_id,json=terminalId,proto3" json:"terminal_id,omitempty"`
-	// Tokens issued before this time are refused, on other servers within a second.
+	// Since when they are refused, on other servers within a second. Tokens issued later are good.
 	RevokedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1552,8 +1553,11 @@ type TerminalHeartbeatRequest struct {
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
 	// Version of the till's software.
 	SoftwareVersion string `protobuf:"bytes,3,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
-	// server_time of the last heartbeat's answer; everything counts as changed when left out.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3,oneof" json:"since,omitempty"`
+	// state_token of the last answer, which says what the till has; everything counts as changed when
+	// it is left out or is no token of this terminal's merchant.
+	StateToken *string `protobuf:"bytes,4,opt,name=state_token,json=stateToken,proto3,oneof" json:"state_token,omitempty"`
+	// What the till's own clock says, for clock_skew_ms.
+	TerminalTime  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=terminal_time,json=terminalTime,proto3,oneof" json:"terminal_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1609,9 +1613,16 @@ func (x *TerminalHeartbeatRequest) GetSoftwareVersion() string {
 	return ""
 }
 
-func (x *TerminalHeartbeatRequest) GetSince() *timestamppb.Timestamp {
+func (x *TerminalHeartbeatRequest) GetStateToken() string {
+	if x != nil && x.StateToken != nil {
+		return *x.StateToken
+	}
+	return ""
+}
+
+func (x *TerminalHeartbeatRequest) GetTerminalTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Since
+		return x.TerminalTime
 	}
 	return nil
 }
@@ -1623,12 +1634,23 @@ type TerminalHeartbeatResponse struct {
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// The terminal as now recorded.
 	Terminal *Terminal `protobuf:"bytes,2,opt,name=terminal,proto3" json:"terminal,omitempty"`
-	// What to read again.
+	// What to read again: capabilities covers the merchant's settings and the server's operations,
+	// offers that an offer was put up, changed or taken down.
 	Changed []string `protobuf:"bytes,3,rep,name=changed,proto3" json:"changed,omitempty"`
-	// Time of this answer; send it as since with the next heartbeat.
-	ServerTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
+	// What the till has once it read that; send it with the next heartbeat. Opaque.
+	StateToken string `protobuf:"bytes,4,opt,name=state_token,json=stateToken,proto3" json:"state_token,omitempty"`
+	// Sessions that are open at this terminal, latest first, at most 20: what a till that lost its
+	// power picks up again, or abandons.
+	OpenSessionIds []string `protobuf:"bytes,5,rep,name=open_session_ids,json=openSessionIds,proto3" json:"open_session_ids,omitempty"`
+	// Names of the subsystems that are out, as in getHealth; empty when all is well.
+	DegradedSubsystems []string `protobuf:"bytes,6,rep,name=degraded_subsystems,json=degradedSubsystems,proto3" json:"degraded_subsystems,omitempty"`
+	// Time of this answer.
+	ServerTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
+	// terminal_time less server_time, in milliseconds: positive where the till's clock is ahead. The
+	// way of the request is in it. Null where terminal_time was left out.
+	ClockSkewMs *int64 `protobuf:"varint,8,opt,name=clock_skew_ms,json=clockSkewMs,proto3,oneof" json:"clock_skew_ms,omitempty"`
 	// Seconds until the next heartbeat is expected.
-	NextHeartbeatSeconds int32 `protobuf:"varint,5,opt,name=next_heartbeat_seconds,json=nextHeartbeatSeconds,proto3" json:"next_heartbeat_seconds,omitempty"`
+	NextHeartbeatSeconds int32 `protobuf:"varint,9,opt,name=next_heartbeat_seconds,json=nextHeartbeatSeconds,proto3" json:"next_heartbeat_seconds,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -1684,11 +1706,39 @@ func (x *TerminalHeartbeatResponse) GetChanged() []string {
 	return nil
 }
 
+func (x *TerminalHeartbeatResponse) GetStateToken() string {
+	if x != nil {
+		return x.StateToken
+	}
+	return ""
+}
+
+func (x *TerminalHeartbeatResponse) GetOpenSessionIds() []string {
+	if x != nil {
+		return x.OpenSessionIds
+	}
+	return nil
+}
+
+func (x *TerminalHeartbeatResponse) GetDegradedSubsystems() []string {
+	if x != nil {
+		return x.DegradedSubsystems
+	}
+	return nil
+}
+
 func (x *TerminalHeartbeatResponse) GetServerTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ServerTime
 	}
 	return nil
+}
+
+func (x *TerminalHeartbeatResponse) GetClockSkewMs() int64 {
+	if x != nil && x.ClockSkewMs != nil {
+		return *x.ClockSkewMs
+	}
+	return 0
 }
 
 func (x *TerminalHeartbeatResponse) GetNextHeartbeatSeconds() int32 {
@@ -1712,7 +1762,9 @@ type RegisterTerminalRequest struct {
 	// The maker's serial number, unique per merchant.
 	SerialNumber *string `protobuf:"bytes,5,opt,name=serial_number,json=serialNumber,proto3,oneof" json:"serial_number,omitempty"`
 	// The maker's model.
-	Model         *string `protobuf:"bytes,6,opt,name=model,proto3,oneof" json:"model,omitempty"`
+	Model *string `protobuf:"bytes,6,opt,name=model,proto3,oneof" json:"model,omitempty"`
+	// The partner's own id of the terminal, unique per merchant.
+	Reference     *string `protobuf:"bytes,7,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1789,6 +1841,13 @@ func (x *RegisterTerminalRequest) GetModel() string {
 	return ""
 }
 
+func (x *RegisterTerminalRequest) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
 // RegisterTerminalResponse holds the registered terminal.
 type RegisterTerminalResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1851,7 +1910,7 @@ type ListTerminalsRequest struct {
 	MerchantId *string `protobuf:"bytes,1,opt,name=merchant_id,json=merchantId,proto3,oneof" json:"merchant_id,omitempty"`
 	// Terminals of this branch.
 	BranchId *string `protobuf:"bytes,2,opt,name=branch_id,json=branchId,proto3,oneof" json:"branch_id,omitempty"`
-	// Terminals in this state.
+	// Terminals in this state now.
 	State *string `protobuf:"bytes,3,opt,name=state,proto3,oneof" json:"state,omitempty"`
 	// Terminals per page, 1 to 200; 50 when left out.
 	Limit *int32 `protobuf:"varint,4,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
@@ -2121,21 +2180,31 @@ const file_feddi_partner_v1_auth_service_proto_rawDesc = "" +
 	"\vterminal_id\x18\x02 \x01(\tR\n" +
 	"terminalId\x129\n" +
 	"\n" +
-	"revoked_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\"\x90\x02\n" +
+	"revoked_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\"\xe9\x02\n" +
 	"\x18TerminalHeartbeatRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x124\n" +
-	"\x10software_version\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0fsoftwareVersion\x125\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x05since\x88\x01\x01B\b\n" +
-	"\x06_since\"\xca\x02\n" +
+	"\x10software_version\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0fsoftwareVersion\x120\n" +
+	"\vstate_token\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04H\x00R\n" +
+	"stateToken\x88\x01\x01\x12D\n" +
+	"\rterminal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x01R\fterminalTime\x88\x01\x01B\x0e\n" +
+	"\f_state_tokenB\x10\n" +
+	"\x0e_terminal_time\"\x81\x04\n" +
 	"\x19TerminalHeartbeatResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x126\n" +
 	"\bterminal\x18\x02 \x01(\v2\x1a.feddi.partner.v1.TerminalR\bterminal\x12N\n" +
 	"\achanged\x18\x03 \x03(\tB4\x9a\xdb\x180\x12\fcapabilities\x12\x06offers\x12\freload_bonus\x12\n" +
-	"topup_skusR\achanged\x12;\n" +
-	"\vserver_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"serverTime\x124\n" +
-	"\x16next_heartbeat_seconds\x18\x05 \x01(\x05R\x14nextHeartbeatSeconds\"\xd9\x02\n" +
+	"topup_skusR\achanged\x12\x1f\n" +
+	"\vstate_token\x18\x04 \x01(\tR\n" +
+	"stateToken\x12(\n" +
+	"\x10open_session_ids\x18\x05 \x03(\tR\x0eopenSessionIds\x12/\n" +
+	"\x13degraded_subsystems\x18\x06 \x03(\tR\x12degradedSubsystems\x12;\n" +
+	"\vserver_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"serverTime\x12'\n" +
+	"\rclock_skew_ms\x18\b \x01(\x03H\x00R\vclockSkewMs\x88\x01\x01\x124\n" +
+	"\x16next_heartbeat_seconds\x18\t \x01(\x05R\x14nextHeartbeatSecondsB\x10\n" +
+	"\x0e_clock_skew_ms\"\x96\x03\n" +
 	"\x17RegisterTerminalRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12&\n" +
@@ -2145,17 +2214,21 @@ const file_feddi_partner_v1_auth_service_proto_rawDesc = "" +
 	"\rserial_number\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\fserialNumber\x88\x01\x01\x12%\n" +
 	"\x05model\x18\x06 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x01R\x05model\x88\x01\x01B\x10\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x01R\x05model\x88\x01\x01\x12-\n" +
+	"\treference\x18\a \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x02R\treference\x88\x01\x01B\x10\n" +
 	"\x0e_serial_numberB\b\n" +
-	"\x06_model\"\x86\x01\n" +
+	"\x06_modelB\f\n" +
+	"\n" +
+	"_reference\"\x86\x01\n" +
 	"\x18RegisterTerminalResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x126\n" +
-	"\bterminal\x18\x02 \x01(\v2\x1a.feddi.partner.v1.TerminalR\bterminal\"\xdb\x02\n" +
+	"\bterminal\x18\x02 \x01(\v2\x1a.feddi.partner.v1.TerminalR\bterminal\"\xe9\x02\n" +
 	"\x14ListTerminalsRequest\x12/\n" +
 	"\vmerchant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
 	"merchantId\x88\x01\x01\x12+\n" +
-	"\tbranch_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x01R\bbranchId\x88\x01\x01\x12X\n" +
-	"\x05state\x18\x03 \x01(\tB=\xbaH\x1cr\x1aR\x06activeR\x06silentR\bdisabled\x9a\xdb\x18\x1a\x12\x06active\x12\x06silent\x12\bdisabledH\x02R\x05state\x88\x01\x01\x12%\n" +
+	"\tbranch_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x01R\bbranchId\x88\x01\x01\x12f\n" +
+	"\x05state\x18\x03 \x01(\tBK\xbaH#r!R\x06onlineR\x04lateR\aofflineR\bdisabled\x9a\xdb\x18!\x12\x06online\x12\x04late\x12\aoffline\x12\bdisabledH\x02R\x05state\x88\x01\x01\x12%\n" +
 	"\x05limit\x18\x04 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x01H\x03R\x05limit\x88\x01\x01\x12'\n" +
 	"\x06cursor\x18\x05 \x01(\tB\n" +
@@ -2168,7 +2241,7 @@ const file_feddi_partner_v1_auth_service_proto_rawDesc = "" +
 	"\a_cursor\"\x85\x01\n" +
 	"\x15ListTerminalsResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x128\n" +
-	"\tterminals\x18\x02 \x03(\v2\x1a.feddi.partner.v1.TerminalR\tterminals2\xa4C\n" +
+	"\tterminals\x18\x02 \x03(\v2\x1a.feddi.partner.v1.TerminalR\tterminals2\xd2D\n" +
 	"\vAuthService\x12\x8c\x06\n" +
 	"\fCreateApiKey\x12%.feddi.partner.v1.CreateApiKeyRequest\x1a&.feddi.partner.v1.CreateApiKeyResponse\"\xac\x05\x92\xdb\x18\x92\x05\n" +
 	"\fcreateApiKey\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x11OPERATOR_REQUIRED:\tNOT_FOUND@\x01b\x99\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"name\":\"Counter terminals\",\"scope\":\"branch\",\"branch_id\":\"brn_01k9z3v7rb\"}j\x9d\x03{\"raw_key\":\"fddi_test_EXAMPLEONLY\",\"key\":{\"key_id\":\"key_01ka2k1r4m\",\"name\":\"Counter terminals\",\"prefix\":\"fddi_test_EXAM\",\"scope\":\"branch\",\"status\":\"active\",\"mode\":\"sandbox\",\"operator\":false,\"integration_id\":\"par_01k9z3v7qe\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"created_at\":\"2026-06-12T08:00:00Z\",\"last_used_at\":null,\"revoked_at\":null,\"replaced_by_key_id\":null}}r\x1cProvision an integration key\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
@@ -2191,13 +2264,13 @@ const file_feddi_partner_v1_auth_service_proto_rawDesc = "" +
 	"\x15ValidateTerminalToken\x12..feddi.partner.v1.ValidateTerminalTokenRequest\x1a/.feddi.partner.v1.ValidateTerminalTokenResponse\"\xe9\x02\x92\xdb\x18\xc8\x02\n" +
 	"\x15validateTerminalToken\x10\x02\x1a\x01\x02:\rTOKEN_EXPIRED:\rTOKEN_REVOKEDj\xe7\x01{\"valid\":true,\"expires_in\":412,\"issued_at\":\"2026-06-12T08:00:00Z\",\"expires_at\":\"2026-06-12T08:10:00Z\",\"scope\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\"}}r\"Check a terminal token's freshness\x82\xd3\xe4\x93\x02\x16\x12\x14/auth/token/validate\x12\x8e\x03\n" +
 	"\x13RevokeTerminalToken\x12,.feddi.partner.v1.RevokeTerminalTokenRequest\x1a-.feddi.partner.v1.RevokeTerminalTokenResponse\"\x99\x02\x92\xdb\x18\xf7\x01\n" +
-	"\x13revokeTerminalToken\x10\x01\x1a\x02\x01\x020\x01:\tNOT_FOUNDbo{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"terminal_id\":\"trm_01k9z3v7rk\"}jD{\"terminal_id\":\"trm_01k9z3v7rk\",\"revoked_at\":\"2026-06-12T08:05:00Z\"}r\x16Revoke terminal tokens\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/auth/token/revoke\x12\xc7\x06\n" +
-	"\x11TerminalHeartbeat\x12*.feddi.partner.v1.TerminalHeartbeatRequest\x1a+.feddi.partner.v1.TerminalHeartbeatResponse\"\xd8\x05\x92\xdb\x18\xb9\x05\n" +
-	"\x11terminalHeartbeat\x10\x01\x1a\x01\x020\x01b\xeb\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"software_version\":\"8.4.1\",\"since\":\"2026-06-12T07:55:00Z\"}j\x95\x03{\"terminal\":{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"active\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":\"8.4.1\",\"last_heartbeat_at\":\"2026-06-12T08:00:00Z\",\"created_at\":\"2026-06-11T16:20:00Z\"},\"changed\":[\"offers\"],\"server_time\":\"2026-06-12T08:00:00Z\",\"next_heartbeat_seconds\":60}r\x17Report a terminal alive\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/auth/heartbeat\x12\xb8\x05\n" +
-	"\x10RegisterTerminal\x12).feddi.partner.v1.RegisterTerminalRequest\x1a*.feddi.partner.v1.RegisterTerminalResponse\"\xcc\x04\x92\xdb\x18\xad\x04\n" +
-	"\x10registerTerminal\x10\x01\x1a\x01\x01 \xc9\x010\x01:\tNOT_FOUND:\x13DUPLICATE_REFERENCEb\xac\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\"}j\xaa\x02{\"terminal\":{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"active\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":null,\"last_heartbeat_at\":null,\"created_at\":\"2026-06-11T16:20:00Z\"}}r\x13Register a terminal\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/auth/terminals\x12\xf8\x03\n" +
-	"\rListTerminals\x12&.feddi.partner.v1.ListTerminalsRequest\x1a'.feddi.partner.v1.ListTerminalsResponse\"\x95\x03\x92\xdb\x18\xf9\x02\n" +
-	"\rlistTerminals\x10\x01\x1a\x01\x01:\x0eCURSOR_INVALIDj\xc2\x02{\"terminals\":[{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"active\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":\"8.4.1\",\"last_heartbeat_at\":\"2026-06-12T08:00:00Z\",\"created_at\":\"2026-06-11T16:20:00Z\"}]}r\x0eList terminals\x82\xd3\xe4\x93\x02\x11\x12\x0f/auth/terminalsBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"\x13revokeTerminalToken\x10\x02\x1a\x02\x01\x020\x01:\tNOT_FOUNDbo{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"terminal_id\":\"trm_01k9z3v7rk\"}jD{\"terminal_id\":\"trm_01k9z3v7rk\",\"revoked_at\":\"2026-06-12T08:05:00Z\"}r\x16Revoke terminal tokens\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/auth/token/revoke\x12\xd2\a\n" +
+	"\x11TerminalHeartbeat\x12*.feddi.partner.v1.TerminalHeartbeatRequest\x1a+.feddi.partner.v1.TerminalHeartbeatResponse\"\xe3\x06\x92\xdb\x18\xc4\x06\n" +
+	"\x11terminalHeartbeat\x10\x02\x1a\x01\x020\x01H\xd8\x04b\xf3\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"software_version\":\"8.4.1\",\"terminal_time\":\"2026-06-12T08:00:02Z\"}j\x95\x04{\"terminal\":{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"online\",\"reference\":null,\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":\"8.4.1\",\"last_heartbeat_at\":\"2026-06-12T08:00:00Z\",\"created_at\":\"2026-06-11T16:20:00Z\"},\"changed\":[\"offers\"],\"state_token\":\"EXAMPLEONLY\",\"open_session_ids\":[\"cs_01ka2m4h5e\"],\"degraded_subsystems\":[],\"server_time\":\"2026-06-12T08:00:00Z\",\"clock_skew_ms\":2000,\"next_heartbeat_seconds\":30}r\x17Report a terminal alive\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/auth/heartbeat\x12\xca\x05\n" +
+	"\x10RegisterTerminal\x12).feddi.partner.v1.RegisterTerminalRequest\x1a*.feddi.partner.v1.RegisterTerminalResponse\"\xde\x04\x92\xdb\x18\xbf\x04\n" +
+	"\x10registerTerminal\x10\x02\x1a\x01\x01 \xc9\x010\x01:\tNOT_FOUND:\x13DUPLICATE_REFERENCEb\xac\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\"}j\xbc\x02{\"terminal\":{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"offline\",\"reference\":null,\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":null,\"last_heartbeat_at\":null,\"created_at\":\"2026-06-11T16:20:00Z\"}}r\x13Register a terminal\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/auth/terminals\x12\x89\x04\n" +
+	"\rListTerminals\x12&.feddi.partner.v1.ListTerminalsRequest\x1a'.feddi.partner.v1.ListTerminalsResponse\"\xa6\x03\x92\xdb\x18\x8a\x03\n" +
+	"\rlistTerminals\x10\x02\x1a\x01\x01:\x0eCURSOR_INVALIDj\xd3\x02{\"terminals\":[{\"terminal_id\":\"trm_01k9z3v7rk\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Counter 2\",\"state\":\"online\",\"reference\":null,\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\",\"software_version\":\"8.4.1\",\"last_heartbeat_at\":\"2026-06-12T08:00:00Z\",\"created_at\":\"2026-06-11T16:20:00Z\"}]}r\x0eList terminals\x82\xd3\xe4\x93\x02\x11\x12\x0f/auth/terminalsBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_auth_service_proto_rawDescOnce sync.Once
@@ -2290,7 +2363,7 @@ var file_feddi_partner_v1_auth_service_proto_depIdxs = []int32{
 	32, // 37: feddi.partner.v1.RevokeTerminalTokenResponse.revoked_at:type_name -> google.protobuf.Timestamp
 	28, // 38: feddi.partner.v1.TerminalHeartbeatRequest.meta:type_name -> feddi.partner.v1.RequestMeta
 	29, // 39: feddi.partner.v1.TerminalHeartbeatRequest.context:type_name -> feddi.partner.v1.RequestContext
-	32, // 40: feddi.partner.v1.TerminalHeartbeatRequest.since:type_name -> google.protobuf.Timestamp
+	32, // 40: feddi.partner.v1.TerminalHeartbeatRequest.terminal_time:type_name -> google.protobuf.Timestamp
 	30, // 41: feddi.partner.v1.TerminalHeartbeatResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
 	34, // 42: feddi.partner.v1.TerminalHeartbeatResponse.terminal:type_name -> feddi.partner.v1.Terminal
 	32, // 43: feddi.partner.v1.TerminalHeartbeatResponse.server_time:type_name -> google.protobuf.Timestamp
@@ -2346,6 +2419,7 @@ func file_feddi_partner_v1_auth_service_proto_init() {
 	file_feddi_partner_v1_auth_service_proto_msgTypes[12].OneofWrappers = []any{}
 	file_feddi_partner_v1_auth_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_feddi_partner_v1_auth_service_proto_msgTypes[22].OneofWrappers = []any{}
+	file_feddi_partner_v1_auth_service_proto_msgTypes[23].OneofWrappers = []any{}
 	file_feddi_partner_v1_auth_service_proto_msgTypes[24].OneofWrappers = []any{}
 	file_feddi_partner_v1_auth_service_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}

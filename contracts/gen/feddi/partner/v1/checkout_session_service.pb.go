@@ -1263,15 +1263,20 @@ type RecordSessionEventRequest struct {
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	// What happened.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
-	// The offer concerned, for offer_shown and offer_declined.
+	// The offer concerned; for offer_shown and offer_declined, which need it, only.
 	OfferId *string `protobuf:"bytes,5,opt,name=offer_id,json=offerId,proto3,oneof" json:"offer_id,omitempty"`
-	// The trace under which the offer or recovery came.
+	// The trace under which the offer or recovery came, only with those; the latest that showed it when left out.
 	DecisionTraceId *string `protobuf:"bytes,6,opt,name=decision_trace_id,json=decisionTraceId,proto3,oneof" json:"decision_trace_id,omitempty"`
-	// The tender type, for tender_chosen.
+	// The tender type; for tender_chosen, which needs it, only.
 	TenderType *string `protobuf:"bytes,7,opt,name=tender_type,json=tenderType,proto3,oneof" json:"tender_type,omitempty"`
-	// When it happened; the time of the call when left out.
+	// When it happened, within the session and at most 5 minutes ahead of the server; the time of the
+	// call when left out.
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occurred_at,json=occurredAt,proto3,oneof" json:"occurred_at,omitempty"`
-	// Further facts, never personal data; at most 50 members.
+	// What the customer was asked for, for example enroll or topup; for prompt_shown and
+	// prompt_skipped, which need it, only.
+	Prompt *string `protobuf:"bytes,10,opt,name=prompt,proto3,oneof" json:"prompt,omitempty"`
+	// Further facts, ids and figures; never personal data: what looks like a phone number or an e-mail
+	// address is refused. At most 50 members and 4,096 bytes.
 	Data          *structpb.Struct `protobuf:"bytes,9,opt,name=data,proto3,oneof" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1363,6 +1368,13 @@ func (x *RecordSessionEventRequest) GetOccurredAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RecordSessionEventRequest) GetPrompt() string {
+	if x != nil && x.Prompt != nil {
+		return *x.Prompt
+	}
+	return ""
+}
+
 func (x *RecordSessionEventRequest) GetData() *structpb.Struct {
 	if x != nil {
 		return x.Data
@@ -1380,9 +1392,13 @@ type RecordSessionEventResponse struct {
 	// What happened.
 	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
 	// When it happened.
-	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// The offer concerned.
+	OfferId *string `protobuf:"bytes,5,opt,name=offer_id,json=offerId,proto3,oneof" json:"offer_id,omitempty"`
+	// The decision that the event is tied to.
+	DecisionTraceId *string `protobuf:"bytes,6,opt,name=decision_trace_id,json=decisionTraceId,proto3,oneof" json:"decision_trace_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RecordSessionEventResponse) Reset() {
@@ -1441,6 +1457,20 @@ func (x *RecordSessionEventResponse) GetOccurredAt() *timestamppb.Timestamp {
 		return x.OccurredAt
 	}
 	return nil
+}
+
+func (x *RecordSessionEventResponse) GetOfferId() string {
+	if x != nil && x.OfferId != nil {
+		return *x.OfferId
+	}
+	return ""
+}
+
+func (x *RecordSessionEventResponse) GetDecisionTraceId() string {
+	if x != nil && x.DecisionTraceId != nil {
+		return *x.DecisionTraceId
+	}
+	return ""
 }
 
 // GetSessionTimelineRequest names the session.
@@ -2035,7 +2065,7 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\a_cursor\"\x8c\x01\n" +
 	"\x1cListSessionDecisionsResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x128\n" +
-	"\tdecisions\x18\x02 \x03(\v2\x1a.feddi.partner.v1.DecisionR\tdecisions\"\xda\a\n" +
+	"\tdecisions\x18\x02 \x03(\v2\x1a.feddi.partner.v1.DecisionR\tdecisions\"\xa1\b\n" +
 	"\x19RecordSessionEventRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12\x19\n" +
@@ -2046,20 +2076,27 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\vtender_type\x18\a \x01(\tB\x85\x01\xbaH@r>R\x06walletR\x04cashR\x04cardR\tgift_cardR\avoucherR\rbank_transferR\x05other\x9a\xdb\x18>\x12\x06wallet\x12\x04cash\x12\x04card\x12\tgift_card\x12\avoucher\x12\rbank_transfer\x12\x05otherH\x02R\n" +
 	"tenderType\x88\x01\x01\x12@\n" +
 	"\voccurred_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x03R\n" +
-	"occurredAt\x88\x01\x01\x12\x83\x01\n" +
+	"occurredAt\x88\x01\x01\x12:\n" +
+	"\x06prompt\x18\n" +
+	" \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$H\x04R\x06prompt\x88\x01\x01\x12\x83\x01\n" +
 	"\x04data\x18\t \x01(\v2\x17.google.protobuf.StructBQ\xbaHN\xba\x01K\n" +
-	"\x17session_event_data_size\x12\x1ddata takes at most 50 members\x1a\x11this.size() <= 50H\x04R\x04data\x88\x01\x01B\v\n" +
+	"\x17session_event_data_size\x12\x1ddata takes at most 50 members\x1a\x11this.size() <= 50H\x05R\x04data\x88\x01\x01B\v\n" +
 	"\t_offer_idB\x14\n" +
 	"\x12_decision_trace_idB\x0e\n" +
 	"\f_tender_typeB\x0e\n" +
-	"\f_occurred_atB\a\n" +
-	"\x05_data\"\xbc\x01\n" +
+	"\f_occurred_atB\t\n" +
+	"\a_promptB\a\n" +
+	"\x05_data\"\xb0\x02\n" +
 	"\x1aRecordSessionEventResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12;\n" +
 	"\voccurred_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"occurredAt\"\xb6\x02\n" +
+	"occurredAt\x12\x1e\n" +
+	"\boffer_id\x18\x05 \x01(\tH\x00R\aofferId\x88\x01\x01\x12/\n" +
+	"\x11decision_trace_id\x18\x06 \x01(\tH\x01R\x0fdecisionTraceId\x88\x01\x01B\v\n" +
+	"\t_offer_idB\x14\n" +
+	"\x12_decision_trace_id\"\xb6\x02\n" +
 	"\x19GetSessionTimelineRequest\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12/\n" +
 	"\vmerchant_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
@@ -2101,7 +2138,7 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x123\n" +
 	"\asession\x18\x02 \x01(\v2\x19.feddi.partner.v1.SessionR\asession\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12G\n" +
-	"\x0freleased_offers\x18\x04 \x03(\v2\x1e.feddi.partner.v1.AppliedOfferR\x0ereleasedOffers2\xeb\x9a\x01\n" +
+	"\x0freleased_offers\x18\x04 \x03(\v2\x1e.feddi.partner.v1.AppliedOfferR\x0ereleasedOffers2\xbc\x9b\x01\n" +
 	"\x16CheckoutSessionService\x12\xcb\b\n" +
 	"\x13OpenCheckoutSession\x12,.feddi.partner.v1.OpenCheckoutSessionRequest\x1a-.feddi.partner.v1.OpenCheckoutSessionResponse\"\xd6\a\x92\xdb\x18\xb4\a\n" +
 	"\x13openCheckoutSession\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\tNOT_FOUND:\x12CREDENTIAL_EXPIRED:\x0fCREDENTIAL_USED:\x13AMOUNT_OUT_OF_RANGE:\x12ATTEMPTS_EXHAUSTEDb\xd7\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"currency\":\"USD\",\"channel\":\"in_store\"}j\x92\x04{\"session\":{\"session_id\":\"cs_01ka2m4h5e\",\"state\":\"open\",\"currency\":\"USD\",\"origin\":\"pos\",\"channel\":\"in_store\",\"identity\":null,\"basket\":null,\"basket_revision\":0,\"total_minor\":0,\"discount_minor\":0,\"paid_minor\":0,\"due_minor\":0,\"applied_offers\":[],\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"opened_at\":\"2026-06-12T08:00:00Z\",\"expires_at\":\"2026-06-12T08:30:00Z\",\"ended_at\":null,\"transaction_id\":null},\"status\":null,\"customer_context\":null}r\x17Open a checkout session\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/checkout/sessions\x12\xf1\t\n" +
@@ -2120,11 +2157,11 @@ const file_feddi_partner_v1_checkout_session_service_proto_rawDesc = "" +
 	"\x13listBasketRevisions\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xef\x03{\"revisions\":[{\"revision\":1,\"total_minor\":1275,\"currency\":\"USD\",\"changes\":[{\"type\":\"added\",\"line_id\":\"1\",\"before\":null,\"after\":{\"line_id\":\"1\",\"sku\":\"LATTE\",\"name\":\"Caffe latte\",\"category\":\"coffee\",\"quantity\":2,\"unit_price_minor\":450,\"discount_minor\":0,\"tax_minor\":0}},{\"type\":\"added\",\"line_id\":\"2\",\"before\":null,\"after\":{\"line_id\":\"2\",\"sku\":\"CROISSANT\",\"name\":null,\"category\":\"bakery\",\"quantity\":1,\"unit_price_minor\":375,\"discount_minor\":0,\"tax_minor\":0}}],\"created_at\":\"2026-06-12T08:03:00Z\"}]}r&List what each basket revision changed\x82\xd3\xe4\x93\x02*\x12(/checkout/sessions/{id}/basket/revisions\x12\xf8\v\n" +
 	"\x14ListSessionDecisions\x12-.feddi.partner.v1.ListSessionDecisionsRequest\x1a..feddi.partner.v1.ListSessionDecisionsResponse\"\x80\v\x92\xdb\x18\xd2\n" +
 	"\n" +
-	"\x14listSessionDecisions\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xf7\t{\"decisions\":[{\"decision_id\":\"dec_01ka2m9b5a\",\"kind\":\"cashback\",\"state\":\"committed\",\"amount_minor\":58,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"grant\":{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"},\"reasoning\":{\"summary\":\"5 % cashback on 11.75, rounded down to 0.58\",\"rule\":\"cashback.base\",\"facts\":{\"total_minor\":1175,\"cashback_bp\":500}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"cashback\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"},{\"decision_id\":\"dec_01ka2m9b6c\",\"kind\":\"attribution\",\"state\":\"committed\",\"amount_minor\":1175,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"offer_id\":\"off_01k9z3v8ft\",\"reasoning\":{\"summary\":\"The offer shown before the payment was redeemed in this sale\",\"rule\":\"attribution.redeemed_in_session\",\"facts\":{\"offer_id\":\"off_01k9z3v8ft\",\"outcome\":\"redeemed\"}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"attribution\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"}]}r\x1fList the decisions of a session\x82\xd3\xe4\x93\x02#\x12!/checkout/sessions/{id}/decisions\x12\xff\x04\n" +
-	"\x12RecordSessionEvent\x12+.feddi.partner.v1.RecordSessionEventRequest\x1a,.feddi.partner.v1.RecordSessionEventResponse\"\x8d\x04\x92\xdb\x18\xdf\x03\n" +
-	"\x12recordSessionEvent\x10\x01\x1a\x02\x02\x01 \xc9\x010\x01:\tNOT_FOUND:\rSESSION_ENDEDb\xab\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"type\":\"offer_shown\",\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"occurred_at\":\"2026-06-12T08:04:00Z\"}jW{\"event_id\":\"evt_01ka2m6d1b\",\"type\":\"offer_shown\",\"occurred_at\":\"2026-06-12T08:04:00Z\"}r\x1dRecord telemetry of a session\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/checkout/sessions/{id}/events\x12\x97\a\n" +
+	"\x14listSessionDecisions\x10\x02\x1a\x02\x02\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xf7\t{\"decisions\":[{\"decision_id\":\"dec_01ka2m9b5a\",\"kind\":\"cashback\",\"state\":\"committed\",\"amount_minor\":58,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"grant\":{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"},\"reasoning\":{\"summary\":\"5 % cashback on 11.75, rounded down to 0.58\",\"rule\":\"cashback.base\",\"facts\":{\"total_minor\":1175,\"cashback_bp\":500}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"cashback\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"},{\"decision_id\":\"dec_01ka2m9b6c\",\"kind\":\"attribution\",\"state\":\"committed\",\"amount_minor\":1175,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"offer_id\":\"off_01k9z3v8ft\",\"reasoning\":{\"summary\":\"The offer shown before the payment was redeemed in this sale\",\"rule\":\"attribution.redeemed_in_session\",\"facts\":{\"offer_id\":\"off_01k9z3v8ft\",\"outcome\":\"redeemed\"}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"attribution\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"}]}r\x1fList the decisions of a session\x82\xd3\xe4\x93\x02#\x12!/checkout/sessions/{id}/decisions\x12\xd0\x05\n" +
+	"\x12RecordSessionEvent\x12+.feddi.partner.v1.RecordSessionEventRequest\x1a,.feddi.partner.v1.RecordSessionEventResponse\"\xde\x04\x92\xdb\x18\xb0\x04\n" +
+	"\x12recordSessionEvent\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\tNOT_FOUND:\rSESSION_ENDED:\x0eSTATE_CONFLICTb\xab\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"type\":\"offer_shown\",\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"occurred_at\":\"2026-06-12T08:04:00Z\"}j\x97\x01{\"event_id\":\"evt_01ka2m6d1b\",\"type\":\"offer_shown\",\"occurred_at\":\"2026-06-12T08:04:00Z\",\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\"}r\x1dRecord telemetry of a session\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/checkout/sessions/{id}/events\x12\x97\a\n" +
 	"\x12GetSessionTimeline\x12+.feddi.partner.v1.GetSessionTimelineRequest\x1a,.feddi.partner.v1.GetSessionTimelineResponse\"\xa5\x06\x92\xdb\x18\xf8\x05\n" +
-	"\x12getSessionTimeline\x10\x01\x1a\x01\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xa1\x05{\"session_id\":\"cs_01ka2m4h5e\",\"entries\":[{\"sequence\":1,\"type\":\"checkout.session.opened\",\"happened\":true,\"summary\":\"Session opened at Counter 2\",\"occurred_at\":\"2026-06-12T08:00:00Z\",\"event_id\":\"evt_01ka2m4h5f\",\"decision_id\":null,\"decision_trace_id\":null,\"offer_id\":null,\"payment_id\":null,\"basket_revision\":0,\"data\":{\"origin\":\"pos\"}},{\"sequence\":2,\"type\":\"offer_not_shown\",\"happened\":false,\"summary\":\"10 % off the basket was evaluated and ranked below the latte offer\",\"occurred_at\":\"2026-06-12T08:04:00Z\",\"event_id\":null,\"decision_id\":\"dec_01ka2m6c9x\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"offer_id\":\"off_01k9z3v8gz\",\"payment_id\":null,\"basket_revision\":1,\"data\":{\"rank\":2}}]}r\x1eRead the timeline of a session\x82\xd3\xe4\x93\x02\"\x12 /checkout/sessions/{id}/timeline\x12\xeb(\n" +
+	"\x12getSessionTimeline\x10\x02\x1a\x01\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xa1\x05{\"session_id\":\"cs_01ka2m4h5e\",\"entries\":[{\"sequence\":1,\"type\":\"checkout.session.opened\",\"happened\":true,\"summary\":\"Session opened at Counter 2\",\"occurred_at\":\"2026-06-12T08:00:00Z\",\"event_id\":\"evt_01ka2m4h5f\",\"decision_id\":null,\"decision_trace_id\":null,\"offer_id\":null,\"payment_id\":null,\"basket_revision\":0,\"data\":{\"origin\":\"pos\"}},{\"sequence\":2,\"type\":\"offer_not_shown\",\"happened\":false,\"summary\":\"10 % off the basket was evaluated and ranked below the latte offer\",\"occurred_at\":\"2026-06-12T08:04:00Z\",\"event_id\":null,\"decision_id\":\"dec_01ka2m6c9x\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"offer_id\":\"off_01k9z3v8gz\",\"payment_id\":null,\"basket_revision\":1,\"data\":{\"rank\":2}}]}r\x1eRead the timeline of a session\x82\xd3\xe4\x93\x02\"\x12 /checkout/sessions/{id}/timeline\x12\xeb(\n" +
 	"\x14CloseCheckoutSession\x12-.feddi.partner.v1.CloseCheckoutSessionRequest\x1a..feddi.partner.v1.CloseCheckoutSessionResponse\"\xf3'\x92\xdb\x18\xc6'\n" +
 	"\x14closeCheckoutSession\x10\x02\x1a\x02\x02\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\rSESSION_ENDED:\x10TENDERS_MISMATCH:\x14ACTUATOR_UNAVAILABLEP\x01b\x81\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"tenders\":[{\"type\":\"wallet\",\"amount_minor\":1175,\"payment_id\":\"pay_01ka2m8y1c\"}]}j\xa2${\"session\":{\"session_id\":\"cs_01ka2m4h5e\",\"state\":\"closed\",\"currency\":\"USD\",\"origin\":\"pos\",\"channel\":\"in_store\",\"identity\":{\"customer_id\":\"cus_01ka2m5t9d\",\"credential_type\":\"phone\",\"state\":\"VERIFIED\",\"probationary\":false},\"basket\":{\"revision\":1,\"total_minor\":1275,\"subtotal_minor\":1275,\"discount_minor\":0,\"tax_minor\":0,\"currency\":\"USD\",\"lines\":[{\"line_id\":\"1\",\"sku\":\"LATTE\",\"name\":\"Caffe latte\",\"category\":\"coffee\",\"quantity\":2,\"unit_price_minor\":450,\"discount_minor\":0,\"tax_minor\":0},{\"line_id\":\"2\",\"sku\":\"CROISSANT\",\"name\":null,\"category\":\"bakery\",\"quantity\":1,\"unit_price_minor\":375,\"discount_minor\":0,\"tax_minor\":0}],\"created_at\":\"2026-06-12T08:03:00Z\"},\"basket_revision\":1,\"total_minor\":1175,\"discount_minor\":100,\"paid_minor\":1175,\"due_minor\":0,\"applied_offers\":[{\"application_id\":\"apl_01ka2m6k2z\",\"offer_id\":\"off_01k9z3v8ft\",\"offer_version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"state\":\"redeemed\",\"discount_minor\":100,\"applies_to\":[{\"line_id\":\"1\"}],\"decision_trace_id\":\"dt_01ka2m6c8v\",\"applied_at\":\"2026-06-12T08:04:00Z\"}],\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"opened_at\":\"2026-06-12T08:00:00Z\",\"expires_at\":\"2026-06-12T08:30:00Z\",\"ended_at\":\"2026-06-12T08:09:00Z\",\"transaction_id\":\"txn_01ka2m9b3f\"},\"transaction\":{\"transaction_id\":\"txn_01ka2m9b3f\",\"receipt_number\":\"R-000042\",\"status\":\"completed\",\"origin\":\"pos\",\"channel\":\"in_store\",\"session_id\":\"cs_01ka2m4h5e\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"customer\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"credential_type\":\"phone\",\"probationary\":false},\"currency\":\"USD\",\"subtotal_minor\":1275,\"basket_discount_minor\":0,\"tax_minor\":0,\"discount_minor\":100,\"total_minor\":1175,\"refunded_minor\":0,\"lines\":[{\"line_id\":\"1\",\"sku\":\"LATTE\",\"name\":\"Caffe latte\",\"category\":\"coffee\",\"quantity\":2,\"unit_price_minor\":450,\"discount_minor\":0,\"tax_minor\":0},{\"line_id\":\"2\",\"sku\":\"CROISSANT\",\"name\":null,\"category\":\"bakery\",\"quantity\":1,\"unit_price_minor\":375,\"discount_minor\":0,\"tax_minor\":0}],\"applied_offers\":[{\"application_id\":\"apl_01ka2m6k2z\",\"offer_id\":\"off_01k9z3v8ft\",\"offer_version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"state\":\"redeemed\",\"discount_minor\":100,\"applies_to\":[{\"line_id\":\"1\"}],\"decision_trace_id\":\"dt_01ka2m6c8v\",\"applied_at\":\"2026-06-12T08:04:00Z\"}],\"tenders\":[{\"type\":\"wallet\",\"amount_minor\":1175,\"payment_id\":\"pay_01ka2m8y1c\",\"reference\":null,\"debited_promo_minor\":250,\"debited_actual_minor\":925,\"card_scheme\":null,\"card_last_four\":null}],\"money_movement\":[{\"money_class\":\"promo\",\"debited_minor\":250,\"credited_minor\":58,\"entry_ids\":[\"ent_01ka2m8y1d\",\"ent_01ka2m9b4q\"]},{\"money_class\":\"actual\",\"debited_minor\":925,\"credited_minor\":0,\"entry_ids\":[\"ent_01ka2m8y1d\"]}],\"cashback\":{\"amount_minor\":58,\"percent_bp\":500,\"grant_id\":\"grt_01ka2m9b4p\",\"state\":\"RELEASED\",\"expires_at\":\"2026-09-10T08:09:00Z\"},\"attribution\":{\"attribution_id\":\"atb_01ka2m9b7h\",\"transaction_id\":\"txn_01ka2m9b3f\",\"source\":\"system\",\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"outcome\":\"redeemed\",\"attributed_minor\":1175,\"discount_minor\":100}],\"created_at\":\"2026-06-12T08:09:00Z\"},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"voided_at\":null,\"created_at\":\"2026-06-12T08:09:00Z\"},\"decisions\":[{\"decision_id\":\"dec_01ka2m9b5a\",\"kind\":\"cashback\",\"state\":\"committed\",\"amount_minor\":58,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"grant\":{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"},\"reasoning\":{\"summary\":\"5 % cashback on 11.75, rounded down to 0.58\",\"rule\":\"cashback.base\",\"facts\":{\"total_minor\":1175,\"cashback_bp\":500}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"cashback\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"},{\"decision_id\":\"dec_01ka2m9b6c\",\"kind\":\"attribution\",\"state\":\"committed\",\"amount_minor\":1175,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\",\"customer_id\":\"cus_01ka2m5t9d\",\"offer_id\":\"off_01k9z3v8ft\",\"reasoning\":{\"summary\":\"The offer shown before the payment was redeemed in this sale\",\"rule\":\"attribution.redeemed_in_session\",\"facts\":{\"offer_id\":\"off_01k9z3v8ft\",\"outcome\":\"redeemed\"}},\"decision_trace_id\":\"dt_01ka2m9b2y\",\"actuator\":{\"name\":\"attribution\",\"version\":\"1.0.0\"},\"created_at\":\"2026-06-12T08:09:00Z\"}]}r)Close a session and write its transaction\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/checkout/sessions/{id}/close\x12\xb7\x0e\n" +
 	"\x16AbandonCheckoutSession\x12/.feddi.partner.v1.AbandonCheckoutSessionRequest\x1a0.feddi.partner.v1.AbandonCheckoutSessionResponse\"\xb9\r\x92\xdb\x18\x8a\r\n" +
@@ -2295,6 +2332,7 @@ func file_feddi_partner_v1_checkout_session_service_proto_init() {
 	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[13].OneofWrappers = []any{}
 	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[15].OneofWrappers = []any{}
 	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[17].OneofWrappers = []any{}
+	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[18].OneofWrappers = []any{}
 	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[19].OneofWrappers = []any{}
 	file_feddi_partner_v1_checkout_session_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}

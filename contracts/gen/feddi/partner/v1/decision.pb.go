@@ -250,15 +250,16 @@ type TimelineEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Position in the session, counted from 1 without gaps.
 	Sequence int32 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Event type, for example checkout.session.identified, or the telemetry type that the till recorded.
+	// Event type, for example checkout.session.identified; the telemetry type that the till recorded, for
+	// example offer_declined; for counterfactuals offer_not_shown (withheld) or offer_not_taken.
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// False for a counterfactual: evaluated and not shown, or shown and not taken.
 	Happened bool `protobuf:"varint,3,opt,name=happened,proto3" json:"happened,omitempty"`
 	// What happened, in words a cashier can read.
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
-	// When it happened.
+	// When it happened; for a counterfactual when it was decided: by the feed, the customer or the session's end.
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
-	// The event on the event log; null for counterfactuals.
+	// The event on the event log; null for counterfactuals, and for debits and offers, which have records of their own.
 	EventId *string `protobuf:"bytes,6,opt,name=event_id,json=eventId,proto3,oneof" json:"event_id,omitempty"`
 	// The decision behind it.
 	DecisionId *string `protobuf:"bytes,7,opt,name=decision_id,json=decisionId,proto3,oneof" json:"decision_id,omitempty"`

@@ -210,7 +210,8 @@ type Terminal struct {
 	BranchId string `protobuf:"bytes,4,opt,name=branch_id,json=branchId,proto3" json:"branch_id,omitempty"`
 	// Name for people, for example Counter 2.
 	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	// silent has missed its heartbeats; disabled gets no tokens.
+	// Judged by the last heartbeat: online within 90 seconds, late within 10 minutes, offline after
+	// that or where there was none. A disabled terminal gets no tokens, whenever it reported.
 	State string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
 	// The maker's serial number.
 	SerialNumber *string `protobuf:"bytes,7,opt,name=serial_number,json=serialNumber,proto3,oneof" json:"serial_number,omitempty"`
@@ -221,7 +222,9 @@ type Terminal struct {
 	// When it last reported; null where it never did.
 	LastHeartbeatAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_heartbeat_at,json=lastHeartbeatAt,proto3,oneof" json:"last_heartbeat_at,omitempty"`
 	// When it was registered.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// The partner's own id of the terminal.
+	Reference     *string `protobuf:"bytes,12,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -333,6 +336,13 @@ func (x *Terminal) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Terminal) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
 // TerminalTokenScope is what a terminal token may act for; never more than the key it came from.
 type TerminalTokenScope struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -441,7 +451,7 @@ const file_feddi_partner_v1_key_proto_rawDesc = "" +
 	"_branch_idB\x0f\n" +
 	"\r_last_used_atB\r\n" +
 	"\v_revoked_atB\x15\n" +
-	"\x13_replaced_by_key_id\"\x92\x04\n" +
+	"\x13_replaced_by_key_id\"\xca\x04\n" +
 	"\bTerminal\x12\x1f\n" +
 	"\vterminal_id\x18\x01 \x01(\tR\n" +
 	"terminalId\x12\x1f\n" +
@@ -449,19 +459,22 @@ const file_feddi_partner_v1_key_proto_rawDesc = "" +
 	"merchantId\x12\x19\n" +
 	"\bbrand_id\x18\x03 \x01(\tR\abrandId\x12\x1b\n" +
 	"\tbranch_id\x18\x04 \x01(\tR\bbranchId\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\x124\n" +
-	"\x05state\x18\x06 \x01(\tB\x1e\x9a\xdb\x18\x1a\x12\x06active\x12\x06silent\x12\bdisabledR\x05state\x12(\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12;\n" +
+	"\x05state\x18\x06 \x01(\tB%\x9a\xdb\x18!\x12\x06online\x12\x04late\x12\aoffline\x12\bdisabledR\x05state\x12(\n" +
 	"\rserial_number\x18\a \x01(\tH\x00R\fserialNumber\x88\x01\x01\x12\x19\n" +
 	"\x05model\x18\b \x01(\tH\x01R\x05model\x88\x01\x01\x12.\n" +
 	"\x10software_version\x18\t \x01(\tH\x02R\x0fsoftwareVersion\x88\x01\x01\x12K\n" +
 	"\x11last_heartbeat_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampH\x03R\x0flastHeartbeatAt\x88\x01\x01\x129\n" +
 	"\n" +
-	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\x10\n" +
+	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12!\n" +
+	"\treference\x18\f \x01(\tH\x04R\treference\x88\x01\x01B\x10\n" +
 	"\x0e_serial_numberB\b\n" +
 	"\x06_modelB\x13\n" +
 	"\x11_software_versionB\x14\n" +
-	"\x12_last_heartbeat_at\"\xa0\x01\n" +
+	"\x12_last_heartbeat_atB\f\n" +
+	"\n" +
+	"_reference\"\xa0\x01\n" +
 	"\x12TerminalTokenScope\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\tR\n" +
 	"merchantId\x12\x1e\n" +

@@ -723,7 +723,13 @@ type ProvisionMerchantRequest struct {
 	// The brands, 1 to 100.
 	Brands []*ProvisionMerchantBrand `protobuf:"bytes,8,rep,name=brands,proto3" json:"brands,omitempty"`
 	// Name of the merchant's first key.
-	KeyName       *string `protobuf:"bytes,9,opt,name=key_name,json=keyName,proto3,oneof" json:"key_name,omitempty"`
+	KeyName *string `protobuf:"bytes,9,opt,name=key_name,json=keyName,proto3,oneof" json:"key_name,omitempty"`
+	// Further ISO 4217 codes that sessions and wallets may be in, beside currency; each once.
+	Currencies []string `protobuf:"bytes,10,rep,name=currencies,proto3" json:"currencies,omitempty"`
+	// What differs from the defaults.
+	Settings *ProvisionMerchantSettings `protobuf:"bytes,11,opt,name=settings,proto3,oneof" json:"settings,omitempty"`
+	// Whether the first key carries operator authority, which only a key that has it can give; false when left out.
+	KeyOperator   bool `protobuf:"varint,12,opt,name=key_operator,json=keyOperator,proto3" json:"key_operator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,20 +827,188 @@ func (x *ProvisionMerchantRequest) GetKeyName() string {
 	return ""
 }
 
+func (x *ProvisionMerchantRequest) GetCurrencies() []string {
+	if x != nil {
+		return x.Currencies
+	}
+	return nil
+}
+
+func (x *ProvisionMerchantRequest) GetSettings() *ProvisionMerchantSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ProvisionMerchantRequest) GetKeyOperator() bool {
+	if x != nil {
+		return x.KeyOperator
+	}
+	return false
+}
+
+// ProvisionMerchantSettings are the merchant's choices; what is left out has its default.
+type ProvisionMerchantSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What releases a grant that waits, beside verification; on_verification when left out.
+	ClaimGate *string `protobuf:"bytes,1,opt,name=claim_gate,json=claimGate,proto3,oneof" json:"claim_gate,omitempty"`
+	// Base cashback in basis points of the total, 0 to 10,000; 500 when left out.
+	CashbackBp *int32 `protobuf:"varint,2,opt,name=cashback_bp,json=cashbackBp,proto3,oneof" json:"cashback_bp,omitempty"`
+	// Life of cashback in days; 0, the default, means that it never expires.
+	CashbackExpiryDays *int32 `protobuf:"varint,3,opt,name=cashback_expiry_days,json=cashbackExpiryDays,proto3,oneof" json:"cashback_expiry_days,omitempty"`
+	// Life of top-up bonuses in days; 0, the default, means that they never expire.
+	BonusExpiryDays *int32 `protobuf:"varint,4,opt,name=bonus_expiry_days,json=bonusExpiryDays,proto3,oneof" json:"bonus_expiry_days,omitempty"`
+	// Life of points in days; 0, the default, means that they never expire.
+	PointsExpiryDays *int32 `protobuf:"varint,5,opt,name=points_expiry_days,json=pointsExpiryDays,proto3,oneof" json:"points_expiry_days,omitempty"`
+	// Offers that one session may hold at a time; 0, the default, means any number.
+	MaxStackedOffers *int32 `protobuf:"varint,6,opt,name=max_stacked_offers,json=maxStackedOffers,proto3,oneof" json:"max_stacked_offers,omitempty"`
+	// Life of a QR or short code in minutes, 1 to 15; 10 when left out.
+	CodeTtlMinutes *int32 `protobuf:"varint,7,opt,name=code_ttl_minutes,json=codeTtlMinutes,proto3,oneof" json:"code_ttl_minutes,omitempty"`
+	// How long a session stays open, in minutes, 1 to 1,440; 60 when left out.
+	SessionTtlMinutes *int32 `protobuf:"varint,8,opt,name=session_ttl_minutes,json=sessionTtlMinutes,proto3,oneof" json:"session_ttl_minutes,omitempty"`
+	// Least payment in minor units; 0, the default, means 1.
+	MinPaymentMinor *int64 `protobuf:"varint,9,opt,name=min_payment_minor,json=minPaymentMinor,proto3,oneof" json:"min_payment_minor,omitempty"`
+	// Whether a terminal may mint payment codes in production; false when left out.
+	TerminalMayMint *bool `protobuf:"varint,10,opt,name=terminal_may_mint,json=terminalMayMint,proto3,oneof" json:"terminal_may_mint,omitempty"`
+	// Days that restored credit lives where it had expired meanwhile, 0 to 365; 7 when left out.
+	RefundGraceDays *int32 `protobuf:"varint,11,opt,name=refund_grace_days,json=refundGraceDays,proto3,oneof" json:"refund_grace_days,omitempty"`
+	// Credential types that identify and pay, each once; all when left out.
+	SupportedCredentialTypes []string `protobuf:"bytes,12,rep,name=supported_credential_types,json=supportedCredentialTypes,proto3" json:"supported_credential_types,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *ProvisionMerchantSettings) Reset() {
+	*x = ProvisionMerchantSettings{}
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionMerchantSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionMerchantSettings) ProtoMessage() {}
+
+func (x *ProvisionMerchantSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionMerchantSettings.ProtoReflect.Descriptor instead.
+func (*ProvisionMerchantSettings) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ProvisionMerchantSettings) GetClaimGate() string {
+	if x != nil && x.ClaimGate != nil {
+		return *x.ClaimGate
+	}
+	return ""
+}
+
+func (x *ProvisionMerchantSettings) GetCashbackBp() int32 {
+	if x != nil && x.CashbackBp != nil {
+		return *x.CashbackBp
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetCashbackExpiryDays() int32 {
+	if x != nil && x.CashbackExpiryDays != nil {
+		return *x.CashbackExpiryDays
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetBonusExpiryDays() int32 {
+	if x != nil && x.BonusExpiryDays != nil {
+		return *x.BonusExpiryDays
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetPointsExpiryDays() int32 {
+	if x != nil && x.PointsExpiryDays != nil {
+		return *x.PointsExpiryDays
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetMaxStackedOffers() int32 {
+	if x != nil && x.MaxStackedOffers != nil {
+		return *x.MaxStackedOffers
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetCodeTtlMinutes() int32 {
+	if x != nil && x.CodeTtlMinutes != nil {
+		return *x.CodeTtlMinutes
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetSessionTtlMinutes() int32 {
+	if x != nil && x.SessionTtlMinutes != nil {
+		return *x.SessionTtlMinutes
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetMinPaymentMinor() int64 {
+	if x != nil && x.MinPaymentMinor != nil {
+		return *x.MinPaymentMinor
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetTerminalMayMint() bool {
+	if x != nil && x.TerminalMayMint != nil {
+		return *x.TerminalMayMint
+	}
+	return false
+}
+
+func (x *ProvisionMerchantSettings) GetRefundGraceDays() int32 {
+	if x != nil && x.RefundGraceDays != nil {
+		return *x.RefundGraceDays
+	}
+	return 0
+}
+
+func (x *ProvisionMerchantSettings) GetSupportedCredentialTypes() []string {
+	if x != nil {
+		return x.SupportedCredentialTypes
+	}
+	return nil
+}
+
 // ProvisionMerchantBrand describes one brand to create.
 type ProvisionMerchantBrand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the brand.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The branches of the brand, at most 500 in one call.
-	Branches      []*ProvisionMerchantBranch `protobuf:"bytes,2,rep,name=branches,proto3" json:"branches,omitempty"`
+	// The branches of the brand, at most 500. Branches and terminals are at most 2,000 in one call.
+	Branches []*ProvisionMerchantBranch `protobuf:"bytes,2,rep,name=branches,proto3" json:"branches,omitempty"`
+	// The partner's own id of the brand, unique among those of the merchant.
+	Reference     *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionMerchantBrand) Reset() {
 	*x = ProvisionMerchantBrand{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[11]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1020,7 @@ func (x *ProvisionMerchantBrand) String() string {
 func (*ProvisionMerchantBrand) ProtoMessage() {}
 
 func (x *ProvisionMerchantBrand) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[11]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1033,7 @@ func (x *ProvisionMerchantBrand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionMerchantBrand.ProtoReflect.Descriptor instead.
 func (*ProvisionMerchantBrand) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{11}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ProvisionMerchantBrand) GetName() string {
@@ -876,6 +1050,13 @@ func (x *ProvisionMerchantBrand) GetBranches() []*ProvisionMerchantBranch {
 	return nil
 }
 
+func (x *ProvisionMerchantBrand) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
 // ProvisionMerchantBranch describes one branch to create.
 type ProvisionMerchantBranch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -883,15 +1064,17 @@ type ProvisionMerchantBranch struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Postal address on one line.
 	Address *string `protobuf:"bytes,2,opt,name=address,proto3,oneof" json:"address,omitempty"`
-	// IANA time zone, where it is not the merchant's.
-	Timezone      *string `protobuf:"bytes,3,opt,name=timezone,proto3,oneof" json:"timezone,omitempty"`
+	// The partner's own id of the branch, unique among those of the merchant.
+	Reference *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
+	// The terminals of the branch, at most 200.
+	Terminals     []*ProvisionMerchantTerminal `protobuf:"bytes,4,rep,name=terminals,proto3" json:"terminals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionMerchantBranch) Reset() {
 	*x = ProvisionMerchantBranch{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[12]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1086,7 @@ func (x *ProvisionMerchantBranch) String() string {
 func (*ProvisionMerchantBranch) ProtoMessage() {}
 
 func (x *ProvisionMerchantBranch) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[12]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1099,7 @@ func (x *ProvisionMerchantBranch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionMerchantBranch.ProtoReflect.Descriptor instead.
 func (*ProvisionMerchantBranch) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{12}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ProvisionMerchantBranch) GetName() string {
@@ -933,9 +1116,89 @@ func (x *ProvisionMerchantBranch) GetAddress() string {
 	return ""
 }
 
-func (x *ProvisionMerchantBranch) GetTimezone() string {
-	if x != nil && x.Timezone != nil {
-		return *x.Timezone
+func (x *ProvisionMerchantBranch) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
+func (x *ProvisionMerchantBranch) GetTerminals() []*ProvisionMerchantTerminal {
+	if x != nil {
+		return x.Terminals
+	}
+	return nil
+}
+
+// ProvisionMerchantTerminal describes one terminal to register.
+type ProvisionMerchantTerminal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the terminal.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The partner's own id of the terminal, unique among those of the merchant.
+	Reference *string `protobuf:"bytes,2,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
+	// The maker's serial number, unique among the terminals of the merchant.
+	SerialNumber *string `protobuf:"bytes,3,opt,name=serial_number,json=serialNumber,proto3,oneof" json:"serial_number,omitempty"`
+	// The maker's model.
+	Model         *string `protobuf:"bytes,4,opt,name=model,proto3,oneof" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionMerchantTerminal) Reset() {
+	*x = ProvisionMerchantTerminal{}
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionMerchantTerminal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionMerchantTerminal) ProtoMessage() {}
+
+func (x *ProvisionMerchantTerminal) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionMerchantTerminal.ProtoReflect.Descriptor instead.
+func (*ProvisionMerchantTerminal) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ProvisionMerchantTerminal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProvisionMerchantTerminal) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
+func (x *ProvisionMerchantTerminal) GetSerialNumber() string {
+	if x != nil && x.SerialNumber != nil {
+		return *x.SerialNumber
+	}
+	return ""
+}
+
+func (x *ProvisionMerchantTerminal) GetModel() string {
+	if x != nil && x.Model != nil {
+		return *x.Model
 	}
 	return ""
 }
@@ -956,14 +1219,16 @@ type ProvisionMerchantResponse struct {
 	// Metadata of that key.
 	Key *ApiKey `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
 	// When the merchant was created.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// The partner's own id of the merchant.
+	Reference     *string `protobuf:"bytes,8,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionMerchantResponse) Reset() {
 	*x = ProvisionMerchantResponse{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[13]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1240,7 @@ func (x *ProvisionMerchantResponse) String() string {
 func (*ProvisionMerchantResponse) ProtoMessage() {}
 
 func (x *ProvisionMerchantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[13]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1253,7 @@ func (x *ProvisionMerchantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionMerchantResponse.ProtoReflect.Descriptor instead.
 func (*ProvisionMerchantResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{13}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ProvisionMerchantResponse) GetMeta() *ResponseMeta {
@@ -1040,6 +1305,13 @@ func (x *ProvisionMerchantResponse) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ProvisionMerchantResponse) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
 // ProvisionedBrand is one created brand.
 type ProvisionedBrand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1048,14 +1320,16 @@ type ProvisionedBrand struct {
 	// Name of the brand.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The branches, in the order of the request.
-	Branches      []*ProvisionedBranch `protobuf:"bytes,3,rep,name=branches,proto3" json:"branches,omitempty"`
+	Branches []*ProvisionedBranch `protobuf:"bytes,3,rep,name=branches,proto3" json:"branches,omitempty"`
+	// The partner's own id of the brand.
+	Reference     *string `protobuf:"bytes,4,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionedBrand) Reset() {
 	*x = ProvisionedBrand{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[14]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1341,7 @@ func (x *ProvisionedBrand) String() string {
 func (*ProvisionedBrand) ProtoMessage() {}
 
 func (x *ProvisionedBrand) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[14]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1354,7 @@ func (x *ProvisionedBrand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionedBrand.ProtoReflect.Descriptor instead.
 func (*ProvisionedBrand) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{14}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ProvisionedBrand) GetBrandId() string {
@@ -1104,20 +1378,31 @@ func (x *ProvisionedBrand) GetBranches() []*ProvisionedBranch {
 	return nil
 }
 
+func (x *ProvisionedBrand) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
 // ProvisionedBranch is one created branch.
 type ProvisionedBranch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the branch, prefix brn_.
 	BranchId string `protobuf:"bytes,1,opt,name=branch_id,json=branchId,proto3" json:"branch_id,omitempty"`
 	// Name of the branch.
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The partner's own id of the branch.
+	Reference *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
+	// The terminals, in the order of the request.
+	Terminals     []*ProvisionedTerminal `protobuf:"bytes,4,rep,name=terminals,proto3" json:"terminals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProvisionedBranch) Reset() {
 	*x = ProvisionedBranch{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[15]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1414,7 @@ func (x *ProvisionedBranch) String() string {
 func (*ProvisionedBranch) ProtoMessage() {}
 
 func (x *ProvisionedBranch) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[15]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1427,7 @@ func (x *ProvisionedBranch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvisionedBranch.ProtoReflect.Descriptor instead.
 func (*ProvisionedBranch) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{15}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ProvisionedBranch) GetBranchId() string {
@@ -1155,6 +1440,93 @@ func (x *ProvisionedBranch) GetBranchId() string {
 func (x *ProvisionedBranch) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *ProvisionedBranch) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
+func (x *ProvisionedBranch) GetTerminals() []*ProvisionedTerminal {
+	if x != nil {
+		return x.Terminals
+	}
+	return nil
+}
+
+// ProvisionedTerminal is one registered terminal.
+type ProvisionedTerminal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the terminal, prefix trm_.
+	TerminalId string `protobuf:"bytes,1,opt,name=terminal_id,json=terminalId,proto3" json:"terminal_id,omitempty"`
+	// Name of the terminal.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The partner's own id of the terminal.
+	Reference *string `protobuf:"bytes,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
+	// The maker's serial number.
+	SerialNumber  *string `protobuf:"bytes,4,opt,name=serial_number,json=serialNumber,proto3,oneof" json:"serial_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvisionedTerminal) Reset() {
+	*x = ProvisionedTerminal{}
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvisionedTerminal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvisionedTerminal) ProtoMessage() {}
+
+func (x *ProvisionedTerminal) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvisionedTerminal.ProtoReflect.Descriptor instead.
+func (*ProvisionedTerminal) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ProvisionedTerminal) GetTerminalId() string {
+	if x != nil {
+		return x.TerminalId
+	}
+	return ""
+}
+
+func (x *ProvisionedTerminal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProvisionedTerminal) GetReference() string {
+	if x != nil && x.Reference != nil {
+		return *x.Reference
+	}
+	return ""
+}
+
+func (x *ProvisionedTerminal) GetSerialNumber() string {
+	if x != nil && x.SerialNumber != nil {
+		return *x.SerialNumber
 	}
 	return ""
 }
@@ -1184,7 +1556,7 @@ type SubmitSettlementReportRequest struct {
 
 func (x *SubmitSettlementReportRequest) Reset() {
 	*x = SubmitSettlementReportRequest{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[16]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1196,7 +1568,7 @@ func (x *SubmitSettlementReportRequest) String() string {
 func (*SubmitSettlementReportRequest) ProtoMessage() {}
 
 func (x *SubmitSettlementReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[16]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1209,7 +1581,7 @@ func (x *SubmitSettlementReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitSettlementReportRequest.ProtoReflect.Descriptor instead.
 func (*SubmitSettlementReportRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{16}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubmitSettlementReportRequest) GetMeta() *RequestMeta {
@@ -1287,7 +1659,7 @@ type SettlementReportItem struct {
 
 func (x *SettlementReportItem) Reset() {
 	*x = SettlementReportItem{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[17]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1671,7 @@ func (x *SettlementReportItem) String() string {
 func (*SettlementReportItem) ProtoMessage() {}
 
 func (x *SettlementReportItem) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[17]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1684,7 @@ func (x *SettlementReportItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettlementReportItem.ProtoReflect.Descriptor instead.
 func (*SettlementReportItem) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{17}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SettlementReportItem) GetProviderSettlementReference() string {
@@ -1377,7 +1749,7 @@ type SubmitSettlementReportResponse struct {
 
 func (x *SubmitSettlementReportResponse) Reset() {
 	*x = SubmitSettlementReportResponse{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[18]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1761,7 @@ func (x *SubmitSettlementReportResponse) String() string {
 func (*SubmitSettlementReportResponse) ProtoMessage() {}
 
 func (x *SubmitSettlementReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[18]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1774,7 @@ func (x *SubmitSettlementReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitSettlementReportResponse.ProtoReflect.Descriptor instead.
 func (*SubmitSettlementReportResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{18}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubmitSettlementReportResponse) GetMeta() *ResponseMeta {
@@ -1487,7 +1859,7 @@ type SettlementReportMatch struct {
 
 func (x *SettlementReportMatch) Reset() {
 	*x = SettlementReportMatch{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[19]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1871,7 @@ func (x *SettlementReportMatch) String() string {
 func (*SettlementReportMatch) ProtoMessage() {}
 
 func (x *SettlementReportMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[19]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1884,7 @@ func (x *SettlementReportMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettlementReportMatch.ProtoReflect.Descriptor instead.
 func (*SettlementReportMatch) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{19}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SettlementReportMatch) GetProviderSettlementReference() string {
@@ -1571,7 +1943,7 @@ type SubmitReconciliationRequest struct {
 
 func (x *SubmitReconciliationRequest) Reset() {
 	*x = SubmitReconciliationRequest{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[20]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1955,7 @@ func (x *SubmitReconciliationRequest) String() string {
 func (*SubmitReconciliationRequest) ProtoMessage() {}
 
 func (x *SubmitReconciliationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[20]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1968,7 @@ func (x *SubmitReconciliationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitReconciliationRequest.ProtoReflect.Descriptor instead.
 func (*SubmitReconciliationRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{20}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubmitReconciliationRequest) GetMeta() *RequestMeta {
@@ -1656,7 +2028,7 @@ type ReconciliationTotal struct {
 
 func (x *ReconciliationTotal) Reset() {
 	*x = ReconciliationTotal{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[21]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +2040,7 @@ func (x *ReconciliationTotal) String() string {
 func (*ReconciliationTotal) ProtoMessage() {}
 
 func (x *ReconciliationTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[21]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +2053,7 @@ func (x *ReconciliationTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconciliationTotal.ProtoReflect.Descriptor instead.
 func (*ReconciliationTotal) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{21}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReconciliationTotal) GetItem() string {
@@ -1730,7 +2102,7 @@ type SubmitReconciliationResponse struct {
 
 func (x *SubmitReconciliationResponse) Reset() {
 	*x = SubmitReconciliationResponse{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[22]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +2114,7 @@ func (x *SubmitReconciliationResponse) String() string {
 func (*SubmitReconciliationResponse) ProtoMessage() {}
 
 func (x *SubmitReconciliationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[22]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +2127,7 @@ func (x *SubmitReconciliationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitReconciliationResponse.ProtoReflect.Descriptor instead.
 func (*SubmitReconciliationResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{22}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SubmitReconciliationResponse) GetMeta() *ResponseMeta {
@@ -1837,7 +2209,7 @@ type ReconciliationLine struct {
 
 func (x *ReconciliationLine) Reset() {
 	*x = ReconciliationLine{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[23]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2221,7 @@ func (x *ReconciliationLine) String() string {
 func (*ReconciliationLine) ProtoMessage() {}
 
 func (x *ReconciliationLine) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[23]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2234,7 @@ func (x *ReconciliationLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconciliationLine.ProtoReflect.Descriptor instead.
 func (*ReconciliationLine) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{23}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReconciliationLine) GetItem() string {
@@ -1980,7 +2352,7 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tB\x1b\x9a\xdb\x18\x17\x12\n" +
 	"identified\x12\tnot_foundR\x06status\x12Q\n" +
 	"\x10customer_context\x18\x03 \x01(\v2!.feddi.partner.v1.CustomerContextH\x00R\x0fcustomerContext\x88\x01\x01B\x13\n" +
-	"\x11_customer_context\"\x80\x04\n" +
+	"\x11_customer_context\"\xb8\x05\n" +
 	"\x18ProvisionMerchantRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12\x1e\n" +
@@ -1996,23 +2368,88 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x06brands\x18\b \x03(\v2(.feddi.partner.v1.ProvisionMerchantBrandB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x06brands\x12*\n" +
 	"\bkey_name\x18\t \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x01R\akeyName\x88\x01\x01B\f\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x01R\akeyName\x88\x01\x01\x128\n" +
+	"\n" +
+	"currencies\x18\n" +
+	" \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10\x14\"\x0er\f2\n" +
+	"^[A-Z]{3}$R\n" +
+	"currencies\x12L\n" +
+	"\bsettings\x18\v \x01(\v2+.feddi.partner.v1.ProvisionMerchantSettingsH\x02R\bsettings\x88\x01\x01\x12!\n" +
+	"\fkey_operator\x18\f \x01(\bR\vkeyOperatorB\f\n" +
 	"\n" +
 	"_referenceB\v\n" +
-	"\t_key_name\"\x8a\x01\n" +
+	"\t_key_nameB\v\n" +
+	"\t_settings\"\x8b\t\n" +
+	"\x19ProvisionMerchantSettings\x12\x95\x01\n" +
+	"\n" +
+	"claim_gate\x18\x01 \x01(\tBq\xbaH6r4R\x0fon_verificationR\x0eon_first_topupR\x11on_first_purchase\x9a\xdb\x184\x12\x0fon_verification\x12\x0eon_first_topup\x12\x11on_first_purchaseH\x00R\tclaimGate\x88\x01\x01\x120\n" +
+	"\vcashback_bp\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00H\x01R\n" +
+	"cashbackBp\x88\x01\x01\x12A\n" +
+	"\x14cashback_expiry_days\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x00H\x02R\x12cashbackExpiryDays\x88\x01\x01\x12;\n" +
+	"\x11bonus_expiry_days\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x00H\x03R\x0fbonusExpiryDays\x88\x01\x01\x12=\n" +
+	"\x12points_expiry_days\x18\x05 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x00H\x04R\x10pointsExpiryDays\x88\x01\x01\x12<\n" +
+	"\x12max_stacked_offers\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00H\x05R\x10maxStackedOffers\x88\x01\x01\x128\n" +
+	"\x10code_ttl_minutes\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x0f(\x01H\x06R\x0ecodeTtlMinutes\x88\x01\x01\x12?\n" +
+	"\x13session_ttl_minutes\x18\b \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xa0\v(\x01H\aR\x11sessionTtlMinutes\x88\x01\x01\x12?\n" +
+	"\x11min_payment_minor\x18\t \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\bR\x0fminPaymentMinor\x88\x01\x01\x12/\n" +
+	"\x11terminal_may_mint\x18\n" +
+	" \x01(\bH\tR\x0fterminalMayMint\x88\x01\x01\x12;\n" +
+	"\x11refund_grace_days\x18\v \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xed\x02(\x00H\n" +
+	"R\x0frefundGraceDays\x88\x01\x01\x12\x91\x01\n" +
+	"\x1asupported_credential_types\x18\f \x03(\tBS\xbaH\r\x92\x01\n" +
+	"\x10\n" +
+	"\"\x06r\x04\x10\x01\x18@\x9a\xdb\x18?\x12\x05phone\x12\x10card_fingerprint\x12\n" +
+	"short_code\x12\x14provider_customer_id\x12\x02qrR\x18supportedCredentialTypesB\r\n" +
+	"\v_claim_gateB\x0e\n" +
+	"\f_cashback_bpB\x17\n" +
+	"\x15_cashback_expiry_daysB\x14\n" +
+	"\x12_bonus_expiry_daysB\x15\n" +
+	"\x13_points_expiry_daysB\x15\n" +
+	"\x13_max_stacked_offersB\x13\n" +
+	"\x11_code_ttl_minutesB\x16\n" +
+	"\x14_session_ttl_minutesB\x14\n" +
+	"\x12_min_payment_minorB\x14\n" +
+	"\x12_terminal_may_mintB\x14\n" +
+	"\x12_refund_grace_days\"\xc7\x01\n" +
 	"\x16ProvisionMerchantBrand\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12P\n" +
-	"\bbranches\x18\x02 \x03(\v2).feddi.partner.v1.ProvisionMerchantBranchB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\bbranches\"\xa9\x01\n" +
+	"\bbranches\x18\x02 \x03(\v2).feddi.partner.v1.ProvisionMerchantBranchB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\bbranches\x12-\n" +
+	"\treference\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\treference\x88\x01\x01B\f\n" +
+	"\n" +
+	"_reference\"\x83\x02\n" +
 	"\x17ProvisionMerchantBranch\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12)\n" +
 	"\aaddress\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03H\x00R\aaddress\x88\x01\x01\x12*\n" +
-	"\btimezone\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x01R\btimezone\x88\x01\x01B\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03H\x00R\aaddress\x88\x01\x01\x12-\n" +
+	"\treference\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x01R\treference\x88\x01\x01\x12T\n" +
+	"\tterminals\x18\x04 \x03(\v2+.feddi.partner.v1.ProvisionMerchantTerminalB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\tterminalsB\n" +
 	"\n" +
-	"\b_addressB\v\n" +
-	"\t_timezone\"\xc8\x02\n" +
+	"\b_addressB\f\n" +
+	"\n" +
+	"_reference\"\xf1\x01\n" +
+	"\x19ProvisionMerchantTerminal\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12-\n" +
+	"\treference\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x00R\treference\x88\x01\x01\x124\n" +
+	"\rserial_number\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x01R\fserialNumber\x88\x01\x01\x12%\n" +
+	"\x05model\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01H\x02R\x05model\x88\x01\x01B\f\n" +
+	"\n" +
+	"_referenceB\x10\n" +
+	"\x0e_serial_numberB\b\n" +
+	"\x06_model\"\xf9\x02\n" +
 	"\x19ProvisionMerchantResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1f\n" +
 	"\vmerchant_id\x18\x02 \x01(\tR\n" +
@@ -2022,14 +2459,33 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\araw_key\x18\x05 \x01(\tB\x06\x9a\xdb\x18\x02 \x01R\x06rawKey\x12*\n" +
 	"\x03key\x18\x06 \x01(\v2\x18.feddi.partner.v1.ApiKeyR\x03key\x129\n" +
 	"\n" +
-	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x82\x01\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12!\n" +
+	"\treference\x18\b \x01(\tH\x00R\treference\x88\x01\x01B\f\n" +
+	"\n" +
+	"_reference\"\xb3\x01\n" +
 	"\x10ProvisionedBrand\x12\x19\n" +
 	"\bbrand_id\x18\x01 \x01(\tR\abrandId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
-	"\bbranches\x18\x03 \x03(\v2#.feddi.partner.v1.ProvisionedBranchR\bbranches\"D\n" +
+	"\bbranches\x18\x03 \x03(\v2#.feddi.partner.v1.ProvisionedBranchR\bbranches\x12!\n" +
+	"\treference\x18\x04 \x01(\tH\x00R\treference\x88\x01\x01B\f\n" +
+	"\n" +
+	"_reference\"\xba\x01\n" +
 	"\x11ProvisionedBranch\x12\x1b\n" +
 	"\tbranch_id\x18\x01 \x01(\tR\bbranchId\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\x80\x04\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
+	"\treference\x18\x03 \x01(\tH\x00R\treference\x88\x01\x01\x12C\n" +
+	"\tterminals\x18\x04 \x03(\v2%.feddi.partner.v1.ProvisionedTerminalR\tterminalsB\f\n" +
+	"\n" +
+	"_reference\"\xb7\x01\n" +
+	"\x13ProvisionedTerminal\x12\x1f\n" +
+	"\vterminal_id\x18\x01 \x01(\tR\n" +
+	"terminalId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
+	"\treference\x18\x03 \x01(\tH\x00R\treference\x88\x01\x01\x12(\n" +
+	"\rserial_number\x18\x04 \x01(\tH\x01R\fserialNumber\x88\x01\x01B\f\n" +
+	"\n" +
+	"_referenceB\x10\n" +
+	"\x0e_serial_number\"\x80\x04\n" +
 	"\x1dSubmitSettlementReportRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12%\n" +
@@ -2104,7 +2560,7 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x10difference_minor\x18\x04 \x01(\x03R\x0fdifferenceMinor\x12#\n" +
 	"\rpartner_count\x18\x05 \x01(\x03R\fpartnerCount\x12!\n" +
 	"\fledger_count\x18\x06 \x01(\x03R\vledgerCount\x12.\n" +
-	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xc9/\n" +
+	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xba3\n" +
 	"\x0fPlatformService\x12\x86\x02\n" +
 	"\tGetHealth\x12\".feddi.partner.v1.GetHealthRequest\x1a#.feddi.partner.v1.GetHealthResponse\"\xaf\x01\x92\xdb\x18\x9b\x01\n" +
 	"\tgetHealth\x10\x03:\x12SUBSYSTEM_DEGRADEDj:{\"status\":\"ok\",\"degraded_subsystems\":[],\"version\":\"1.0.0\"}r<Liveness and readiness, with the degraded subsystems by name\x82\xd3\xe4\x93\x02\t\x12\a/health\x12\xd7\b\n" +
@@ -2115,9 +2571,9 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x12\b/openapi\x12\xc9\n" +
 	"\n" +
 	"\bIdentify\x12!.feddi.partner.v1.IdentifyRequest\x1a\".feddi.partner.v1.IdentifyResponse\"\xf5\t\x92\xdb\x18\xdc\t\n" +
-	"\bidentify\x10\x02\x1a\x02\x01\x020\x01:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\x12CREDENTIAL_EXPIRED:\x0fCREDENTIAL_USED:\x12ATTEMPTS_EXHAUSTEDb\xf1\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"credential\":{\"credential_type\":\"phone\",\"value\":\"+14155550123\"}}j\xc7\x06{\"status\":\"identified\",\"customer_context\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"balance\":{\"actual_minor\":0,\"promo_available_minor\":0,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[]},\"program\":{\"program_id\":\"prg_01k9z3v7s1\",\"name\":\"Bean Club\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"currency\":\"USD\",\"cashback_bp\":500,\"claim_gate\":\"on_verification\",\"claim_gate_met\":true,\"tier\":null,\"joined_at\":\"2026-06-12T08:01:00Z\"},\"badge\":\"new\",\"probationary\":false,\"name\":null,\"linked_credentials\":[{\"credential_id\":\"crd_01ka2m5t9j\",\"credential_type\":\"phone\",\"masked_value\":\"+1********23\",\"probationary\":false,\"state\":\"active\",\"provider\":null,\"card\":null,\"linked_at\":\"2026-06-12T08:01:00Z\",\"last_used_at\":\"2026-06-12T08:02:00Z\"}],\"unclaimed_cashback\":null,\"member_since\":\"2026-06-12T08:01:00Z\"}}r4Resolve a credential to a customer outside a session\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/identify\x12\x92\t\n" +
-	"\x11ProvisionMerchant\x12*.feddi.partner.v1.ProvisionMerchantRequest\x1a+.feddi.partner.v1.ProvisionMerchantResponse\"\xa3\b\x92\xdb\x18\x89\b\n" +
-	"\x11provisionMerchant\x10\x01\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x13DUPLICATE_REFERENCE@\x01b\xb0\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"\"},\"name\":\"Bean House\",\"reference\":\"acct-2201\",\"country\":\"US\",\"currency\":\"USD\",\"timezone\":\"America/New_York\",\"brands\":[{\"name\":\"Bean House\",\"branches\":[{\"name\":\"Main Street\",\"address\":\"12 Main Street, Springfield\"}]}],\"key_name\":\"First key\"}j\xd9\x04{\"merchant_id\":\"mer_01k9z3v7qw\",\"name\":\"Bean House\",\"brands\":[{\"brand_id\":\"brd_01k9z3v7r2\",\"name\":\"Bean House\",\"branches\":[{\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Main Street\"}]}],\"raw_key\":\"fddi_live_EXAMPLEONLY\",\"key\":{\"key_id\":\"key_01k9z3v7qn\",\"name\":\"First key\",\"prefix\":\"fddi_live_EXAM\",\"scope\":\"enterprise\",\"status\":\"active\",\"mode\":\"production\",\"operator\":false,\"integration_id\":\"par_01k9z3v7qe\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"branch_id\":null,\"created_at\":\"2026-06-12T08:00:00Z\",\"last_used_at\":null,\"revoked_at\":null,\"replaced_by_key_id\":null},\"created_at\":\"2026-06-12T08:00:00Z\"}r+Create a merchant tenant with its first key\x80\x01\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"\bidentify\x10\x02\x1a\x02\x01\x020\x01:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\x12CREDENTIAL_EXPIRED:\x0fCREDENTIAL_USED:\x12ATTEMPTS_EXHAUSTEDb\xf1\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"credential\":{\"credential_type\":\"phone\",\"value\":\"+14155550123\"}}j\xc7\x06{\"status\":\"identified\",\"customer_context\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"balance\":{\"actual_minor\":0,\"promo_available_minor\":0,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[]},\"program\":{\"program_id\":\"prg_01k9z3v7s1\",\"name\":\"Bean Club\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"currency\":\"USD\",\"cashback_bp\":500,\"claim_gate\":\"on_verification\",\"claim_gate_met\":true,\"tier\":null,\"joined_at\":\"2026-06-12T08:01:00Z\"},\"badge\":\"new\",\"probationary\":false,\"name\":null,\"linked_credentials\":[{\"credential_id\":\"crd_01ka2m5t9j\",\"credential_type\":\"phone\",\"masked_value\":\"+1********23\",\"probationary\":false,\"state\":\"active\",\"provider\":null,\"card\":null,\"linked_at\":\"2026-06-12T08:01:00Z\",\"last_used_at\":\"2026-06-12T08:02:00Z\"}],\"unclaimed_cashback\":null,\"member_since\":\"2026-06-12T08:01:00Z\"}}r4Resolve a credential to a customer outside a session\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/identify\x12\x83\r\n" +
+	"\x11ProvisionMerchant\x12*.feddi.partner.v1.ProvisionMerchantRequest\x1a+.feddi.partner.v1.ProvisionMerchantResponse\"\x94\f\x92\xdb\x18\xfa\v\n" +
+	"\x11provisionMerchant\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\x13DUPLICATE_REFERENCE:\x11OPERATOR_REQUIRED:\x0eSTATE_CONFLICT@\x01b\xad\x04{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"\"},\"name\":\"Bean House\",\"reference\":\"acct-2201\",\"country\":\"US\",\"currency\":\"USD\",\"timezone\":\"America/New_York\",\"brands\":[{\"name\":\"Bean House\",\"reference\":\"bean\",\"branches\":[{\"name\":\"Main Street\",\"reference\":\"store-7\",\"address\":\"12 Main Street, Springfield\",\"terminals\":[{\"name\":\"Counter 1\",\"reference\":\"till-71\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\"}]}]}],\"settings\":{\"claim_gate\":\"on_verification\",\"cashback_bp\":500,\"cashback_expiry_days\":90,\"max_stacked_offers\":2},\"key_name\":\"First key\"}j\x8d\x06{\"merchant_id\":\"mer_01k9z3v7qw\",\"name\":\"Bean House\",\"reference\":\"acct-2201\",\"brands\":[{\"brand_id\":\"brd_01k9z3v7r2\",\"name\":\"Bean House\",\"reference\":\"bean\",\"branches\":[{\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Main Street\",\"reference\":\"store-7\",\"terminals\":[{\"terminal_id\":\"trm_01k9z3v7rk\",\"name\":\"Counter 1\",\"reference\":\"till-71\",\"serial_number\":\"SN-40021\"}]}]}],\"raw_key\":\"fddi_live_EXAMPLEONLY\",\"key\":{\"key_id\":\"key_01k9z3v7qn\",\"name\":\"First key\",\"prefix\":\"fddi_live_EXAM\",\"scope\":\"enterprise\",\"status\":\"active\",\"mode\":\"production\",\"operator\":false,\"integration_id\":\"par_01k9z3v7qe\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"branch_id\":null,\"created_at\":\"2026-06-12T08:00:00Z\",\"last_used_at\":null,\"revoked_at\":null,\"replaced_by_key_id\":null},\"created_at\":\"2026-06-12T08:00:00Z\"}r+Create a merchant tenant with its first key\x80\x01\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/merchants\x12\xc7\a\n" +
 	"\x16SubmitSettlementReport\x12/.feddi.partner.v1.SubmitSettlementReportRequest\x1a0.feddi.partner.v1.SubmitSettlementReportResponse\"\xc9\x06\x92\xdb\x18\xa7\x06\n" +
 	"\x16submitSettlementReport\x10\x01\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x13DUPLICATE_REFERENCEb\xf6\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"provider\":\"stripe\",\"report_reference\":\"po_1Qz9\",\"currency\":\"USD\",\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"settled_at\":\"2026-06-07T06:00:00Z\"}]}j\xb9\x02{\"report_id\":\"srp_01ka2n0c3t\",\"matched_count\":1,\"unmatched_count\":0,\"matched_gross_minor\":2500,\"matched_fee_minor\":103,\"matched_net_minor\":2397,\"currency\":\"USD\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"result\":\"matched\",\"topup_id\":\"top_01ka2m7w6q\",\"gross_minor\":2500,\"ledger_minor\":2500}]}r#Ingest a provider settlement report\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/settlement/report\x12\xf8\a\n" +
@@ -2136,7 +2592,7 @@ func file_feddi_partner_v1_platform_service_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_platform_service_proto_rawDescData
 }
 
-var file_feddi_partner_v1_platform_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_feddi_partner_v1_platform_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_feddi_partner_v1_platform_service_proto_goTypes = []any{
 	(*GetHealthRequest)(nil),               // 0: feddi.partner.v1.GetHealthRequest
 	(*GetHealthResponse)(nil),              // 1: feddi.partner.v1.GetHealthResponse
@@ -2149,86 +2605,92 @@ var file_feddi_partner_v1_platform_service_proto_goTypes = []any{
 	(*IdentifyRequest)(nil),                // 8: feddi.partner.v1.IdentifyRequest
 	(*IdentifyResponse)(nil),               // 9: feddi.partner.v1.IdentifyResponse
 	(*ProvisionMerchantRequest)(nil),       // 10: feddi.partner.v1.ProvisionMerchantRequest
-	(*ProvisionMerchantBrand)(nil),         // 11: feddi.partner.v1.ProvisionMerchantBrand
-	(*ProvisionMerchantBranch)(nil),        // 12: feddi.partner.v1.ProvisionMerchantBranch
-	(*ProvisionMerchantResponse)(nil),      // 13: feddi.partner.v1.ProvisionMerchantResponse
-	(*ProvisionedBrand)(nil),               // 14: feddi.partner.v1.ProvisionedBrand
-	(*ProvisionedBranch)(nil),              // 15: feddi.partner.v1.ProvisionedBranch
-	(*SubmitSettlementReportRequest)(nil),  // 16: feddi.partner.v1.SubmitSettlementReportRequest
-	(*SettlementReportItem)(nil),           // 17: feddi.partner.v1.SettlementReportItem
-	(*SubmitSettlementReportResponse)(nil), // 18: feddi.partner.v1.SubmitSettlementReportResponse
-	(*SettlementReportMatch)(nil),          // 19: feddi.partner.v1.SettlementReportMatch
-	(*SubmitReconciliationRequest)(nil),    // 20: feddi.partner.v1.SubmitReconciliationRequest
-	(*ReconciliationTotal)(nil),            // 21: feddi.partner.v1.ReconciliationTotal
-	(*SubmitReconciliationResponse)(nil),   // 22: feddi.partner.v1.SubmitReconciliationResponse
-	(*ReconciliationLine)(nil),             // 23: feddi.partner.v1.ReconciliationLine
-	nil,                                    // 24: feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
-	(*ResponseMeta)(nil),                   // 25: feddi.partner.v1.ResponseMeta
-	(*RequestMeta)(nil),                    // 26: feddi.partner.v1.RequestMeta
-	(*RequestContext)(nil),                 // 27: feddi.partner.v1.RequestContext
-	(*Credential)(nil),                     // 28: feddi.partner.v1.Credential
-	(*CustomerContext)(nil),                // 29: feddi.partner.v1.CustomerContext
-	(*ApiKey)(nil),                         // 30: feddi.partner.v1.ApiKey
-	(*timestamppb.Timestamp)(nil),          // 31: google.protobuf.Timestamp
+	(*ProvisionMerchantSettings)(nil),      // 11: feddi.partner.v1.ProvisionMerchantSettings
+	(*ProvisionMerchantBrand)(nil),         // 12: feddi.partner.v1.ProvisionMerchantBrand
+	(*ProvisionMerchantBranch)(nil),        // 13: feddi.partner.v1.ProvisionMerchantBranch
+	(*ProvisionMerchantTerminal)(nil),      // 14: feddi.partner.v1.ProvisionMerchantTerminal
+	(*ProvisionMerchantResponse)(nil),      // 15: feddi.partner.v1.ProvisionMerchantResponse
+	(*ProvisionedBrand)(nil),               // 16: feddi.partner.v1.ProvisionedBrand
+	(*ProvisionedBranch)(nil),              // 17: feddi.partner.v1.ProvisionedBranch
+	(*ProvisionedTerminal)(nil),            // 18: feddi.partner.v1.ProvisionedTerminal
+	(*SubmitSettlementReportRequest)(nil),  // 19: feddi.partner.v1.SubmitSettlementReportRequest
+	(*SettlementReportItem)(nil),           // 20: feddi.partner.v1.SettlementReportItem
+	(*SubmitSettlementReportResponse)(nil), // 21: feddi.partner.v1.SubmitSettlementReportResponse
+	(*SettlementReportMatch)(nil),          // 22: feddi.partner.v1.SettlementReportMatch
+	(*SubmitReconciliationRequest)(nil),    // 23: feddi.partner.v1.SubmitReconciliationRequest
+	(*ReconciliationTotal)(nil),            // 24: feddi.partner.v1.ReconciliationTotal
+	(*SubmitReconciliationResponse)(nil),   // 25: feddi.partner.v1.SubmitReconciliationResponse
+	(*ReconciliationLine)(nil),             // 26: feddi.partner.v1.ReconciliationLine
+	nil,                                    // 27: feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
+	(*ResponseMeta)(nil),                   // 28: feddi.partner.v1.ResponseMeta
+	(*RequestMeta)(nil),                    // 29: feddi.partner.v1.RequestMeta
+	(*RequestContext)(nil),                 // 30: feddi.partner.v1.RequestContext
+	(*Credential)(nil),                     // 31: feddi.partner.v1.Credential
+	(*CustomerContext)(nil),                // 32: feddi.partner.v1.CustomerContext
+	(*ApiKey)(nil),                         // 33: feddi.partner.v1.ApiKey
+	(*timestamppb.Timestamp)(nil),          // 34: google.protobuf.Timestamp
 }
 var file_feddi_partner_v1_platform_service_proto_depIdxs = []int32{
-	25, // 0: feddi.partner.v1.GetHealthResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	25, // 1: feddi.partner.v1.GetCapabilitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	28, // 0: feddi.partner.v1.GetHealthResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	28, // 1: feddi.partner.v1.GetCapabilitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
 	4,  // 2: feddi.partner.v1.GetCapabilitiesResponse.operations:type_name -> feddi.partner.v1.CapabilityOperation
-	24, // 3: feddi.partner.v1.GetCapabilitiesResponse.feature_flags:type_name -> feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
+	27, // 3: feddi.partner.v1.GetCapabilitiesResponse.feature_flags:type_name -> feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
 	5,  // 4: feddi.partner.v1.GetCapabilitiesResponse.actuators:type_name -> feddi.partner.v1.CapabilityActuator
-	25, // 5: feddi.partner.v1.GetOpenApiSpecResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	26, // 6: feddi.partner.v1.IdentifyRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	27, // 7: feddi.partner.v1.IdentifyRequest.context:type_name -> feddi.partner.v1.RequestContext
-	28, // 8: feddi.partner.v1.IdentifyRequest.credential:type_name -> feddi.partner.v1.Credential
-	25, // 9: feddi.partner.v1.IdentifyResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	29, // 10: feddi.partner.v1.IdentifyResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
-	26, // 11: feddi.partner.v1.ProvisionMerchantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	27, // 12: feddi.partner.v1.ProvisionMerchantRequest.context:type_name -> feddi.partner.v1.RequestContext
-	11, // 13: feddi.partner.v1.ProvisionMerchantRequest.brands:type_name -> feddi.partner.v1.ProvisionMerchantBrand
-	12, // 14: feddi.partner.v1.ProvisionMerchantBrand.branches:type_name -> feddi.partner.v1.ProvisionMerchantBranch
-	25, // 15: feddi.partner.v1.ProvisionMerchantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	14, // 16: feddi.partner.v1.ProvisionMerchantResponse.brands:type_name -> feddi.partner.v1.ProvisionedBrand
-	30, // 17: feddi.partner.v1.ProvisionMerchantResponse.key:type_name -> feddi.partner.v1.ApiKey
-	31, // 18: feddi.partner.v1.ProvisionMerchantResponse.created_at:type_name -> google.protobuf.Timestamp
-	15, // 19: feddi.partner.v1.ProvisionedBrand.branches:type_name -> feddi.partner.v1.ProvisionedBranch
-	26, // 20: feddi.partner.v1.SubmitSettlementReportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	27, // 21: feddi.partner.v1.SubmitSettlementReportRequest.context:type_name -> feddi.partner.v1.RequestContext
-	31, // 22: feddi.partner.v1.SubmitSettlementReportRequest.period_start:type_name -> google.protobuf.Timestamp
-	31, // 23: feddi.partner.v1.SubmitSettlementReportRequest.period_end:type_name -> google.protobuf.Timestamp
-	17, // 24: feddi.partner.v1.SubmitSettlementReportRequest.lines:type_name -> feddi.partner.v1.SettlementReportItem
-	31, // 25: feddi.partner.v1.SettlementReportItem.settled_at:type_name -> google.protobuf.Timestamp
-	25, // 26: feddi.partner.v1.SubmitSettlementReportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	19, // 27: feddi.partner.v1.SubmitSettlementReportResponse.lines:type_name -> feddi.partner.v1.SettlementReportMatch
-	26, // 28: feddi.partner.v1.SubmitReconciliationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	27, // 29: feddi.partner.v1.SubmitReconciliationRequest.context:type_name -> feddi.partner.v1.RequestContext
-	31, // 30: feddi.partner.v1.SubmitReconciliationRequest.period_start:type_name -> google.protobuf.Timestamp
-	31, // 31: feddi.partner.v1.SubmitReconciliationRequest.period_end:type_name -> google.protobuf.Timestamp
-	21, // 32: feddi.partner.v1.SubmitReconciliationRequest.totals:type_name -> feddi.partner.v1.ReconciliationTotal
-	25, // 33: feddi.partner.v1.SubmitReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	31, // 34: feddi.partner.v1.SubmitReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
-	31, // 35: feddi.partner.v1.SubmitReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
-	23, // 36: feddi.partner.v1.SubmitReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
-	31, // 37: feddi.partner.v1.SubmitReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 38: feddi.partner.v1.PlatformService.GetHealth:input_type -> feddi.partner.v1.GetHealthRequest
-	2,  // 39: feddi.partner.v1.PlatformService.GetCapabilities:input_type -> feddi.partner.v1.GetCapabilitiesRequest
-	6,  // 40: feddi.partner.v1.PlatformService.GetOpenApiSpec:input_type -> feddi.partner.v1.GetOpenApiSpecRequest
-	8,  // 41: feddi.partner.v1.PlatformService.Identify:input_type -> feddi.partner.v1.IdentifyRequest
-	10, // 42: feddi.partner.v1.PlatformService.ProvisionMerchant:input_type -> feddi.partner.v1.ProvisionMerchantRequest
-	16, // 43: feddi.partner.v1.PlatformService.SubmitSettlementReport:input_type -> feddi.partner.v1.SubmitSettlementReportRequest
-	20, // 44: feddi.partner.v1.PlatformService.SubmitReconciliation:input_type -> feddi.partner.v1.SubmitReconciliationRequest
-	1,  // 45: feddi.partner.v1.PlatformService.GetHealth:output_type -> feddi.partner.v1.GetHealthResponse
-	3,  // 46: feddi.partner.v1.PlatformService.GetCapabilities:output_type -> feddi.partner.v1.GetCapabilitiesResponse
-	7,  // 47: feddi.partner.v1.PlatformService.GetOpenApiSpec:output_type -> feddi.partner.v1.GetOpenApiSpecResponse
-	9,  // 48: feddi.partner.v1.PlatformService.Identify:output_type -> feddi.partner.v1.IdentifyResponse
-	13, // 49: feddi.partner.v1.PlatformService.ProvisionMerchant:output_type -> feddi.partner.v1.ProvisionMerchantResponse
-	18, // 50: feddi.partner.v1.PlatformService.SubmitSettlementReport:output_type -> feddi.partner.v1.SubmitSettlementReportResponse
-	22, // 51: feddi.partner.v1.PlatformService.SubmitReconciliation:output_type -> feddi.partner.v1.SubmitReconciliationResponse
-	45, // [45:52] is the sub-list for method output_type
-	38, // [38:45] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	28, // 5: feddi.partner.v1.GetOpenApiSpecResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	29, // 6: feddi.partner.v1.IdentifyRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	30, // 7: feddi.partner.v1.IdentifyRequest.context:type_name -> feddi.partner.v1.RequestContext
+	31, // 8: feddi.partner.v1.IdentifyRequest.credential:type_name -> feddi.partner.v1.Credential
+	28, // 9: feddi.partner.v1.IdentifyResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	32, // 10: feddi.partner.v1.IdentifyResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
+	29, // 11: feddi.partner.v1.ProvisionMerchantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	30, // 12: feddi.partner.v1.ProvisionMerchantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	12, // 13: feddi.partner.v1.ProvisionMerchantRequest.brands:type_name -> feddi.partner.v1.ProvisionMerchantBrand
+	11, // 14: feddi.partner.v1.ProvisionMerchantRequest.settings:type_name -> feddi.partner.v1.ProvisionMerchantSettings
+	13, // 15: feddi.partner.v1.ProvisionMerchantBrand.branches:type_name -> feddi.partner.v1.ProvisionMerchantBranch
+	14, // 16: feddi.partner.v1.ProvisionMerchantBranch.terminals:type_name -> feddi.partner.v1.ProvisionMerchantTerminal
+	28, // 17: feddi.partner.v1.ProvisionMerchantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	16, // 18: feddi.partner.v1.ProvisionMerchantResponse.brands:type_name -> feddi.partner.v1.ProvisionedBrand
+	33, // 19: feddi.partner.v1.ProvisionMerchantResponse.key:type_name -> feddi.partner.v1.ApiKey
+	34, // 20: feddi.partner.v1.ProvisionMerchantResponse.created_at:type_name -> google.protobuf.Timestamp
+	17, // 21: feddi.partner.v1.ProvisionedBrand.branches:type_name -> feddi.partner.v1.ProvisionedBranch
+	18, // 22: feddi.partner.v1.ProvisionedBranch.terminals:type_name -> feddi.partner.v1.ProvisionedTerminal
+	29, // 23: feddi.partner.v1.SubmitSettlementReportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	30, // 24: feddi.partner.v1.SubmitSettlementReportRequest.context:type_name -> feddi.partner.v1.RequestContext
+	34, // 25: feddi.partner.v1.SubmitSettlementReportRequest.period_start:type_name -> google.protobuf.Timestamp
+	34, // 26: feddi.partner.v1.SubmitSettlementReportRequest.period_end:type_name -> google.protobuf.Timestamp
+	20, // 27: feddi.partner.v1.SubmitSettlementReportRequest.lines:type_name -> feddi.partner.v1.SettlementReportItem
+	34, // 28: feddi.partner.v1.SettlementReportItem.settled_at:type_name -> google.protobuf.Timestamp
+	28, // 29: feddi.partner.v1.SubmitSettlementReportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	22, // 30: feddi.partner.v1.SubmitSettlementReportResponse.lines:type_name -> feddi.partner.v1.SettlementReportMatch
+	29, // 31: feddi.partner.v1.SubmitReconciliationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	30, // 32: feddi.partner.v1.SubmitReconciliationRequest.context:type_name -> feddi.partner.v1.RequestContext
+	34, // 33: feddi.partner.v1.SubmitReconciliationRequest.period_start:type_name -> google.protobuf.Timestamp
+	34, // 34: feddi.partner.v1.SubmitReconciliationRequest.period_end:type_name -> google.protobuf.Timestamp
+	24, // 35: feddi.partner.v1.SubmitReconciliationRequest.totals:type_name -> feddi.partner.v1.ReconciliationTotal
+	28, // 36: feddi.partner.v1.SubmitReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	34, // 37: feddi.partner.v1.SubmitReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
+	34, // 38: feddi.partner.v1.SubmitReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
+	26, // 39: feddi.partner.v1.SubmitReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
+	34, // 40: feddi.partner.v1.SubmitReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
+	0,  // 41: feddi.partner.v1.PlatformService.GetHealth:input_type -> feddi.partner.v1.GetHealthRequest
+	2,  // 42: feddi.partner.v1.PlatformService.GetCapabilities:input_type -> feddi.partner.v1.GetCapabilitiesRequest
+	6,  // 43: feddi.partner.v1.PlatformService.GetOpenApiSpec:input_type -> feddi.partner.v1.GetOpenApiSpecRequest
+	8,  // 44: feddi.partner.v1.PlatformService.Identify:input_type -> feddi.partner.v1.IdentifyRequest
+	10, // 45: feddi.partner.v1.PlatformService.ProvisionMerchant:input_type -> feddi.partner.v1.ProvisionMerchantRequest
+	19, // 46: feddi.partner.v1.PlatformService.SubmitSettlementReport:input_type -> feddi.partner.v1.SubmitSettlementReportRequest
+	23, // 47: feddi.partner.v1.PlatformService.SubmitReconciliation:input_type -> feddi.partner.v1.SubmitReconciliationRequest
+	1,  // 48: feddi.partner.v1.PlatformService.GetHealth:output_type -> feddi.partner.v1.GetHealthResponse
+	3,  // 49: feddi.partner.v1.PlatformService.GetCapabilities:output_type -> feddi.partner.v1.GetCapabilitiesResponse
+	7,  // 50: feddi.partner.v1.PlatformService.GetOpenApiSpec:output_type -> feddi.partner.v1.GetOpenApiSpecResponse
+	9,  // 51: feddi.partner.v1.PlatformService.Identify:output_type -> feddi.partner.v1.IdentifyResponse
+	15, // 52: feddi.partner.v1.PlatformService.ProvisionMerchant:output_type -> feddi.partner.v1.ProvisionMerchantResponse
+	21, // 53: feddi.partner.v1.PlatformService.SubmitSettlementReport:output_type -> feddi.partner.v1.SubmitSettlementReportResponse
+	25, // 54: feddi.partner.v1.PlatformService.SubmitReconciliation:output_type -> feddi.partner.v1.SubmitReconciliationResponse
+	48, // [48:55] is the sub-list for method output_type
+	41, // [41:48] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_platform_service_proto_init() }
@@ -2242,15 +2704,22 @@ func file_feddi_partner_v1_platform_service_proto_init() {
 	file_feddi_partner_v1_platform_service_proto_msgTypes[2].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[10].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[11].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[12].OneofWrappers = []any{}
-	file_feddi_partner_v1_platform_service_proto_msgTypes[19].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[13].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[14].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[15].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[17].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_platform_service_proto_rawDesc), len(file_feddi_partner_v1_platform_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -99,8 +99,13 @@ type AuthServiceClient interface {
 	// with 401, as everywhere.
 	ValidateTerminalToken(context.Context, *v1.ValidateTerminalTokenRequest) (*v1.ValidateTerminalTokenResponse, error)
 	// Ends terminal tokens before their expiry: a terminal its own, a key those of one of its terminals.
+	// They are refused at once by the server that answers, by every other one within a second. Ending
+	// what has ended changes nothing. A terminal that ended the token it calls with and retries is
+	// answered with 401 TOKEN_REVOKED, which says that it worked.
 	RevokeTerminalToken(context.Context, *v1.RevokeTerminalTokenRequest) (*v1.RevokeTerminalTokenResponse, error)
-	// Reports the calling terminal alive and answers what changed since its last report.
+	// Reports the calling terminal alive and answers what changed since the report whose state_token
+	// it sends. Cheap enough to be called every next_heartbeat_seconds. A retry is answered with the
+	// stored answer for 10 minutes only: an older one says nothing about now.
 	TerminalHeartbeat(context.Context, *v1.TerminalHeartbeatRequest) (*v1.TerminalHeartbeatResponse, error)
 	// Registers a point-of-sale terminal at a branch.
 	RegisterTerminal(context.Context, *v1.RegisterTerminalRequest) (*v1.RegisterTerminalResponse, error)
@@ -360,8 +365,13 @@ type AuthServiceHandler interface {
 	// with 401, as everywhere.
 	ValidateTerminalToken(context.Context, *v1.ValidateTerminalTokenRequest) (*v1.ValidateTerminalTokenResponse, error)
 	// Ends terminal tokens before their expiry: a terminal its own, a key those of one of its terminals.
+	// They are refused at once by the server that answers, by every other one within a second. Ending
+	// what has ended changes nothing. A terminal that ended the token it calls with and retries is
+	// answered with 401 TOKEN_REVOKED, which says that it worked.
 	RevokeTerminalToken(context.Context, *v1.RevokeTerminalTokenRequest) (*v1.RevokeTerminalTokenResponse, error)
-	// Reports the calling terminal alive and answers what changed since its last report.
+	// Reports the calling terminal alive and answers what changed since the report whose state_token
+	// it sends. Cheap enough to be called every next_heartbeat_seconds. A retry is answered with the
+	// stored answer for 10 minutes only: an older one says nothing about now.
 	TerminalHeartbeat(context.Context, *v1.TerminalHeartbeatRequest) (*v1.TerminalHeartbeatResponse, error)
 	// Registers a point-of-sale terminal at a branch.
 	RegisterTerminal(context.Context, *v1.RegisterTerminalRequest) (*v1.RegisterTerminalResponse, error)

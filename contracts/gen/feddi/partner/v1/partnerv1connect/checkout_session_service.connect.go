@@ -94,9 +94,12 @@ type CheckoutSessionServiceClient interface {
 	ListBasketRevisions(context.Context, *v1.ListBasketRevisionsRequest) (*v1.ListBasketRevisionsResponse, error)
 	// Every decision taken in the session with its reasoning card and trace id, oldest first.
 	ListSessionDecisions(context.Context, *v1.ListSessionDecisionsRequest) (*v1.ListSessionDecisionsResponse, error)
-	// Records what the till saw: an offer shown or declined, a tender chosen, a prompt skipped.
+	// Records what the till saw: an offer shown or declined, a tender chosen, a prompt skipped. An offer
+	// must have been in a feed of this session, a recovery must have been decided in it; the event is
+	// tied to that decision and its counterfactual. Nothing else changes. At most 1,000 a session.
 	RecordSessionEvent(context.Context, *v1.RecordSessionEventRequest) (*v1.RecordSessionEventResponse, error)
-	// The session's history in order, with what did not happen (counterfactuals).
+	// The session's history in order of time, whatever its state, with what did not happen
+	// (counterfactuals): offers that were withheld, and why, and offers that were shown and not taken.
 	GetSessionTimeline(context.Context, *v1.GetSessionTimelineRequest) (*v1.GetSessionTimelineResponse, error)
 	// Closes the session with its tenders, which add up to total_minor: redeems the applied offers,
 	// writes the immutable transaction and accrues cashback and attribution, whatever the tender.
@@ -339,9 +342,12 @@ type CheckoutSessionServiceHandler interface {
 	ListBasketRevisions(context.Context, *v1.ListBasketRevisionsRequest) (*v1.ListBasketRevisionsResponse, error)
 	// Every decision taken in the session with its reasoning card and trace id, oldest first.
 	ListSessionDecisions(context.Context, *v1.ListSessionDecisionsRequest) (*v1.ListSessionDecisionsResponse, error)
-	// Records what the till saw: an offer shown or declined, a tender chosen, a prompt skipped.
+	// Records what the till saw: an offer shown or declined, a tender chosen, a prompt skipped. An offer
+	// must have been in a feed of this session, a recovery must have been decided in it; the event is
+	// tied to that decision and its counterfactual. Nothing else changes. At most 1,000 a session.
 	RecordSessionEvent(context.Context, *v1.RecordSessionEventRequest) (*v1.RecordSessionEventResponse, error)
-	// The session's history in order, with what did not happen (counterfactuals).
+	// The session's history in order of time, whatever its state, with what did not happen
+	// (counterfactuals): offers that were withheld, and why, and offers that were shown and not taken.
 	GetSessionTimeline(context.Context, *v1.GetSessionTimelineRequest) (*v1.GetSessionTimelineResponse, error)
 	// Closes the session with its tenders, which add up to total_minor: redeems the applied offers,
 	// writes the immutable transaction and accrues cashback and attribution, whatever the tender.

@@ -71,7 +71,9 @@ type PlatformServiceClient interface {
 	// Resolves one credential to a customer outside a session. The answer holds nothing that can be
 	// spent, and a short code or QR is not used up by it. An unknown customer is an answer, not an error.
 	Identify(context.Context, *v1.IdentifyRequest) (*v1.IdentifyResponse, error)
-	// Creates a merchant with its brands and branches, and its first key.
+	// Creates a merchant whole, in one step: brands, branches, terminals, settings and its first key, or
+	// nothing. Needs a platform-scoped key. In the sandbox an enterprise key with operator authority
+	// does as well: it founds a further merchant of its own integration, at most 50 in all.
 	ProvisionMerchant(context.Context, *v1.ProvisionMerchantRequest) (*v1.ProvisionMerchantResponse, error)
 	// Takes in a provider's settlement report; each line is matched to a top-up by the provider's reference.
 	SubmitSettlementReport(context.Context, *v1.SubmitSettlementReportRequest) (*v1.SubmitSettlementReportResponse, error)
@@ -223,7 +225,9 @@ type PlatformServiceHandler interface {
 	// Resolves one credential to a customer outside a session. The answer holds nothing that can be
 	// spent, and a short code or QR is not used up by it. An unknown customer is an answer, not an error.
 	Identify(context.Context, *v1.IdentifyRequest) (*v1.IdentifyResponse, error)
-	// Creates a merchant with its brands and branches, and its first key.
+	// Creates a merchant whole, in one step: brands, branches, terminals, settings and its first key, or
+	// nothing. Needs a platform-scoped key. In the sandbox an enterprise key with operator authority
+	// does as well: it founds a further merchant of its own integration, at most 50 in all.
 	ProvisionMerchant(context.Context, *v1.ProvisionMerchantRequest) (*v1.ProvisionMerchantResponse, error)
 	// Takes in a provider's settlement report; each line is matched to a top-up by the provider's reference.
 	SubmitSettlementReport(context.Context, *v1.SubmitSettlementReportRequest) (*v1.SubmitSettlementReportResponse, error)
