@@ -7,6 +7,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/checkout"
 	"github.com/feddi/feddi/adapters/postgres/decision"
+	"github.com/feddi/feddi/adapters/postgres/dispute"
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/postgres/idempotency"
 	"github.com/feddi/feddi/adapters/postgres/identity"
@@ -59,5 +60,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Decisions:   decision.New(q),
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
+		Disputes:    dispute.New(q),
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
+	"github.com/feddi/feddi/core/dispute"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
@@ -24,4 +25,5 @@ type Stores struct {
 	Decisions   decision.Store
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
+	Disputes    dispute.Store
 }

@@ -38,6 +38,9 @@ const (
 	Subscription = "whs"
 	Delivery     = "whd"
 	Request      = "req"
+	Refund       = "ref"
+	Void         = "vod"
+	Dispute      = "dsp"
 
 	Consent       = "cns"
 	CustomerEvent = "cev"

@@ -60,7 +60,10 @@ func (p Payment) traceID() string {
 	return TraceID(p.ID)
 }
 
-func (p Payment) eventData() json.RawMessage {
+func (p Payment) eventData() json.RawMessage { return p.members().close() }
+
+// members is the object of a payment's events, still open.
+func (p Payment) members() *object {
 	o := newObject(512)
 	o.text("payment_id", p.ID)
 	o.text("status", string(p.Status))
@@ -71,24 +74,13 @@ func (p Payment) eventData() json.RawMessage {
 	o.number("debited_actual_minor", p.Debit.ActualMinor)
 	o.text("currency", p.Currency)
 	o.text("credential_type", p.CredentialType)
-	o.key("promo_sources")
-	o.buf = append(o.buf, '[')
-	for i, s := range p.Debit.Sources {
-		if i > 0 {
-			o.buf = append(o.buf, ',')
-		}
-		part := object{buf: append(o.buf, '{')}
-		part.text("grant_id", s.GrantID)
-		part.number("amount_minor", s.AmountMinor)
-		o.buf = append(part.buf, '}')
-	}
-	o.buf = append(o.buf, ']')
+	o.sources("promo_sources", p.Debit.Sources)
 	o.optional("branch_id", p.BranchID)
 	o.optional("terminal_id", p.TerminalID)
 	if p.FailureCode != "" {
 		o.text("failure_code", p.FailureCode)
 	}
-	return o.close()
+	return o
 }
 
 // Event is the news about a top-up. kind is one of the top-up event types.
@@ -106,6 +98,12 @@ func (t Topup) Event(id, kind string, now time.Time) event.Event {
 	o.optional("sku_id", t.SKUID)
 	o.optional("provider", t.Provider)
 	o.optional("provider_settlement_reference", t.Reference)
+	if t.State == TopupReversed {
+		o.number("reversed_actual_minor", t.ReversedActualMinor)
+		o.number("reversed_bonus_minor", t.ReversedBonusMinor)
+		o.optional("entry_id", t.ReversalEntryID)
+		o.text("reason", t.ReversalReason)
+	}
 	return event.Event{ID: id, Tenant: t.Tenant, Type: kind, Subject: t.ID, At: now, Data: o.close()}
 }
 
@@ -145,6 +143,21 @@ func (o *object) optional(name, value string) {
 func (o *object) number(name string, value int64) {
 	o.key(name)
 	o.buf = strconv.AppendInt(o.buf, value, 10)
+}
+
+func (o *object) sources(name string, list []PromoSource) {
+	o.key(name)
+	o.buf = append(o.buf, '[')
+	for i, s := range list {
+		if i > 0 {
+			o.buf = append(o.buf, ',')
+		}
+		part := object{buf: append(o.buf, '{')}
+		part.text("grant_id", s.GrantID)
+		part.number("amount_minor", s.AmountMinor)
+		o.buf = append(part.buf, '}')
+	}
+	o.buf = append(o.buf, ']')
 }
 
 func (o *object) instant(name string, at *time.Time) {

@@ -68,12 +68,31 @@ type Owner struct {
 	CustomerID string
 }
 
+// Sale names a sale as the lots that it gave know it: by its id, and by the
+// trace of its decisions, which is empty where it has none.
+type Sale struct {
+	CustomerID, TransactionID, TraceID string
+	At                                 time.Time
+}
+
+// IssuedGrant is a lot with the entry that issued it.
+type IssuedGrant struct {
+	Grant
+	EntryID string
+}
+
 // Grants reads lots.
 type Grants interface {
 	// Grant reads one. Errors: NOT_FOUND.
 	Grant(ctx context.Context, t tenancy.Tenant, id string) (Grant, error)
 	// GrantsOf lists a customer's grants in every state, newest first.
 	GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f GrantFilter) ([]Grant, error)
+	// Lots reads those of ids, in no particular order; unknown ones are left out.
+	Lots(ctx context.Context, t tenancy.Tenant, ids []string) ([]Grant, error)
+	// GrantsOfSale lists the lots that a sale gave, in whatever state.
+	GrantsOfSale(ctx context.Context, t tenancy.Tenant, s Sale) ([]IssuedGrant, error)
+	// EntryOfGrant is the entry that issued a lot. Errors: NOT_FOUND.
+	EntryOfGrant(ctx context.Context, t tenancy.Tenant, grantID string) (string, error)
 	// Movements lists what moved a grant's credit, oldest first.
 	Movements(ctx context.Context, t tenancy.Tenant, grantID string) ([]GrantMovement, error)
 	// Lapsing lists up to limit wallets that hold lots whose time is over at now.
@@ -125,6 +144,9 @@ type Payments interface {
 	OpenCodes(ctx context.Context, t tenancy.Tenant, customerID string, since time.Time) (int, error)
 	// FailPayment ends one that requires capture; false where it no longer does.
 	FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error)
+	// SaveReturn writes r and the payment as it is after it. Errors:
+	// STATE_CONFLICT where something else went back of the payment since it was read.
+	SaveReturn(ctx context.Context, after Payment, r Return) error
 	// PaymentsOfSession lists a session's payments that debited, oldest first.
 	PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Payment, error)
 	// Alone gives those of the payments that stand for a sale of their own and

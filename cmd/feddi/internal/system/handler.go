@@ -7,6 +7,7 @@ import (
 	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
+	"github.com/feddi/feddi/adapters/api/feddi/returns"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
@@ -56,6 +57,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	rewards.RegisterPoints(reg, u.Points)
 	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Text: receipt.Text, PDF: receipt.PDF})
+	returns.Register(reg, u.Returns, u.Disputes)
 	feddi.RegisterWebhooks(reg, u.Webhooks)
 }
 

@@ -14,12 +14,14 @@ import (
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
 	"github.com/feddi/feddi/core/app/customers"
+	"github.com/feddi/feddi/core/app/disputes"
 	"github.com/feddi/feddi/core/app/enrollment"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -45,6 +47,8 @@ type UseCases struct {
 	Budgets      *budgets.Service
 	Points       *points.Service
 	Webhooks     *webhooks.Service
+	Returns      *returns.Service
+	Disputes     *disputes.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -74,6 +78,11 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Topup = &topup.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	u.Returns = &returns.Service{
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory,
+		Transactions: u.Transactions, Incentives: u.Incentives, Points: u.Points,
+	}
+	u.Disputes = &disputes.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Returns: u.Returns}
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
 	u.Webhooks = &webhooks.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.DB.Q())}
 	u.Auth = &auth.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}
