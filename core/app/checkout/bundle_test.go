@@ -24,9 +24,12 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	uses "github.com/feddi/feddi/core/app/checkout"
+	"github.com/feddi/feddi/core/app/disputes"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/checkout"
@@ -62,6 +65,9 @@ type shop struct {
 	payments     *payments.Service
 	topups       *topup.Service
 	transactions *transactions.Service
+	points       *points.Service
+	returns      *returns.Service
+	disputes     *disputes.Service
 }
 
 func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
@@ -82,6 +88,11 @@ func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Pipeline: s.pipeline(planner), Random: rand.Reader,
 		Resolve: known.Resolve, Guesses: &known.Guesses,
 	}
+	s.points = &points.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory}
+	s.returns = &returns.Service{
+		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Transactions: s.transactions, Incentives: s.offers, Points: s.points,
+	}
+	s.disputes = &disputes.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Returns: s.returns}
 	s.Service = &uses.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Identities: known, Incentives: s.offers, Transactions: s.transactions,
 	}
