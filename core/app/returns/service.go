@@ -113,7 +113,7 @@ func (s *Service) sale(ctx context.Context, st app.Stores, p ledger.Payment, set
 		tx, err := st.Checkout.Transaction(ctx, p.Tenant, id)
 		out.tx = &tx
 		return out, err
-	case out.session != nil || p.Returnable() != nil:
+	case out.session != nil || left(p) == 0: // not recorded yet, or nothing to record
 		return out, nil
 	}
 	tx, err := s.record(ctx, st, p, set, earns)
