@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/dispute"
 	"github.com/feddi/feddi/core/fault"
@@ -137,8 +139,8 @@ func (s *Store) SaveResolved(ctx context.Context, d dispute.Dispute) error {
 	return err
 }
 
-// List implements dispute.Store. Each filter has an index in the list's order.
-func (s *Store) List(ctx context.Context, t tenancy.Tenant, f dispute.Filter) ([]dispute.Dispute, error) {
+// query is a page of a list. Each filter has an index in the list's order.
+func (s *Store) query(t tenancy.Tenant, f dispute.Filter) *bun.SelectQuery {
 	q := s.q.Bun().NewSelect().TableExpr("disputes").ColumnExpr(columns).Where("tenant_no = ?", t.No).
 		Where("(opened_at, dispute_id) < (?, ?)", f.Before, f.BeforeID).OrderExpr("opened_at DESC, dispute_id DESC").Limit(int64(f.Limit))
 	for _, equal := range []struct{ condition, value string }{
@@ -149,8 +151,13 @@ func (s *Store) List(ctx context.Context, t tenancy.Tenant, f dispute.Filter) ([
 			q = q.Where(equal.condition, equal.value)
 		}
 	}
+	return q
+}
+
+// List implements dispute.Store.
+func (s *Store) List(ctx context.Context, t tenancy.Tenant, f dispute.Filter) ([]dispute.Dispute, error) {
 	var rows []row
-	if err := q.Scan(ctx, &rows); err != nil {
+	if err := s.query(t, f).Scan(ctx, &rows); err != nil {
 		return nil, pg.Map(err)
 	}
 	out := make([]dispute.Dispute, 0, len(rows))
