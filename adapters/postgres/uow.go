@@ -14,6 +14,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/returns"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -61,5 +62,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
 		Disputes:    dispute.New(q),
+		Returns:     returns.New(q),
 	}
 }

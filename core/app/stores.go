@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/returns"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -26,4 +27,5 @@ type Stores struct {
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
 	Disputes    dispute.Store
+	Returns     returns.Store
 }

@@ -15,6 +15,7 @@ const (
 	EventPaymentFailed     = "payment.failed"
 	EventTopupPrepared     = "topup.prepared"
 	EventTopupCompleted    = "topup.completed"
+	EventTopupReversed     = "topup.reversed"
 	EventGrantLocked       = "grant.locked"
 	EventGrantReleased     = "grant.released"
 	EventGrantSpent        = "grant.spent"
@@ -60,10 +61,7 @@ func (p Payment) traceID() string {
 	return TraceID(p.ID)
 }
 
-func (p Payment) eventData() json.RawMessage { return p.members().close() }
-
-// members is the object of a payment's events, still open.
-func (p Payment) members() *object {
+func (p Payment) eventData() json.RawMessage {
 	o := newObject(512)
 	o.text("payment_id", p.ID)
 	o.text("status", string(p.Status))
@@ -80,7 +78,7 @@ func (p Payment) members() *object {
 	if p.FailureCode != "" {
 		o.text("failure_code", p.FailureCode)
 	}
-	return o
+	return o.close()
 }
 
 // Event is the news about a top-up. kind is one of the top-up event types.

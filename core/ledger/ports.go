@@ -144,9 +144,6 @@ type Payments interface {
 	OpenCodes(ctx context.Context, t tenancy.Tenant, customerID string, since time.Time) (int, error)
 	// FailPayment ends one that requires capture; false where it no longer does.
 	FailPayment(ctx context.Context, t tenancy.Tenant, id, code string) (bool, error)
-	// SaveReturn writes r and the payment as it is after it. Errors:
-	// STATE_CONFLICT where something else went back of the payment since it was read.
-	SaveReturn(ctx context.Context, after Payment, r Return) error
 	// PaymentsOfSession lists a session's payments that debited, oldest first.
 	PaymentsOfSession(ctx context.Context, t tenancy.Tenant, sessionID string) ([]Payment, error)
 	// Alone gives those of the payments that stand for a sale of their own and

@@ -6,36 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
-	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/tenancy"
 )
-
-const saveRefunded = `UPDATE payments SET status = $3, refunded_minor = $4
-	WHERE tenant_no = $1 AND payment_id = $2 AND refunded_minor = $5`
-
-const insertReturn = `INSERT INTO payment_returns (return_id, tenant_no, payment_id, kind, amount_minor, actual_minor, promo_minor,
-		forfeited_minor, currency, grant_ids, grant_minors, entry_id, cause_id, actor_id, reason, at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
-
-// SaveReturn implements ledger.Payments.
-func (s *Store) SaveReturn(ctx context.Context, p ledger.Payment, r ledger.Return) error {
-	n, err := s.q.Exec(ctx, saveRefunded, p.Tenant.No, p.ID, string(p.Status), p.RefundedMinor, p.RefundedMinor-r.AmountMinor)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return fault.Field(fault.CodeStateConflict, "payment_id", "refunded_minor",
-			"the payment changed at the same moment; retry with a new Idempotency-Key")
-	}
-	grants, minors := make([]string, 0, len(r.Sources)), make([]int64, 0, len(r.Sources))
-	for _, source := range r.Sources {
-		grants, minors = append(grants, source.GrantID), append(minors, source.AmountMinor)
-	}
-	_, err = s.q.Exec(ctx, insertReturn, r.ID, r.Tenant.No, r.PaymentID, string(r.Kind), r.AmountMinor, r.ActualMinor, r.PromoMinor,
-		r.ForfeitedMinor, r.Currency, grants, minors, r.EntryID, null(r.CauseID), r.ActorID, null(r.Reason), r.At)
-	return err
-}
 
 // Lots implements ledger.Grants.
 func (s *Store) Lots(ctx context.Context, t tenancy.Tenant, ids []string) ([]ledger.Grant, error) {

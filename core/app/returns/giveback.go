@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	core "github.com/feddi/feddi/core/returns"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -41,7 +42,7 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 			return Outcome{}, err
 		}
 	}
-	if err := p.Returnable(); err != nil {
+	if err := core.Returnable(p); err != nil {
 		return Outcome{}, err
 	}
 	if o.amountMinor == 0 {
@@ -57,7 +58,7 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 	}
 	c := ledger.Begin(book.Wallet)
 	head := ledger.Head{ID: s.IDs.Make(ids.Entry), Kind: o.kind, Reverses: p.EntryID, At: o.now}
-	r := ledger.Return{
+	r := core.Return{
 		ID: s.IDs.Make(prefix(o.kind)), Tenant: p.Tenant, PaymentID: p.ID, Kind: o.kind, AmountMinor: o.amountMinor, Currency: p.Currency,
 		EntryID: head.ID, CauseID: o.cause, ActorID: o.actor, Reason: o.reason, At: o.now,
 	}
@@ -67,19 +68,23 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 		return Outcome{}, err
 	}
 	r.ActualMinor, r.PromoMinor, r.ForfeitedMinor, r.Sources = given.ActualMinor, given.PromoMinor(), given.ForfeitedMinor(), given.Kept
-	out := Outcome{Payment: p.GiveBack(o.kind, o.amountMinor), Return: r}
+	out := Outcome{Payment: core.After(p, o.kind, o.amountMinor), Return: r}
 	after, err := st.Ledger.Apply(ctx, c)
 	if err != nil {
 		return Outcome{}, err
 	}
 	out.Balance = after.Balance(c.Lots(book.Lots), o.now)
-	if err := st.Ledger.SaveReturn(ctx, out.Payment, r); err != nil {
+	if err := st.Returns.Save(ctx, out.Payment, r); err != nil {
 		return Outcome{}, err
 	}
 	if err := s.forfeit(ctx, st, given, lots, o.now); err != nil {
 		return Outcome{}, err
 	}
-	return out, st.Events.Append(ctx, s.events(out, c, given, lots)...)
+	told, err := out.Return.Event(s.IDs.Make(ids.Event), out.Payment)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return out, st.Events.Append(ctx, append([]event.Event{told}, s.events(o.now, c, given, lots)...)...)
 }
 
 func prefix(kind ledger.EntryKind) string {
@@ -114,11 +119,10 @@ func (s *Service) forfeit(ctx context.Context, st app.Stores, given ledger.Given
 	return nil
 }
 
-// events tell of a return, and of each lot that changed its state: one that was
-// spent, or had expired, is released again.
-func (s *Service) events(o Outcome, c *ledger.Change, given ledger.Given, before []ledger.Grant) []event.Event {
-	now := o.Return.At
-	events := []event.Event{o.Payment.ReturnEvent(s.IDs.Make(ids.Event), o.Return)}
+// events tell of each lot that changed its state: one that was spent, or had
+// expired, is released again.
+func (s *Service) events(now time.Time, c *ledger.Change, given ledger.Given, before []ledger.Grant) []event.Event {
+	var events []event.Event
 	lapsed := map[string]bool{}
 	for _, g := range given.Lapsed {
 		lapsed[g.ID] = true

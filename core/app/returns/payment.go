@@ -7,6 +7,7 @@ import (
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ledger"
+	core "github.com/feddi/feddi/core/returns"
 )
 
 // VoidInput names a payment to undo whole.
@@ -31,7 +32,7 @@ func (s *Service) Void(ctx context.Context, call *app.Call, in VoidInput) (Outco
 		return Outcome{}, err
 	}
 	now := s.Clock.Now()
-	voidable := func(p ledger.Payment) error { return p.Voidable(now, day) }
+	voidable := func(p ledger.Payment) error { return core.Voidable(p, now, day) }
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Outcome, error) {
 		p, err := payment(ctx, st, call, in.PaymentID)
 		if err != nil {
@@ -52,7 +53,7 @@ func (s *Service) Void(ctx context.Context, call *app.Call, in VoidInput) (Outco
 		case of.session != nil:
 			return Outcome{}, closed(p, of)
 		case of.tx == nil: // it never debited
-			return Outcome{}, p.Returnable()
+			return Outcome{}, core.Returnable(p)
 		}
 		if p, err = st.Ledger.Payment(ctx, p.Tenant, p.ID); err != nil { // as it is under the lock
 			return Outcome{}, err
@@ -73,7 +74,7 @@ func (s *Service) Void(ctx context.Context, call *app.Call, in VoidInput) (Outco
 
 // closed says what to do with a payment of a session that is over.
 func closed(p ledger.Payment, of sale) error {
-	if err := p.Returnable(); err != nil && p.Status == ledger.PaymentVoided {
+	if err := core.Returnable(p); err != nil && p.Status == ledger.PaymentVoided {
 		return err
 	}
 	if of.tx == nil {
@@ -175,7 +176,7 @@ func (s *Service) RefundSale(ctx context.Context, st app.Stores, call *app.Call,
 
 // left is what a payment can still give back.
 func left(p ledger.Payment) int64 {
-	if p.Returnable() != nil {
+	if core.Returnable(p) != nil {
 		return 0
 	}
 	return p.Paid().LeftMinor()

@@ -20,6 +20,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	core "github.com/feddi/feddi/core/returns"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -37,7 +38,7 @@ type Service struct {
 // Outcome is a payment after something went back of it.
 type Outcome struct {
 	Payment ledger.Payment
-	Return  ledger.Return
+	Return  core.Return
 	Balance ledger.Balance
 }
 
