@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/feddi/feddi/adapters/api"
+	"github.com/feddi/feddi/adapters/api/operation"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/clock"
@@ -28,6 +30,7 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/test/contract/exchange"
 
+	optionsv1 "github.com/feddi/feddi/contracts/gen/feddi/options/v1"
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 	"github.com/feddi/feddi/contracts/gen/feddi/partner/v1/partnerv1connect"
 )
@@ -195,6 +198,19 @@ type prepared struct {
 	Existing bool
 }
 
+// reserve makes an operation of c planned, whatever the contract says of it by now.
+func reserve(t *testing.T, c *operation.Catalogue, id string) {
+	t.Helper()
+	for _, o := range c.All {
+		if options, ok := proto.Clone(o.Options).(*optionsv1.Operation); ok && o.ID == id {
+			options.Maturity = optionsv1.Maturity_MATURITY_PLANNED
+			o.Options = options
+			return
+		}
+	}
+	t.Fatalf("no operation %s", id)
+}
+
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{t: t, clock: clock.NewManual(epoch), limits: &limiter{}, log: &bytes.Buffer{}, replays: &replays{records: map[idempotency.Scope]idempotency.Record{}}}
@@ -205,6 +221,7 @@ func setup(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reserve(t, c, "refundCreate")
 	reg := pipeline.NewRegistry(c, tenancy.Sandbox)
 	service{b}.register(reg)
 	b.api, err = api.New(pipeline.Config{

@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/actuators"
 	"github.com/feddi/feddi/adapters/postgres/checkout"
 	"github.com/feddi/feddi/adapters/postgres/decision"
+	"github.com/feddi/feddi/adapters/postgres/dispute"
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/postgres/idempotency"
 	"github.com/feddi/feddi/adapters/postgres/identity"
@@ -17,6 +18,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/privacy"
+	"github.com/feddi/feddi/adapters/postgres/returns"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -67,5 +69,7 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Messaging:   messaging.New(q),
 		Privacy:     privacy.New(q),
 		Commands:    actuators.NewLog(q),
+		Disputes:    dispute.New(q),
+		Returns:     returns.New(q),
 	}
 }

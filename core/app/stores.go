@@ -4,6 +4,7 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/decision"
+	"github.com/feddi/feddi/core/dispute"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
@@ -12,6 +13,7 @@ import (
 	"github.com/feddi/feddi/core/messaging"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/privacy"
+	"github.com/feddi/feddi/core/returns"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -32,4 +34,6 @@ type Stores struct {
 	Messaging   messaging.Store
 	Privacy     privacy.Store
 	Commands    actuation.CommandLog
+	Disputes    dispute.Store
+	Returns     returns.Store
 }

@@ -100,6 +100,7 @@ type Due struct {
 type Filter struct {
 	// IncludeUnidentified lists sales nobody identified in, too (rule 57).
 	IncludeUnidentified                         bool
+	Status                                      Status
 	BranchID, TerminalID, CustomerID, SessionID string
 	// Reach leaves out what a brand's or branch's credential does not see
 	// (see Within).
@@ -134,6 +135,13 @@ type Transactions interface {
 	TransactionOfPayment(ctx context.Context, t tenancy.Tenant, paymentID string) (string, error)
 	// BranchName is what a branch is called; empty for one that is gone.
 	BranchName(ctx context.Context, t tenancy.Tenant, branchID string) (string, error)
+	// SaveStanding writes where t stands, as t.Standing says.
+	SaveStanding(ctx context.Context, t Transaction) error
+	// AddVoid writes the void of a transaction and where that leaves it.
+	// Errors: STATE_CONFLICT where it has one.
+	AddVoid(ctx context.Context, t Transaction, v Void) error
+	// Void reads the void of a transaction. Errors: NOT_FOUND.
+	Void(ctx context.Context, t tenancy.Tenant, transactionID string) (Void, error)
 	// Transactions lists, latest first, without lines and offers.
 	Transactions(ctx context.Context, t tenancy.Tenant, f Filter) ([]Transaction, error)
 }
@@ -158,6 +166,9 @@ type Rulings interface {
 	AddRulings(ctx context.Context, rulings ...Ruling) error
 	// Decide writes the outcome of a pending one. Errors: ErrDecided.
 	Decide(ctx context.Context, r Ruling) error
+	// CancelPending decides the pending ones about a transaction as refused: its
+	// sale was voided.
+	CancelPending(ctx context.Context, t tenancy.Tenant, transactionID string, now time.Time) error
 	// Ruling reads the one of kind about a transaction. Errors: NOT_FOUND.
 	Ruling(ctx context.Context, t tenancy.Tenant, transactionID string, kind actuation.Kind) (Ruling, error)
 	// ClaimPending leases up to limit pending ones that are due at now, so that

@@ -20,6 +20,7 @@ type Receipt struct {
 	DiscountMinor         int64
 	TaxMinor              int64
 	TotalMinor            int64
+	RefundedMinor         int64 // since, by refunds
 	Tenders               []Paid
 	// CashbackMinor is what the sale earned as promotional credit: a class of
 	// its own, never taken off the total. 0 where none was decided yet.
@@ -64,7 +65,7 @@ func (t Transaction) Receipt(by Issuer) Receipt {
 	r := Receipt{
 		TransactionID: t.ID, Number: t.ReceiptNumber, Status: t.Status(), Issuer: by, Currency: t.Currency,
 		SubtotalMinor: t.SubtotalMinor, DiscountMinor: t.BasketDiscountMinor + t.DiscountMinor, TaxMinor: t.TaxMinor,
-		TotalMinor: t.TotalMinor, Tenders: t.Tenders, SessionID: t.SessionID, TerminalID: t.TerminalID,
+		TotalMinor: t.TotalMinor, RefundedMinor: t.Standing.RefundedMinor, Tenders: t.Tenders, SessionID: t.SessionID, TerminalID: t.TerminalID,
 		CashierID: t.CashierID, CustomerID: t.Buyer.CustomerID, Locale: ReceiptLocale, IssuedAt: t.CreatedAt,
 	}
 	for _, l := range t.Lines {

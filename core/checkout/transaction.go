@@ -39,6 +39,8 @@ type Transaction struct {
 	CreatedAt time.Time
 	// Rulings are the decisions about the sale, as they stand when read.
 	Rulings []Ruling
+	// Standing is what went back of the sale, as it stands when read.
+	Standing Standing
 }
 
 // Buyer is whose purchase it was. It holds ids only, so that an erasure leaves
@@ -70,21 +72,6 @@ type OfferShare struct {
 	LineID        string `json:"line_id"`
 	DiscountMinor int64  `json:"discount_minor"`
 }
-
-// Status is where a sale stands.
-type Status string
-
-// The statuses. Voids and refunds are records beside the transaction.
-const (
-	Completed         Status = "completed"
-	PartiallyRefunded Status = "partially_refunded"
-	Refunded          Status = "refunded"
-	Voided            Status = "voided"
-)
-
-// Status is where the sale stands. No operation takes a sale back yet, so that
-// every transaction is completed.
-func (t Transaction) Status() Status { return Completed }
 
 // TenderTypes lists the kinds of tender, each once, in the order of the tenders.
 func (t Transaction) TenderTypes() []string {

@@ -46,8 +46,30 @@ func payment(what, description string) Type {
 	return Type{"payment." + what, description, "payment", []Field{paymentField, customerField, sessionField, amountField, currencyField}}
 }
 
-func topup(what, description string) Type {
-	return Type{"topup." + what, description, "top-up", []Field{topupField, {"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}, amountField, currencyField}}
+// returned is a payment of which something went back.
+func returned(what, description string) Type {
+	t := payment(what, description)
+	t.Fields = append(t.Fields,
+		Field{"return_id", "string", "The void or the refund.", "ref_01k9z3v7r5"},
+		Field{"returned_minor", "integer", "What went back by it, in minor units.", 1000},
+		Field{"restored_actual_minor", "integer", "To actual money, in minor units.", 925},
+		Field{"restored_promo_minor", "integer", "To the lots that paid, in minor units.", 75},
+		Field{"forfeited_promo_minor", "integer", "To the funders of lots clawed back since, in minor units.", 0},
+		Field{"refunded_minor", "integer", "What went back in all, in minor units.", 1000},
+		Field{"entry_id", "string", "The contra entry.", "ent_01k9z3v7r6"},
+	)
+	return t
+}
+
+func topup(what, description string, more ...Field) Type {
+	return Type{"topup." + what, description, "top-up", append([]Field{topupField, {"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}, amountField, currencyField}, more...)}
+}
+
+func dispute(what, description string, more ...Field) Type {
+	return Type{"dispute." + what, description, "dispute", append([]Field{
+		{"dispute_id", "string", "The dispute.", "dsp_01k9z3v7r7"}, txnField, customerField,
+		{"reason", "string", "Why it was opened.", "wrong_amount"}, amountField, currencyField,
+	}, more...)}
 }
 
 func grant(what, description string) Type {
@@ -90,11 +112,14 @@ var catalogue = sorted([]Type{
 	payment("authorized", "A payment waits for its capture (the one-time code of the customer)."),
 	payment("succeeded", "A payment was debited."),
 	payment("failed", "A payment was declined; nothing was debited."),
-	payment("voided", "A payment was voided; each class and lot was restored."),
-	payment("refunded", "A payment was refunded in full or in part."),
+	returned("voided", "A payment was voided; each class and lot was restored."),
+	returned("refunded", "A payment was refunded in full or in part."),
 	topup("prepared", "A top-up was opened with its provider; no money moved."),
 	topup("completed", "A top-up was credited."),
-	topup("reversed", "A top-up was undone."),
+	topup("reversed", "A top-up was undone.",
+		Field{"reversed_actual_minor", "integer", "Actual money taken back, in minor units.", 2500},
+		Field{"reversed_bonus_minor", "integer", "Bonus taken back, in minor units.", 250},
+		Field{"reason", "string", "Why.", "uncollected"}),
 	topup("settled", "A top-up was settled to the merchant's bank."),
 	grant("locked", "A grant was given and waits for verification and the claim gate."),
 	grant("released", "A grant can be spent."),
@@ -120,9 +145,16 @@ var catalogue = sorted([]Type{
 		Field{"request_id", "string", "The request that asked for it.", "gdr_01k9z3v7r7"}),
 	simple("customer.disabled", "A customer was disabled or enabled again.", "customer", Field{"customer_id", "string", "The customer.", "cus_01k9z3v7qw"}),
 	simple("transaction.created", "A sale was recorded.", "transaction", txnField, customerField, sessionField, Field{"total_minor", "integer", "Total in minor units.", 1175}, currencyField),
-	simple("transaction.voided", "A sale was voided by contra entries.", "transaction", txnField),
-	simple("dispute.opened", "A dispute was opened.", "dispute"),
-	simple("dispute.resolved", "A dispute was resolved.", "dispute"),
+	simple("transaction.voided", "A sale was voided by contra entries.", "transaction", txnField, customerField, sessionField,
+		Field{"total_minor", "integer", "Total in minor units.", 1175}, currencyField,
+		Field{"reversals", "array", "What was taken back: type, reference_id, amount_minor and, where there are any, forfeited_promo_minor, unrecovered_minor, entry_id.", []any{
+			map[string]any{"type": "payment", "reference_id": "pay_01k9z3v7qy", "amount_minor": 1175, "entry_id": "ent_01k9z3v7r6"},
+		}}),
+	dispute("opened", "A dispute was opened."),
+	dispute("resolved", "A dispute was resolved.",
+		Field{"outcome", "string", "Whom it went for: customer, merchant.", "customer"},
+		Field{"refunded_actual_minor", "integer", "Given back to actual money, in minor units.", 375},
+		Field{"refunded_promo_minor", "integer", "Given back to lots, in minor units.", 0}),
 	simple("settlement.ready", "A settlement batch is complete.", "settlement"),
 	simple("reconciliation.completed", "A reconciliation run ended.", "reconciliation"),
 	simple("actuator.degraded", "An actuator stopped answering.", "actuator", Field{"actuator", "string", "Its name.", "cashback"}),

@@ -39,6 +39,9 @@ const (
 	Delivery     = "whd"
 	Request      = "req"
 	Proposal     = "prp"
+	Refund       = "ref"
+	Void         = "vod"
+	Dispute      = "dsp"
 
 	Consent       = "cns"
 	CustomerEvent = "cev"

@@ -15,6 +15,7 @@ const (
 	EventPaymentFailed     = "payment.failed"
 	EventTopupPrepared     = "topup.prepared"
 	EventTopupCompleted    = "topup.completed"
+	EventTopupReversed     = "topup.reversed"
 	EventGrantLocked       = "grant.locked"
 	EventGrantReleased     = "grant.released"
 	EventGrantSpent        = "grant.spent"
@@ -71,18 +72,7 @@ func (p Payment) eventData() json.RawMessage {
 	o.number("debited_actual_minor", p.Debit.ActualMinor)
 	o.text("currency", p.Currency)
 	o.text("credential_type", p.CredentialType)
-	o.key("promo_sources")
-	o.buf = append(o.buf, '[')
-	for i, s := range p.Debit.Sources {
-		if i > 0 {
-			o.buf = append(o.buf, ',')
-		}
-		part := object{buf: append(o.buf, '{')}
-		part.text("grant_id", s.GrantID)
-		part.number("amount_minor", s.AmountMinor)
-		o.buf = append(part.buf, '}')
-	}
-	o.buf = append(o.buf, ']')
+	o.sources("promo_sources", p.Debit.Sources)
 	o.optional("branch_id", p.BranchID)
 	o.optional("terminal_id", p.TerminalID)
 	if p.FailureCode != "" {
@@ -106,6 +96,12 @@ func (t Topup) Event(id, kind string, now time.Time) event.Event {
 	o.optional("sku_id", t.SKUID)
 	o.optional("provider", t.Provider)
 	o.optional("provider_settlement_reference", t.Reference)
+	if t.State == TopupReversed {
+		o.number("reversed_actual_minor", t.ReversedActualMinor)
+		o.number("reversed_bonus_minor", t.ReversedBonusMinor)
+		o.optional("entry_id", t.ReversalEntryID)
+		o.text("reason", t.ReversalReason)
+	}
 	return event.Event{ID: id, Tenant: t.Tenant, Type: kind, Subject: t.ID, At: now, Data: o.close()}
 }
 
@@ -145,6 +141,21 @@ func (o *object) optional(name, value string) {
 func (o *object) number(name string, value int64) {
 	o.key(name)
 	o.buf = strconv.AppendInt(o.buf, value, 10)
+}
+
+func (o *object) sources(name string, list []PromoSource) {
+	o.key(name)
+	o.buf = append(o.buf, '[')
+	for i, s := range list {
+		if i > 0 {
+			o.buf = append(o.buf, ',')
+		}
+		part := object{buf: append(o.buf, '{')}
+		part.text("grant_id", s.GrantID)
+		part.number("amount_minor", s.AmountMinor)
+		o.buf = append(part.buf, '}')
+	}
+	o.buf = append(o.buf, ']')
 }
 
 func (o *object) instant(name string, at *time.Time) {

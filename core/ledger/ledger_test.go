@@ -151,9 +151,9 @@ func TestRestoreUndoesPay(t *testing.T) {
 				t.Fatalf("promo goes back while %d actual are left: %+v", d.ActualMinor, back)
 			}
 			r := ledger.Begin(wallet)
-			forfeited, err := r.Restore(head(ledger.EntryRefund), back, now, time.Hour)
-			if err != nil || forfeited != 0 {
-				t.Fatal(forfeited, err)
+			given, err := r.Restore(head(ledger.EntryRefund), back, now, time.Hour, noExpiry(t))
+			if err != nil || given.ForfeitedMinor() != 0 || given.ActualMinor+given.PromoMinor() != part {
+				t.Fatal(given, err)
 			}
 			explains(t, r, wallet, now)
 			wallet, now = r.Wallet, r.Lots(now)
@@ -182,9 +182,9 @@ func TestRestoreOfLapsedAndClawedBack(t *testing.T) {
 	}
 	c := ledger.Begin(ledger.Wallet{CustomerID: "cus_1", Currency: "USD"})
 	back := ledger.Back{ActualMinor: 5, Sources: []ledger.PromoSource{{GrantID: "grt_spent", AmountMinor: 40}, {GrantID: "grt_clawed", AmountMinor: 30}, {GrantID: "grt_expired", AmountMinor: 20}}}
-	forfeited, err := c.Restore(head(ledger.EntryRefund), back, lots, ledger.DefaultGrace)
-	if err != nil || forfeited != 30 {
-		t.Fatalf("forfeited %d, %v", forfeited, err)
+	given, err := c.Restore(head(ledger.EntryRefund), back, lots, ledger.DefaultGrace, noExpiry(t))
+	if err != nil || given.ForfeitedMinor() != 30 || given.PromoMinor() != 60 {
+		t.Fatalf("gave %+v, %v", given, err)
 	}
 	if c.Wallet.ActualMinor != 5 || c.Wallet.PromoAvailableMinor != 60 {
 		t.Fatalf("wallet %+v", c.Wallet)

@@ -27,6 +27,8 @@ const (
 	PointsBurn   PointsMove = "burn"
 	PointsAdjust PointsMove = "adjust" // by an operator, up or down
 	PointsExpire PointsMove = "expire"
+	// PointsReverse undoes what a voided sale moved.
+	PointsReverse PointsMove = "reverse"
 )
 
 // PointsLot is what is left of one earning.
@@ -170,6 +172,40 @@ func (c *PointsChange) Burn(m PointsMovement) error {
 	return c.enter(m)
 }
 
+// Reverse undoes net, what was moved in all for m.ReferenceID: points earned
+// are taken from what is left of their own lots, never from others; points
+// burned come back as a lot that does not expire, under lotID. It returns what
+// it moved, negative where points went; 0 writes nothing.
+func (c *PointsChange) Reverse(m PointsMovement, net int64, lotID string) (int64, error) {
+	m.Type = PointsReverse
+	if net < 0 {
+		m.Points = -net
+		lot := PointsLot{ID: lotID, Points: -net, Remaining: -net, ReferenceID: m.ReferenceID, EarnedAt: m.At}
+		c.Issued, c.Account.Lots = append(c.Issued, lot), append(c.Account.Lots, lot)
+		c.Account.Burned += net
+		return m.Points, c.enter(m)
+	}
+	var left []PointsLot
+	taken := int64(0)
+	for _, l := range c.Account.Lots {
+		if take := min(l.Remaining, net-taken); take > 0 && l.ReferenceID == m.ReferenceID {
+			l.Remaining -= take
+			taken += take
+			c.Touched = append(c.Touched, l)
+		}
+		if l.Remaining > 0 {
+			left = append(left, l)
+		}
+	}
+	if taken == 0 {
+		return 0, nil
+	}
+	c.Account.Lots = left
+	c.Account.Earned -= taken
+	m.Points = -taken
+	return m.Points, c.enter(m)
+}
+
 // enter writes the movement and its entry: what the customer gains the merchant
 // owes, zero-sum in the class of points.
 func (c *PointsChange) enter(m PointsMovement) error {
@@ -200,6 +236,9 @@ type PointsStore interface {
 	LockPoints(ctx context.Context, t tenancy.Tenant, customerID string) (PointsAccount, error)
 	// ApplyPoints writes a change of a locked account.
 	ApplyPoints(ctx context.Context, c *PointsChange) error
+	// PointsFor sums up what was moved for a reference: positive where the
+	// customer gained.
+	PointsFor(ctx context.Context, t tenancy.Tenant, customerID, referenceID string) (int64, error)
 	// LapsingPoints lists up to limit accounts with lots whose time is over at now.
 	LapsingPoints(ctx context.Context, now time.Time, limit int) ([]Owner, error)
 }

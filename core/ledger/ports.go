@@ -73,12 +73,31 @@ type Owner struct {
 	CustomerID string
 }
 
+// Sale names a sale as the lots that it gave know it: by its id, and by the
+// trace of its decisions, which is empty where it has none.
+type Sale struct {
+	CustomerID, TransactionID, TraceID string
+	At                                 time.Time
+}
+
+// IssuedGrant is a lot with the entry that issued it.
+type IssuedGrant struct {
+	Grant
+	EntryID string
+}
+
 // Grants reads lots.
 type Grants interface {
 	// Grant reads one. Errors: NOT_FOUND.
 	Grant(ctx context.Context, t tenancy.Tenant, id string) (Grant, error)
 	// GrantsOf lists a customer's grants in every state, newest first.
 	GrantsOf(ctx context.Context, t tenancy.Tenant, customerID string, f GrantFilter) ([]Grant, error)
+	// Lots reads those of ids, in no particular order; unknown ones are left out.
+	Lots(ctx context.Context, t tenancy.Tenant, ids []string) ([]Grant, error)
+	// GrantsOfSale lists the lots that a sale gave, in whatever state.
+	GrantsOfSale(ctx context.Context, t tenancy.Tenant, s Sale) ([]IssuedGrant, error)
+	// EntryOfGrant is the entry that issued a lot. Errors: NOT_FOUND.
+	EntryOfGrant(ctx context.Context, t tenancy.Tenant, grantID string) (string, error)
 	// Movements lists what moved a grant's credit, oldest first.
 	Movements(ctx context.Context, t tenancy.Tenant, grantID string) ([]GrantMovement, error)
 	// Lapsing lists up to limit wallets that hold lots whose time is over at now.

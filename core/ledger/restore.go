@@ -37,6 +37,19 @@ func (p Paid) restoredPromo(i int) int64 {
 	return 0
 }
 
+// Paid is how p was paid and what went back of it so far. Each part goes back
+// in the one order of PlanBack, so the sum says which parts they were.
+func (p Payment) Paid() Paid {
+	out := Paid{Debit: p.Debit, RestoredPromo: make([]int64, len(p.Debit.Sources))}
+	out.RestoredActualMinor = min(p.RefundedMinor, p.Debit.ActualMinor)
+	left := p.RefundedMinor - out.RestoredActualMinor
+	for i := len(p.Debit.Sources) - 1; i >= 0; i-- {
+		out.RestoredPromo[i] = min(left, p.Debit.Sources[i].AmountMinor)
+		left -= out.RestoredPromo[i]
+	}
+	return out
+}
+
 // Back is how an amount goes back: the reverse of the spending order.
 type Back struct {
 	ActualMinor int64
@@ -66,32 +79,59 @@ func (p Paid) PlanBack(amountMinor int64) (Back, error) {
 	return b, nil
 }
 
+// Given is what a Restore gave back. AmountMinor of the plan is ActualMinor and
+// the sums of Kept and Forfeited.
+type Given struct {
+	ActualMinor int64
+	Kept        []PromoSource // came back to the lot it was spent from
+	Forfeited   []PromoSource // its lot was clawed back since; went to the lot's funder
+	// Lapsed are lots, as they were, whose rest expired just before: their time
+	// was over and the sweep had not come by.
+	Lapsed []Grant
+}
+
+// PromoMinor is what came back to lots.
+func (g Given) PromoMinor() int64 { return Debit{Sources: g.Kept}.PromoMinor() }
+
+// ForfeitedMinor is what did not.
+func (g Given) ForfeitedMinor() int64 { return Debit{Sources: g.Forfeited}.PromoMinor() }
+
 // Restore gives b back to the wallet: to actual money and to the exact lots it
 // came from, under a contra entry (head.Reverses names the payment's entry). A
-// lot that lapsed since gets grace; a lot clawed back since forfeits its part,
-// which returns to the lot's budget. lots are the lots that b names, as they
-// are now. Returns what was forfeited.
-func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration) (forfeitedMinor int64, err error) {
+// lot that lapsed since gets grace, for what comes back and not for what it
+// still held: that expires first, under an entry of its own, whose id entryID
+// makes. A lot clawed back since forfeits its part, which returns to the lot's
+// funder. lots are the lots that b names, as they are now.
+func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, entryID func() string) (Given, error) {
+	given := Given{ActualMinor: b.ActualMinor}
 	var postings []Posting
 	var promo int64
 	for _, s := range b.Sources {
-		g, ok := find(lots, s.GrantID)
+		g, ok := find(c.Lots(lots), s.GrantID)
 		if !ok {
-			return 0, fmt.Errorf("%w: lot %s is not this wallet's", ErrInvariant, s.GrantID)
+			return given, fmt.Errorf("%w: lot %s is not this wallet's", ErrInvariant, s.GrantID)
+		}
+		if g.Live() && g.Lapsed(head.At) {
+			given.Lapsed = append(given.Lapsed, g)
+			if err := c.Expire(Head{ID: entryID(), Kind: EntryExpiry, RefID: g.ID, At: head.At}, g); err != nil {
+				return given, err
+			}
+			g, _ = find(c.Grants, g.ID)
 		}
 		after, kept, err := g.restore(s.AmountMinor, head.At, grace)
 		if err != nil {
-			return 0, err
+			return given, err
 		}
 		to := g.funder()
 		if kept {
 			to = Account{AccountLot, g.ID}
-			c.Grants = append(c.Grants, after)
+			given.Kept = append(given.Kept, s)
+			c.put(after)
 			if err := c.shift(Released, s.AmountMinor); err != nil {
-				return 0, err
+				return given, err
 			}
 		} else {
-			forfeitedMinor += s.AmountMinor
+			given.Forfeited = append(given.Forfeited, s)
 		}
 		promo += s.AmountMinor
 		postings = append(postings, Posting{to, money.Promo, s.AmountMinor})
@@ -100,10 +140,32 @@ func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration) (
 		postings = append(postings, Posting{Account{AccountSales, ""}, money.Promo, -promo})
 	}
 	if b.ActualMinor > 0 {
-		c.Wallet.ActualMinor += b.ActualMinor
+		sum, err := money.Add(c.Wallet.ActualMinor, b.ActualMinor)
+		if err != nil {
+			return given, fmt.Errorf("%w: actual money of wallet %s overflows", ErrInvariant, c.Wallet.CustomerID)
+		}
+		c.Wallet.ActualMinor = sum
 		postings = append(postings,
 			Posting{Account{AccountSales, ""}, money.Actual, -b.ActualMinor},
 			Posting{Account{AccountWallet, c.Wallet.CustomerID}, money.Actual, b.ActualMinor})
 	}
-	return forfeitedMinor, c.enter(head, postings...)
+	return given, c.enter(head, postings...)
+}
+
+// Annul takes back a lot that should not have been given, because the sale or
+// deposit that earned it was undone. What it still holds returns to its funder,
+// under a contra entry (head.Reverses names the entry that gave it); what was
+// spent stays spent, and is never taken from actual money. The lot ends
+// CLAWED_BACK in every case, so that a later refund of what it paid forfeits.
+// Returns what was taken.
+func (c *Change) Annul(head Head, g Grant) (takenMinor int64, err error) {
+	switch {
+	case g.State == ClawedBack:
+		return 0, nil
+	case g.Live():
+		return g.RemainingMinor, c.ClawBack(head, g)
+	}
+	g.State = ClawedBack
+	c.put(g)
+	return 0, nil
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/feddi/feddi/core/fault"
@@ -57,6 +58,10 @@ type Topup struct {
 	CreatedAt   time.Time
 	CompletedAt *time.Time
 	ReversedAt  *time.Time
+	// How it was undone: what could be taken back of actual money and of the
+	// bonus, by which contra entry (empty where no actual money was left), why.
+	ReversedActualMinor, ReversedBonusMinor       int64
+	ReversalEntryID, ReversalReason, ReversalNote string
 }
 
 // ProviderFor is the payment provider of a currency (rule 41): the partner
@@ -79,6 +84,32 @@ func (t Topup) Confirm(reference string, now time.Time) (Topup, error) {
 			"the top-up is %s; only a PENDING one can be confirmed: prepare a new one", t.State)
 	}
 	t.State, t.Reference, t.CompletedAt, t.ExpiresAt, t.Artifact = TopupCompleted, reference, &now, nil, nil
+	return t, nil
+}
+
+// Reverse turns COMPLETED into REVERSED, of which actualMinor is what can be
+// taken back of the deposit: what is not spent. allowPartial takes that where it
+// is less than the whole; a wallet is never overdrawn.
+// Errors: STATE_CONFLICT for any other state, and where part of the deposit is
+// spent, which names what is left.
+func (t Topup) Reverse(walletMinor int64, allowPartial bool, now time.Time) (Topup, error) {
+	switch t.State {
+	case TopupCompleted:
+	case TopupReversed:
+		return t, fault.Field(fault.CodeStateConflict, "topup_id", "not_reversed", "the top-up was reversed already")
+	case TopupPending:
+		return t, fault.Field(fault.CodeStateConflict, "topup_id", "topup_completed",
+			"the top-up is PENDING: nothing was credited, and it expires by itself")
+	case TopupFailed, TopupExpired:
+		return t, fault.Field(fault.CodeStateConflict, "topup_id", "topup_completed", "the top-up is %s: nothing was credited", t.State)
+	}
+	if walletMinor < t.AmountMinor && !allowPartial {
+		return t, fault.Field(fault.CodeStateConflict, "topup_id", "actual_unspent",
+			"the top-up credited %d minor units and only %d of actual money are left in the wallet; nothing was taken; set allow_partial to take back what is left",
+			t.AmountMinor, walletMinor).With("spendable_actual_minor", "actual_left", fmt.Sprint(walletMinor))
+	}
+	t.ReversedActualMinor = min(t.AmountMinor, walletMinor)
+	t.State, t.ReversedAt = TopupReversed, &now
 	return t, nil
 }
 

@@ -140,6 +140,19 @@ func (c *Change) Deposit(head Head, amountMinor int64) error {
 		Posting{Account{AccountWallet, c.Wallet.CustomerID}, money.Actual, amountMinor})
 }
 
+// Withdraw takes amount of actual money back to where deposits come from: the
+// contra of a Deposit, whose entry head.Reverses names. The gate of the first
+// top-up stays open: what it released was released.
+func (c *Change) Withdraw(head Head, amountMinor int64) error {
+	if amountMinor <= 0 || amountMinor > c.Wallet.ActualMinor {
+		return fmt.Errorf("%w: withdrawal of %d", ErrInvariant, amountMinor)
+	}
+	c.Wallet.ActualMinor -= amountMinor
+	return c.enter(head,
+		Posting{Account{AccountWallet, c.Wallet.CustomerID}, money.Actual, -amountMinor},
+		Posting{Account{AccountTopupClearing, ""}, money.Actual, amountMinor})
+}
+
 // Expect adds a PENDING top-up of amount, or takes it away where negative.
 func (c *Change) Expect(amountMinor int64) error {
 	c.Wallet.PendingTopupsMinor += amountMinor
@@ -197,7 +210,7 @@ func (c *Change) end(head Head, before, after Grant, to Account) error {
 	if err := c.shift(before.State, -before.RemainingMinor); err != nil {
 		return err
 	}
-	c.Grants = append(c.Grants, after)
+	c.put(after)
 	return c.enter(head,
 		Posting{Account{AccountLot, before.ID}, money.Promo, -before.RemainingMinor},
 		Posting{to, money.Promo, before.RemainingMinor})
@@ -234,6 +247,17 @@ func (c *Change) Pay(head Head, d Debit, lots []Grant) error {
 		c.Wallet.FirstPurchaseAt = &at
 	}
 	return c.enter(head, postings...)
+}
+
+// put notes a lot as it is after, in place of what c said of it before.
+func (c *Change) put(after Grant) {
+	for i := range c.Grants {
+		if c.Grants[i].ID == after.ID {
+			c.Grants[i] = after
+			return
+		}
+	}
+	c.Grants = append(c.Grants, after)
 }
 
 // enter validates the wallet and appends an entry of the postings.

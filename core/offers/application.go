@@ -9,7 +9,7 @@ import (
 // ApplicationState is where an application stands.
 type ApplicationState string
 
-// The states. Redeemed and Released are final.
+// The states. Released is final; Redeemed is, unless the sale is voided.
 const (
 	Applied  ApplicationState = "applied"  // held for the session, with its use and budget
 	Redeemed ApplicationState = "redeemed" // consumed
@@ -22,6 +22,7 @@ const (
 	ReasonBasketChanged    = "basket_changed"
 	ReasonSessionAbandoned = "session_abandoned"
 	ReasonSessionExpired   = "session_expired"
+	ReasonSaleVoided       = "transaction_voided" // of a redeemed one
 )
 
 // Application is an offer held for one session. Applying and redeeming never

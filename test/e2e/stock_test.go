@@ -93,7 +93,7 @@ func (s *stock) make(name string) string {
 	case "request":
 		return s.manage("/customers/"+s.guest.id+"/gdpr/export", object{"reason": "asked"}).text("data.request_id")
 	case "dispute":
-		return s.manage("/disputes", object{"transaction_id": s.id("transaction"), "reason": "wrong_amount", "amount_minor": 375, "description": "x"}).text("data.dispute_id")
+		return s.manage("/disputes", object{"transaction_id": s.soldByWallet(), "reason": "wrong_amount", "amount_minor": 375, "description": "x"}).text("data.dispute_id")
 	case "proposal":
 		return s.post("/proposals", object{"kind": "upsell", "customer_id": s.guest.id, "session_id": s.ids["session"], "title": "A cookie",
 			"value": object{"type": "amount", "amount_minor": 100, "per": "basket"}, "budget_id": s.id("budget")}).text("data.proposal_id")
@@ -101,7 +101,7 @@ func (s *stock) make(name string) string {
 		return s.manage("/reconciliation", object{"period_start": "2026-06-01T00:00:00Z", "period_end": "2026-06-08T00:00:00Z", "currency": "USD",
 			"totals": []object{{"item": "payments", "amount_minor": 0, "count": 0}}}).text("data.run_id")
 	case "paid":
-		return s.post("/payments", bill(crumb, s.mint(s.guest, "qr"))).text("data.payment_id")
+		return s.paid()
 	case "deposit":
 		topup := s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 900, "currency": "USD"}).text("data.topup_id")
 		s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
@@ -164,6 +164,29 @@ func (s *stock) sold() string {
 	}
 	a := s.expect(s.post("/checkout/sessions/"+id+"/close", object{"tenders": []object{{"type": "cash", "amount_minor": 1175}}}), http.StatusOK)
 	return a.text("data.transaction.transaction_id")
+}
+
+// paid pays a crumb outside of sessions and waits for the sale that the outbox
+// makes of it, so that nothing changes by itself any more.
+func (s *stock) paid() string {
+	s.t.Helper()
+	id := s.post("/payments", bill(crumb, s.mint(s.guest, "qr"))).text("data.payment_id")
+	eventually(s.t, func() error {
+		if a := s.get("/payments/" + id); a.at("data.transaction_id") == nil {
+			return fmt.Errorf("no transaction yet: %s", a.Raw)
+		}
+		return nil
+	})
+	return id
+}
+
+// soldByWallet sells something that the guest pays from the wallet and returns
+// the transaction: a dispute about it can be resolved for the customer.
+func (s *stock) soldByWallet() string {
+	s.t.Helper()
+	id, _ := s.withOffer(false)
+	transaction, _ := s.sell(id, s.guest)
+	return transaction
 }
 
 // consents records what the guest agreed to.

@@ -25,6 +25,7 @@ func RegisterTopup(reg *pipeline.Registry, uses *topup.Service) {
 	pipeline.Handle(reg, partnerv1connect.TopupServicePrepareTopupProcedure, a.prepare)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceConfirmTopupProcedure, a.confirm)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceGetTopupProcedure, a.get)
+	pipeline.Handle(reg, partnerv1connect.TopupServiceReverseTopupProcedure, a.reverse)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceRecordSkuTopupProcedure, a.recordSKU)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceRegisterTopupSkuProcedure, a.registerSKU)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceListTopupSkusProcedure, a.listSKUs)
@@ -50,6 +51,18 @@ func (a topupAPI) confirm(ctx context.Context, call *app.Call, req *partnerv1.Co
 func (a topupAPI) get(ctx context.Context, call *app.Call, req *partnerv1.GetTopupRequest) (*partnerv1.GetTopupResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Get, req.GetTopupId(), func(_ *app.Call, o topup.Outcome) *partnerv1.GetTopupResponse {
 		return shape.Flat(topupMessage(o), &partnerv1.GetTopupResponse{})
+	})
+}
+
+func (a topupAPI) reverse(ctx context.Context, call *app.Call, req *partnerv1.ReverseTopupRequest) (*partnerv1.ReverseTopupResponse, error) {
+	in := topup.ReverseInput{TopupID: req.GetTopupId(), Reason: req.GetReason(), Note: req.GetNote(), AllowPartial: req.GetAllowPartial()}
+	return pipeline.Run(ctx, call, a.uses.Reverse, in, func(_ *app.Call, o topup.Outcome) *partnerv1.ReverseTopupResponse {
+		t := o.Topup
+		return shape.Flat(topupMessage(o), &partnerv1.ReverseTopupResponse{
+			Balance: shape.Balance(o.Balance), Reason: t.ReversalReason, ReversedActualMinor: t.ReversedActualMinor,
+			ReversedBonusMinor: t.ReversedBonusMinor, UnrecoveredActualMinor: t.AmountMinor - t.ReversedActualMinor,
+			UnrecoveredBonusMinor: t.BonusMinor - t.ReversedBonusMinor,
+		})
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/feddi/feddi/adapters/api/operation"
@@ -15,6 +16,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
 
+	optionsv1 "github.com/feddi/feddi/contracts/gen/feddi/options/v1"
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 	"github.com/feddi/feddi/contracts/gen/feddi/partner/v1/partnerv1connect"
 )
@@ -25,7 +27,21 @@ func catalogue(t *testing.T) *operation.Catalogue {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reserve(t, c, "refundCreate")
 	return c
+}
+
+// reserve makes an operation of c planned, whatever the contract says of it by now.
+func reserve(t *testing.T, c *operation.Catalogue, id string) {
+	t.Helper()
+	for _, o := range c.All {
+		if options, ok := proto.Clone(o.Options).(*optionsv1.Operation); ok && o.ID == id {
+			options.Maturity = optionsv1.Maturity_MATURITY_PLANNED
+			o.Options = options
+			return
+		}
+	}
+	t.Fatalf("no operation %s", id)
 }
 
 func health(context.Context, *app.Call, *partnerv1.GetHealthRequest) (*partnerv1.GetHealthResponse, error) {

@@ -87,7 +87,11 @@ func (s *Store) Transaction(ctx context.Context, t tenancy.Tenant, id string) (c
 		return out, err
 	}
 	rulings, err := s.rulings(ctx, t, []string{id})
-	out.Rulings = rulings[id]
+	if err != nil {
+		return out, err
+	}
+	standings, err := s.standings(ctx, t, []string{id})
+	out.Rulings, out.Standing = rulings[id], standings[id]
 	return out, err
 }
 
@@ -313,8 +317,23 @@ func (s *Store) open(ctx context.Context, sold map[branch]int64, taken []numbere
 
 // Transactions implements checkout.Transactions.
 func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.Filter) ([]checkout.Transaction, error) {
-	q := s.q.Bun().NewSelect().TableExpr("transactions").ColumnExpr(transactionHead).
-		Where("tenant_no = ?", t.No).OrderExpr("created_at DESC, transaction_id DESC").Limit(int64(f.Limit))
+	q := s.q.Bun().NewSelect().ColumnExpr(transactionHead).Where("tenant_no = ?", t.No).Limit(int64(f.Limit))
+	// A list by status is in the order of the standings, whose index holds it;
+	// most sales are completed, and have none.
+	at, id := "created_at", "transaction_id"
+	switch f.Status {
+	case "":
+		q = q.TableExpr("transactions")
+	case checkout.Completed:
+		q = q.TableExpr("transactions").Where(`NOT EXISTS (SELECT FROM transaction_standings s
+			WHERE s.tenant_no = transactions.tenant_no AND s.transaction_id = transactions.transaction_id)`)
+	default:
+		at, id = "sold_at", "sale_id"
+		q = q.TableExpr(`(SELECT transaction_id AS sale_id, sold_at FROM transaction_standings
+			WHERE tenant_no = ? AND status = ?) AS standing`, t.No, string(f.Status)).
+			Join("JOIN transactions ON transaction_id = sale_id")
+	}
+	q = q.OrderExpr(at + " DESC, " + id + " DESC")
 	if !f.IncludeUnidentified {
 		q = q.Where("customer_id IS NOT NULL")
 	}
@@ -331,13 +350,13 @@ func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.F
 		}
 	}
 	if f.CreatedFrom != nil {
-		q = q.Where("created_at >= ?", *f.CreatedFrom)
+		q = q.Where(at+" >= ?", *f.CreatedFrom)
 	}
 	if f.CreatedBefore != nil {
-		q = q.Where("created_at < ?", *f.CreatedBefore)
+		q = q.Where(at+" < ?", *f.CreatedBefore)
 	}
 	if f.After.TransactionID != "" {
-		q = q.Where("(created_at, transaction_id) < (?, ?)", f.After.CreatedAt, f.After.TransactionID)
+		q = q.Where("("+at+", "+id+") < (?, ?)", f.After.CreatedAt, f.After.TransactionID)
 	}
 	var rows []transactionRow
 	if err := q.Scan(ctx, &rows); err != nil {
@@ -358,8 +377,12 @@ func (s *Store) listed(ctx context.Context, t tenancy.Tenant, rows []transaction
 		out, ids = append(out, tx), append(ids, r.TransactionID)
 	}
 	rulings, err := s.rulings(ctx, t, ids)
+	if err != nil {
+		return nil, err
+	}
+	standings, err := s.standings(ctx, t, ids)
 	for i := range out {
-		out[i].Rulings = rulings[out[i].ID]
+		out[i].Rulings, out[i].Standing = rulings[out[i].ID], standings[out[i].ID]
 	}
 	return out, err
 }

@@ -23,8 +23,12 @@ import (
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/identities"
+	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/topup"
+	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/idempotency"
@@ -52,6 +56,7 @@ type bench struct {
 	payments *payments.Service
 	topups   *topup.Service
 	grants   *grants.Service
+	returns  *returns.Service
 }
 
 func setup(t testing.TB, change ...func(*tenancy.Settings)) *bench {
@@ -72,6 +77,12 @@ func setup(t testing.TB, change ...func(*tenancy.Settings)) *bench {
 	}
 	b.topups = &topup.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory}
 	b.grants = &grants.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory}
+	b.returns = &returns.Service{
+		UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory,
+		Transactions: &transactions.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory},
+		Incentives:   &incentives.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory},
+		Points:       &points.Service{UoW: b.uow, Clock: b.clock, IDs: b.ids, Directory: directory},
+	}
 	return b
 }
 

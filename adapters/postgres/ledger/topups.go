@@ -15,19 +15,20 @@ import (
 
 const topupColumns = `p.topup_id, p.customer_id, p.session_id, p.state, p.amount_minor, p.bonus_minor, p.currency, p.source,
 	p.sku_id, p.quantity, p.provider, p.artifact, p.reference, p.grant_id, p.entry_id, p.expires_at, p.created_at,
-	p.completed_at, p.reversed_at`
+	p.completed_at, p.reversed_at, p.reversal_entry_id, p.reversed_actual_minor, p.reversed_bonus_minor, p.reversal_reason, p.reversal_note`
 
 func topupDest(top *ledger.Topup, n *topupNulls) []any {
 	return []any{
 		&top.ID, &top.CustomerID, &n.session, &top.State, &top.AmountMinor, &top.BonusMinor, &top.Currency, &top.Source,
 		&n.sku, &n.quantity, &n.provider, &n.artifact, &n.reference, &n.grant, &n.entry, &top.ExpiresAt, &top.CreatedAt,
-		&top.CompletedAt, &top.ReversedAt,
+		&top.CompletedAt, &top.ReversedAt, &n.reversal, &top.ReversedActualMinor, &top.ReversedBonusMinor, &n.reason, &n.note,
 	}
 }
 
 // topupNulls are the columns that may be null.
 type topupNulls struct {
 	session, sku, provider, reference, grant, entry *string
+	reversal, reason, note                          *string
 	quantity                                        *int32
 	artifact                                        json.RawMessage
 }
@@ -35,6 +36,7 @@ type topupNulls struct {
 func (n *topupNulls) fill(top *ledger.Topup) {
 	top.SessionID, top.SKUID, top.Provider = text(n.session), text(n.sku), text(n.provider)
 	top.Reference, top.GrantID, top.EntryID = text(n.reference), text(n.grant), text(n.entry)
+	top.ReversalEntryID, top.ReversalReason, top.ReversalNote = text(n.reversal), text(n.reason), text(n.note)
 	top.Artifact = n.artifact
 	if n.quantity != nil {
 		top.Quantity = *n.quantity
@@ -83,10 +85,12 @@ func (s *Store) InsertTopup(ctx context.Context, top ledger.Topup) error {
 // SaveTopup implements ledger.Topups.
 func (s *Store) SaveTopup(ctx context.Context, top ledger.Topup) error {
 	_, err := s.q.Exec(ctx, `UPDATE topups SET state = $3, bonus_minor = $4, artifact = $5, reference = $6, grant_id = $7,
-			entry_id = $8, expires_at = $9, completed_at = $10, reversed_at = $11
+			entry_id = $8, expires_at = $9, completed_at = $10, reversed_at = $11, reversal_entry_id = $12,
+			reversed_actual_minor = $13, reversed_bonus_minor = $14, reversal_reason = $15, reversal_note = $16
 		WHERE tenant_no = $1 AND topup_id = $2`,
 		top.Tenant.No, top.ID, string(top.State), top.BonusMinor, top.Artifact, null(top.Reference), null(top.GrantID),
-		null(top.EntryID), top.ExpiresAt, top.CompletedAt, top.ReversedAt)
+		null(top.EntryID), top.ExpiresAt, top.CompletedAt, top.ReversedAt, null(top.ReversalEntryID),
+		top.ReversedActualMinor, top.ReversedBonusMinor, null(top.ReversalReason), null(top.ReversalNote))
 	if name, ok := pg.Unique(err); ok && name == "topups_reference" {
 		return fault.Field(fault.CodeDuplicateReference, "provider_settlement_reference", "reference_unique",
 			"this reference settled another top-up; give the reference of this one")

@@ -139,6 +139,20 @@ func Spend(ctx context.Context, st app.Stores, source *ids.Source, d Draw) error
 	return Tell(ctx, st, source, before, after, d.At)
 }
 
+// GiveBack returns what was spent of an envelope to it, in the caller's
+// transaction, for d.Reference. Nothing happens where no envelope is named or
+// nothing is left to return. Errors: NOT_FOUND.
+func GiveBack(ctx context.Context, st app.Stores, source *ids.Source, d Draw) error {
+	if d.BudgetID == "" || d.AmountMinor == 0 {
+		return nil
+	}
+	_, _, err := st.Offers.MoveBudget(ctx, d.Tenant, offers.Move{
+		MovementID: source.Make(movementID), BudgetID: d.BudgetID, Type: "returned", AmountMinor: d.AmountMinor,
+		ReferenceID: d.Reference, Reason: d.Reason, At: d.At,
+	})
+	return err
+}
+
 // Fits reads the envelope of a draw and refuses one that can't pay it now;
 // another draw may still come first. Errors as those of Spend.
 func Fits(ctx context.Context, st app.Stores, d Draw) (offers.Budget, error) {

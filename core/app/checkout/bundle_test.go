@@ -25,9 +25,12 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
 	uses "github.com/feddi/feddi/core/app/checkout"
+	"github.com/feddi/feddi/core/app/disputes"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/payments"
+	"github.com/feddi/feddi/core/app/points"
+	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/timeline"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
@@ -65,6 +68,9 @@ type shop struct {
 	topups       *topup.Service
 	transactions *transactions.Service
 	timeline     *timeline.Service
+	points       *points.Service
+	returns      *returns.Service
+	disputes     *disputes.Service
 }
 
 func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
@@ -86,6 +92,11 @@ func newShop(t *testing.T, change ...func(*tenancy.Settings)) *shop {
 		Resolve: known.Resolve, Guesses: &known.Guesses,
 	}
 	s.timeline = &timeline.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory}
+	s.points = &points.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory}
+	s.returns = &returns.Service{
+		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Transactions: s.transactions, Incentives: s.offers, Points: s.points,
+	}
+	s.disputes = &disputes.Service{UoW: s.uow, Clock: s.clock, IDs: s.ids, Returns: s.returns}
 	s.Service = &uses.Service{
 		UoW: s.uow, Clock: s.clock, IDs: s.ids, Directory: directory, Identities: known, Incentives: s.offers, Transactions: s.transactions,
 	}

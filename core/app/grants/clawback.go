@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
-	"github.com/feddi/feddi/core/offers"
 )
 
 // ClawBackInput names the lot to take back.
@@ -57,7 +57,7 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 		if _, err := st.Ledger.Apply(ctx, c); err != nil {
 			return ClawedBack{}, err
 		}
-		if err := s.refund(ctx, st, g, now); err != nil {
+		if err := Refund(ctx, st, s.IDs, g, g.RemainingMinor, now); err != nil {
 			return ClawedBack{}, err
 		}
 		after := c.Grants[0]
@@ -71,13 +71,10 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 	})
 }
 
-// refund gives what a lot held back to the budget that funds it.
-func (s *Service) refund(ctx context.Context, st app.Stores, g ledger.Grant, now time.Time) error {
-	if g.BudgetID == "" {
-		return nil
-	}
-	_, _, err := st.Offers.MoveBudget(ctx, g.Tenant, offers.Move{
-		MovementID: s.IDs.Make("bmv"), BudgetID: g.BudgetID, Type: "returned", AmountMinor: g.RemainingMinor, ReferenceID: g.ID, At: now,
+// Refund returns amountMinor of what a lot held to the budget that funds it, in
+// the caller's transaction; nothing happens where none does.
+func Refund(ctx context.Context, st app.Stores, source *ids.Source, g ledger.Grant, amountMinor int64, now time.Time) error {
+	return budgets.GiveBack(ctx, st, source, budgets.Draw{
+		Tenant: g.Tenant, BudgetID: g.BudgetID, AmountMinor: amountMinor, Reference: g.ID, At: now,
 	})
-	return err
 }

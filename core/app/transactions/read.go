@@ -47,15 +47,12 @@ func (s *Service) List(ctx context.Context, call *app.Call, in ListInput) (Page,
 	if err != nil {
 		return Page{}, err
 	}
-	if in.Status != "" && in.Status != string(checkout.Completed) {
-		return Page{}, nil // nothing takes a sale back yet: see Transaction.Status
-	}
 	limit := in.Limit
 	if limit == 0 {
 		limit = DefaultLimit
 	}
 	list, err := s.UoW.Read().Checkout.Transactions(ctx, call.Tenant, checkout.Filter{
-		IncludeUnidentified: in.IncludeUnidentified, BranchID: in.BranchID, TerminalID: in.TerminalID, CustomerID: in.CustomerID,
+		IncludeUnidentified: in.IncludeUnidentified, Status: checkout.Status(in.Status), BranchID: in.BranchID, TerminalID: in.TerminalID, CustomerID: in.CustomerID,
 		SessionID: in.SessionID, Reach: tenancy.Place{BrandID: call.Actor.BrandID, BranchID: call.Actor.BranchID},
 		CreatedFrom: in.CreatedFrom, CreatedBefore: in.CreatedBefore, After: after, Limit: limit + 1,
 	})

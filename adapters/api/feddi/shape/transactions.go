@@ -22,7 +22,7 @@ func Transaction(v transactions.View) *partnerv1.Transaction {
 		TaxMinor: tx.TaxMinor, DiscountMinor: tx.DiscountMinor, TotalMinor: tx.TotalMinor, Lines: basketLines(tx.Lines),
 		AppliedOffers: AppliedOffers(tx.Offers), Tenders: paidTenders(tx.Tenders), MoneyMovement: moneyMovements(tx.Movements()),
 		Cashback: transactionCashback(v), Attribution: attributionMessage(tx), DecisionTraceId: Optional(tx.TraceID),
-		CreatedAt: timestamppb.New(tx.CreatedAt),
+		RefundedMinor: tx.Standing.RefundedMinor, VoidedAt: Stamp(tx.Standing.VoidedAt), CreatedAt: timestamppb.New(tx.CreatedAt),
 	}
 	if v.Reported != nil {
 		out.PartnerAttribution = Report(*v.Reported, transactions.Credited(tx, *v.Reported))
@@ -50,7 +50,7 @@ func TransactionSummary(tx checkout.Transaction) *partnerv1.TransactionSummary {
 		TransactionId: tx.ID, ReceiptNumber: tx.ReceiptNumber, Status: string(tx.Status()), Origin: tx.Origin,
 		SessionId: Optional(tx.SessionID), MerchantId: tx.Tenant.MerchantID, BrandId: Optional(tx.BrandID), BranchId: Optional(tx.BranchID),
 		TerminalId: Optional(tx.TerminalID), Customer: buyer(tx.Buyer), Currency: tx.Currency, DiscountMinor: tx.DiscountMinor,
-		TotalMinor: tx.TotalMinor, TenderTypes: tx.TenderTypes(), CreatedAt: timestamppb.New(tx.CreatedAt),
+		TotalMinor: tx.TotalMinor, RefundedMinor: tx.Standing.RefundedMinor, TenderTypes: tx.TenderTypes(), CreatedAt: timestamppb.New(tx.CreatedAt),
 	}
 	if r := tx.Ruling(actuation.KindCashback); r != nil && r.State == checkout.Committed {
 		out.CashbackMinor = r.AmountMinor
@@ -131,7 +131,7 @@ func Receipt(v transactions.ReceiptView) *partnerv1.GetReceiptResponse {
 			MerchantId: r.Issuer.MerchantID, MerchantName: r.Issuer.MerchantName, BranchName: Optional(r.Issuer.BranchName),
 			Address: Optional(r.Issuer.Address), TaxId: Optional(r.Issuer.TaxID),
 		},
-		SubtotalMinor: r.SubtotalMinor, DiscountMinor: r.DiscountMinor, TaxMinor: r.TaxMinor, TotalMinor: r.TotalMinor,
+		SubtotalMinor: r.SubtotalMinor, DiscountMinor: r.DiscountMinor, TaxMinor: r.TaxMinor, TotalMinor: r.TotalMinor, RefundedMinor: r.RefundedMinor,
 		Tenders: paidTenders(r.Tenders), Cashback: transactionCashback(v.View), SessionId: Optional(r.SessionID),
 		TerminalId: Optional(r.TerminalID), CashierId: Optional(r.CashierID), CustomerId: Optional(r.CustomerID),
 		Locale: r.Locale, IssuedAt: timestamppb.New(r.IssuedAt),
@@ -158,7 +158,7 @@ func ReceiptOf(res *partnerv1.GetReceiptResponse) checkout.Receipt {
 			MerchantID: issuer.GetMerchantId(), MerchantName: issuer.GetMerchantName(), BranchName: issuer.GetBranchName(),
 			Address: issuer.GetAddress(), TaxID: issuer.GetTaxId(),
 		},
-		SubtotalMinor: res.GetSubtotalMinor(), DiscountMinor: res.GetDiscountMinor(), TaxMinor: res.GetTaxMinor(), TotalMinor: res.GetTotalMinor(),
+		SubtotalMinor: res.GetSubtotalMinor(), DiscountMinor: res.GetDiscountMinor(), TaxMinor: res.GetTaxMinor(), TotalMinor: res.GetTotalMinor(), RefundedMinor: res.GetRefundedMinor(),
 		CashbackMinor: res.GetCashback().GetAmountMinor(), CashbackState: res.GetCashback().GetState(),
 		SessionID: res.GetSessionId(), TerminalID: res.GetTerminalId(), CashierID: res.GetCashierId(), CustomerID: res.GetCustomerId(),
 		Locale: res.GetLocale(), IssuedAt: res.GetIssuedAt().AsTime(),

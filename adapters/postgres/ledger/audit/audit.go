@@ -63,6 +63,25 @@ var checks = []string{
 		SELECT tenant_no, entry_id, -sum(amount_minor) AS sum FROM postings WHERE account IN (1, 2) GROUP BY 1, 2) e
 		ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id
 	WHERE p.status NOT IN ('requires_capture', 'failed') AND p.amount_minor <> coalesce(e.sum, 0)`,
+	// What went back of every payment, from its returns, and every return from its entry.
+	`SELECT coalesce(p.tenant_no, r.tenant_no), 'payment.refunded_minor', coalesce(p.payment_id, r.payment_id), coalesce(p.refunded_minor, 0), coalesce(r.sum, 0)::bigint
+	FROM payments p FULL JOIN (SELECT tenant_no, payment_id, sum(amount_minor) AS sum FROM payment_returns GROUP BY 1, 2) r
+		ON r.tenant_no = p.tenant_no AND r.payment_id = p.payment_id
+	WHERE coalesce(p.refunded_minor, 0) <> coalesce(r.sum, 0)`,
+	`SELECT r.tenant_no, f.what, r.return_id, f.stored, f.derived::bigint
+	FROM payment_returns r LEFT JOIN (
+		SELECT tenant_no, entry_id, sum(amount_minor) FILTER (WHERE account = 1) AS actual, sum(amount_minor) FILTER (WHERE account = 2) AS promo,
+			sum(amount_minor) FILTER (WHERE account IN (5, 7)) AS forfeited
+		FROM postings GROUP BY 1, 2) e ON e.tenant_no = r.tenant_no AND e.entry_id = r.entry_id
+	CROSS JOIN LATERAL (VALUES
+		('return.actual_minor', r.actual_minor, coalesce(e.actual, 0)), ('return.promo_minor', r.promo_minor, coalesce(e.promo, 0)),
+		('return.forfeited_minor', r.forfeited_minor, coalesce(e.forfeited, 0))) f (what, stored, derived)
+	WHERE f.stored <> f.derived`,
+	// What was taken back of every reversed top-up.
+	`SELECT t.tenant_no, 'topup.reversed_actual_minor', t.topup_id, t.reversed_actual_minor, coalesce(e.sum, 0)::bigint
+	FROM topups t LEFT JOIN (SELECT tenant_no, entry_id, sum(amount_minor) AS sum FROM postings WHERE account = 3 GROUP BY 1, 2) e
+		ON e.tenant_no = t.tenant_no AND e.entry_id = t.reversal_entry_id
+	WHERE t.reversed_actual_minor <> coalesce(e.sum, 0)`,
 	// Points of every customer, against the postings and against the lots.
 	`SELECT coalesce(a.tenant_no, p.tenant_no), 'points.balance', coalesce(a.customer_id, p.owner), coalesce(a.balance, 0), coalesce(p.sum, 0)::bigint
 	FROM points_accounts a FULL JOIN (SELECT tenant_no, owner, sum(amount_minor) AS sum FROM postings WHERE account = 9 GROUP BY 1, 2) p

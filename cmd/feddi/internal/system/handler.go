@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
 	"github.com/feddi/feddi/adapters/api/feddi/merchants"
+	"github.com/feddi/feddi/adapters/api/feddi/returns"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
 	"github.com/feddi/feddi/adapters/api/feddi/sessions"
 	"github.com/feddi/feddi/adapters/api/feddi/terminals"
@@ -73,6 +74,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	rewards.RegisterPoints(reg, u.Points)
 	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants, Proposals: u.Proposals, Trials: u.Trials})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Receipts: u.Receipts, Text: receipt.Text, PDF: receipt.PDF})
+	returns.Register(reg, u.Returns, u.Disputes)
 	feddi.RegisterWebhooks(reg, u.Webhooks)
 }
 

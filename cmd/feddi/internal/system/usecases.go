@@ -17,6 +17,7 @@ import (
 	"github.com/feddi/feddi/core/app/budgets"
 	"github.com/feddi/feddi/core/app/checkout"
 	"github.com/feddi/feddi/core/app/customers"
+	"github.com/feddi/feddi/core/app/disputes"
 	"github.com/feddi/feddi/core/app/enrollment"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/identities"
@@ -27,6 +28,7 @@ import (
 	"github.com/feddi/feddi/core/app/privacy"
 	"github.com/feddi/feddi/core/app/proposals"
 	"github.com/feddi/feddi/core/app/receipts"
+	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/sandbox"
 	"github.com/feddi/feddi/core/app/terminals"
 	"github.com/feddi/feddi/core/app/timeline"
@@ -62,6 +64,8 @@ type UseCases struct {
 	Webhooks     *webhooks.Service
 	Receipts     *receipts.Service
 	Privacy      *privacy.Service
+	Returns      *returns.Service
+	Disputes     *disputes.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -100,6 +104,11 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Proposals = &proposals.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Incentives: u.Incentives, Grants: u.Grants}
 	u.Trials = &trials.Service{UoW: s.UoW, Clock: s.clock, Directory: s.directory, Incentives: u.Incentives}
+	u.Returns = &returns.Service{
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory,
+		Transactions: u.Transactions, Incentives: u.Incentives, Points: u.Points,
+	}
+	u.Disputes = &disputes.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Returns: u.Returns}
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
 	u.Webhooks = &webhooks.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Events: events.NewReader(s.DB.Q())}
 	u.Auth = &auth.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Tokens: s.auth, Changes: tenancy.Listeners{s.directory, s.auth}}

@@ -199,7 +199,7 @@ type DisputeEvidence struct {
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// Where the original lies; absent where the text is all.
 	Url *string `protobuf:"bytes,3,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Further facts.
+	// Further facts; at most 8 KiB of JSON.
 	Facts         *structpb.Struct `protobuf:"bytes,4,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -892,7 +892,9 @@ type ReverseTopupRequest struct {
 	// Why.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Why, in words; never personal data.
-	Note          *string `protobuf:"bytes,5,opt,name=note,proto3,oneof" json:"note,omitempty"`
+	Note *string `protobuf:"bytes,5,opt,name=note,proto3,oneof" json:"note,omitempty"`
+	// Take back what is left where part of the deposit is spent; default false.
+	AllowPartial  *bool `protobuf:"varint,6,opt,name=allow_partial,json=allowPartial,proto3,oneof" json:"allow_partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -962,6 +964,13 @@ func (x *ReverseTopupRequest) GetNote() string {
 	return ""
 }
 
+func (x *ReverseTopupRequest) GetAllowPartial() bool {
+	if x != nil && x.AllowPartial != nil {
+		return *x.AllowPartial
+	}
+	return false
+}
+
 // ReverseTopupResponse is the REVERSED top-up and the wallet.
 type ReverseTopupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1006,9 +1015,17 @@ type ReverseTopupResponse struct {
 	// The wallet at the time of this answer.
 	Balance *Balance `protobuf:"bytes,20,opt,name=balance,proto3" json:"balance,omitempty"`
 	// Why, as recorded.
-	Reason        string `protobuf:"bytes,21,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,21,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Actual money taken back, in minor units.
+	ReversedActualMinor int64 `protobuf:"varint,22,opt,name=reversed_actual_minor,json=reversedActualMinor,proto3" json:"reversed_actual_minor,omitempty"`
+	// Bonus taken back, in minor units.
+	ReversedBonusMinor int64 `protobuf:"varint,23,opt,name=reversed_bonus_minor,json=reversedBonusMinor,proto3" json:"reversed_bonus_minor,omitempty"`
+	// Actual money that was spent already and could not be taken back, in minor units; 0 unless allow_partial.
+	UnrecoveredActualMinor int64 `protobuf:"varint,24,opt,name=unrecovered_actual_minor,json=unrecoveredActualMinor,proto3" json:"unrecovered_actual_minor,omitempty"`
+	// Bonus that was spent, or ended, before and could not be taken back, in minor units.
+	UnrecoveredBonusMinor int64 `protobuf:"varint,25,opt,name=unrecovered_bonus_minor,json=unrecoveredBonusMinor,proto3" json:"unrecovered_bonus_minor,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *ReverseTopupResponse) Reset() {
@@ -1186,6 +1203,34 @@ func (x *ReverseTopupResponse) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ReverseTopupResponse) GetReversedActualMinor() int64 {
+	if x != nil {
+		return x.ReversedActualMinor
+	}
+	return 0
+}
+
+func (x *ReverseTopupResponse) GetReversedBonusMinor() int64 {
+	if x != nil {
+		return x.ReversedBonusMinor
+	}
+	return 0
+}
+
+func (x *ReverseTopupResponse) GetUnrecoveredActualMinor() int64 {
+	if x != nil {
+		return x.UnrecoveredActualMinor
+	}
+	return 0
+}
+
+func (x *ReverseTopupResponse) GetUnrecoveredBonusMinor() int64 {
+	if x != nil {
+		return x.UnrecoveredBonusMinor
+	}
+	return 0
 }
 
 // RecordSkuTopupRequest says what was sold and to whom.
@@ -2913,7 +2958,7 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\x1e_provider_settlement_referenceB\r\n" +
 	"\v_expires_atB\x0f\n" +
 	"\r_completed_atB\x0e\n" +
-	"\f_reversed_at\"\x82\x03\n" +
+	"\f_reversed_at\"\xbe\x03\n" +
 	"\x13ReverseTopupRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12$\n" +
@@ -2922,8 +2967,10 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"chargebackR\x12entered_by_mistakeR\x05fraudR\x05other\x9a\xdb\x18;\x12\vuncollected\x12\n" +
 	"chargeback\x12\x12entered_by_mistake\x12\x05fraud\x12\x05otherR\x06reason\x12#\n" +
 	"\x04note\x18\x05 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x00R\x04note\x88\x01\x01B\a\n" +
-	"\x05_note\"\xb3\t\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x00R\x04note\x88\x01\x01\x12(\n" +
+	"\rallow_partial\x18\x06 \x01(\bH\x01R\fallowPartial\x88\x01\x01B\a\n" +
+	"\x05_noteB\x10\n" +
+	"\x0e_allow_partial\"\x8b\v\n" +
 	"\x14ReverseTopupResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x19\n" +
 	"\btopup_id\x18\x02 \x01(\tR\atopupId\x12I\n" +
@@ -2953,7 +3000,11 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\vreversed_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampH\bR\n" +
 	"reversedAt\x88\x01\x01\x123\n" +
 	"\abalance\x18\x14 \x01(\v2\x19.feddi.partner.v1.BalanceR\abalance\x12\x16\n" +
-	"\x06reason\x18\x15 \x01(\tR\x06reasonB\r\n" +
+	"\x06reason\x18\x15 \x01(\tR\x06reason\x122\n" +
+	"\x15reversed_actual_minor\x18\x16 \x01(\x03R\x13reversedActualMinor\x120\n" +
+	"\x14reversed_bonus_minor\x18\x17 \x01(\x03R\x12reversedBonusMinor\x128\n" +
+	"\x18unrecovered_actual_minor\x18\x18 \x01(\x03R\x16unrecoveredActualMinor\x126\n" +
+	"\x17unrecovered_bonus_minor\x18\x19 \x01(\x03R\x15unrecoveredBonusMinorB\r\n" +
 	"\v_session_idB\x0e\n" +
 	"\f_bonus_grantB\t\n" +
 	"\a_sku_idB\v\n" +
@@ -3146,17 +3197,18 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\x12promo_locked_minor\x18\x04 \x01(\x03R\x10promoLockedMinor\x120\n" +
 	"\x14pending_topups_minor\x18\x05 \x01(\x03R\x12pendingTopupsMinor\x12\x1a\n" +
 	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12:\n" +
-	"\fpromo_grants\x18\a \x03(\v2\x17.feddi.partner.v1.GrantR\vpromoGrants2\xe1\\\n" +
+	"\fpromo_grants\x18\a \x03(\v2\x17.feddi.partner.v1.GrantR\vpromoGrants2\xa8]\n" +
 	"\fTopupService\x12\xbe\b\n" +
 	"\fPrepareTopup\x12%.feddi.partner.v1.PrepareTopupRequest\x1a&.feddi.partner.v1.PrepareTopupResponse\"\xde\a\x92\xdb\x18\xc0\a\n" +
 	"\fprepareTopup\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x11CURRENCY_MISMATCH:\tNOT_FOUND:\x0eSTATE_CONFLICT:\rSESSION_ENDED:\x13AMOUNT_OUT_OF_RANGE:\x12SUBSYSTEM_DEGRADEDb\x92\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"customer_id\":\"cus_01ka2m5t9d\",\"amount_minor\":2500,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\"}j\xe9\x03{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"PENDING\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":0,\"bonus_minor\":250,\"bonus_grant\":null,\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":{\"type\":\"redirect\",\"url\":\"https://pay.example.com/s/8Jd2\"},\"provider_settlement_reference\":null,\"expires_at\":\"2026-06-12T08:36:00Z\",\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":null,\"reversed_at\":null}r(Prepare a top-up with a payment provider\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/topup/prepare\x12\xff\r\n" +
 	"\fConfirmTopup\x12%.feddi.partner.v1.ConfirmTopupRequest\x1a&.feddi.partner.v1.ConfirmTopupResponse\"\x9f\r\x92\xdb\x18\x81\r\n" +
 	"\fconfirmTopup\x10\x02\x1a\x01\x020\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x13DUPLICATE_REFERENCE:\x13VERIFICATION_FAILED:\x14ACTUATOR_UNAVAILABLE:\x12SUBSYSTEM_DEGRADEDb\x83\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"topup_id\":\"top_01ka2m7w6q\",\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\"}j\xcc\t{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"COMPLETED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":2500,\"bonus_minor\":250,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":250,\"remaining_minor\":250,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"},\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":null,\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":null,\"balance\":{\"actual_minor\":2500,\"promo_available_minor\":250,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":250,\"remaining_minor\":250,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"}]}}r&Confirm a top-up and credit the wallet\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/topup/confirm\x12\xa2\a\n" +
 	"\bGetTopup\x12!.feddi.partner.v1.GetTopupRequest\x1a\".feddi.partner.v1.GetTopupResponse\"\xce\x06\x92\xdb\x18\xb0\x06\n" +
-	"\bgetTopup\x10\x02\x1a\x02\x02\x01:\tNOT_FOUNDj\x81\x06{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"COMPLETED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":2500,\"bonus_minor\":250,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":250,\"remaining_minor\":250,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"},\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":null,\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":null}r\x0fRead one top-up\x82\xd3\xe4\x93\x02\x13\x12\x11/topup/{topup_id}\x12\xd0\n" +
+	"\bgetTopup\x10\x02\x1a\x02\x02\x01:\tNOT_FOUNDj\x81\x06{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"COMPLETED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":2500,\"bonus_minor\":250,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":250,\"remaining_minor\":250,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"},\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":null,\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":null}r\x0fRead one top-up\x82\xd3\xe4\x93\x02\x13\x12\x11/topup/{topup_id}\x12\x97\v\n" +
+	"\fReverseTopup\x12%.feddi.partner.v1.ReverseTopupRequest\x1a&.feddi.partner.v1.ReverseTopupResponse\"\xb7\n" +
+	"\x92\xdb\x18\x8e\n" +
 	"\n" +
-	"\fReverseTopup\x12%.feddi.partner.v1.ReverseTopupRequest\x1a&.feddi.partner.v1.ReverseTopupResponse\"\xf0\t\x92\xdb\x18\xc7\t\n" +
-	"\freverseTopup\x10\x01\x1a\x01\x010\x01:\x12INSUFFICIENT_FUNDS:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x14ACTUATOR_UNAVAILABLEb\x94\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"reason\":\"uncollected\",\"note\":\"The card payment was never captured\"}j\xb4\a{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"REVERSED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":2500,\"bonus_minor\":250,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"CLAWED_BACK\",\"amount_minor\":250,\"remaining_minor\":0,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"},\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":null,\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":\"2026-06-12T08:20:00Z\",\"balance\":{\"actual_minor\":0,\"promo_available_minor\":0,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[]},\"reason\":\"uncollected\"}r\x1dReverse an uncollected top-up\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/topup/{topup_id}/reverse\x12\xf0\r\n" +
+	"\freverseTopup\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTb\x94\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"reason\":\"uncollected\",\"note\":\"The card payment was never captured\"}j\xa5\b{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"REVERSED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":2500,\"bonus_minor\":250,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"CLAWED_BACK\",\"amount_minor\":250,\"remaining_minor\":0,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"},\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":null,\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"expires_at\":null,\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":\"2026-06-12T08:20:00Z\",\"balance\":{\"actual_minor\":0,\"promo_available_minor\":0,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[]},\"reason\":\"uncollected\",\"reversed_actual_minor\":2500,\"reversed_bonus_minor\":250,\"unrecovered_actual_minor\":0,\"unrecovered_bonus_minor\":0}r\x1dReverse an uncollected top-up\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/topup/{topup_id}/reverse\x12\xf0\r\n" +
 	"\x0eRecordSkuTopup\x12'.feddi.partner.v1.RecordSkuTopupRequest\x1a(.feddi.partner.v1.RecordSkuTopupResponse\"\x8a\r\x92\xdb\x18\xe7\f\n" +
 	"\x0erecordSkuTopup\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\x11CURRENCY_MISMATCH:\tNOT_FOUND:\x0eSTATE_CONFLICT:\rSESSION_ENDED:\x13AMOUNT_OUT_OF_RANGE:\x14ACTUATOR_UNAVAILABLEb\xfa\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"quantity\":1}j\xbe\t{\"topup_id\":\"top_01ka2m7z5r\",\"state\":\"COMPLETED\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2000,\"currency\":\"USD\",\"credited_actual_minor\":2000,\"bonus_minor\":200,\"bonus_grant\":{\"grant_id\":\"grt_01ka2m7z8w\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"SKU_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":200,\"remaining_minor\":200,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7z5r\"},\"source\":\"sku\",\"sku_id\":\"TOPUP-20\",\"provider\":null,\"provider_artifact\":null,\"provider_settlement_reference\":null,\"expires_at\":null,\"created_at\":\"2026-06-12T08:07:00Z\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"reversed_at\":null,\"balance\":{\"actual_minor\":2000,\"promo_available_minor\":200,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[{\"grant_id\":\"grt_01ka2m7z8w\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"SKU_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":200,\"remaining_minor\":200,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7z5r\"}]},\"quantity\":1}r$Record a top-up SKU sold at the till\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/topup/sku/{sku_id}\x12\x89\x05\n" +
 	"\x10RegisterTopupSku\x12).feddi.partner.v1.RegisterTopupSkuRequest\x1a*.feddi.partner.v1.RegisterTopupSkuResponse\"\x9d\x04\x92\xdb\x18\x82\x04\n" +

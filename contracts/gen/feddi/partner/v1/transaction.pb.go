@@ -1038,9 +1038,12 @@ type TransactionReversal struct {
 	// Promotional credit that could not go back because its lot was clawed back since, in minor units.
 	ForfeitedPromoMinor int64 `protobuf:"varint,4,opt,name=forfeited_promo_minor,json=forfeitedPromoMinor,proto3" json:"forfeited_promo_minor,omitempty"`
 	// The contra entry in the ledger; null where no money moved.
-	EntryId       *string `protobuf:"bytes,5,opt,name=entry_id,json=entryId,proto3,oneof" json:"entry_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	EntryId *string `protobuf:"bytes,5,opt,name=entry_id,json=entryId,proto3,oneof" json:"entry_id,omitempty"`
+	// What the sale had given and could not be taken back, because it was spent or ended before, in minor
+	// units (points for points); never taken from actual money.
+	UnrecoveredMinor int64 `protobuf:"varint,6,opt,name=unrecovered_minor,json=unrecoveredMinor,proto3" json:"unrecovered_minor,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *TransactionReversal) Reset() {
@@ -1106,6 +1109,13 @@ func (x *TransactionReversal) GetEntryId() string {
 		return *x.EntryId
 	}
 	return ""
+}
+
+func (x *TransactionReversal) GetUnrecoveredMinor() int64 {
+	if x != nil {
+		return x.UnrecoveredMinor
+	}
+	return 0
 }
 
 // ReceiptParty is who issued a receipt.
@@ -1713,13 +1723,14 @@ const file_feddi_partner_v1_transaction_proto_rawDesc = "" +
 	"\x0ediscount_minor\x18\x05 \x01(\x03R\rdiscountMinor\x12F\n" +
 	"\treasoning\x18\x06 \x01(\v2\x1b.feddi.partner.v1.ReasoningB\x06\x9a\xdb\x18\x02\b\x01H\x00R\treasoning\x88\x01\x01B\f\n" +
 	"\n" +
-	"_reasoning\"\xfe\x01\n" +
+	"_reasoning\"\xab\x02\n" +
 	"\x13TransactionReversal\x12@\n" +
 	"\x04type\x18\x01 \x01(\tB,\x9a\xdb\x18(\x12\apayment\x12\bcashback\x12\x06points\x12\x05offer\x12\x04giftR\x04type\x12!\n" +
 	"\freference_id\x18\x02 \x01(\tR\vreferenceId\x12!\n" +
 	"\famount_minor\x18\x03 \x01(\x03R\vamountMinor\x122\n" +
 	"\x15forfeited_promo_minor\x18\x04 \x01(\x03R\x13forfeitedPromoMinor\x12\x1e\n" +
-	"\bentry_id\x18\x05 \x01(\tH\x00R\aentryId\x88\x01\x01B\v\n" +
+	"\bentry_id\x18\x05 \x01(\tH\x00R\aentryId\x88\x01\x01\x12+\n" +
+	"\x11unrecovered_minor\x18\x06 \x01(\x03R\x10unrecoveredMinorB\v\n" +
 	"\t_entry_id\"\xdc\x01\n" +
 	"\fReceiptParty\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\tR\n" +

@@ -76,10 +76,16 @@ type PaymentsServiceClient interface {
 	// the ways out of it. The credential stays usable.
 	RedeemBalanceCheck(context.Context, *v1.RedeemBalanceCheckRequest) (*v1.RedeemBalanceCheckResponse, error)
 	// Undoes a debit of the same business day whole: each class and each grant gets back what it paid.
+	// The business day is the calendar day in the merchant's time zone. In an open session the amount
+	// is due again. A payment on its own takes its sale with it, as voidTransaction does; one whose
+	// session is closed is refused with the sale to void. A payment that was refunded in part is not
+	// voided: refund the rest.
 	RedeemVoid(context.Context, *v1.RedeemVoidRequest) (*v1.RedeemVoidResponse, error)
 	// Gives back all or part of a payment, actual money first, to the exact lots that paid. A lot that
 	// has expired since comes back with some days of grace; credit of a lot that was clawed back since
-	// returns to its budget.
+	// returns to its budget. A payment may be refunded any number of times, never beyond what it took.
+	// In an open session the amount is due again. Cashback that the sale earned stays; voidTransaction
+	// takes that back.
 	RefundCreate(context.Context, *v1.RefundCreateRequest) (*v1.RefundCreateResponse, error)
 }
 
@@ -233,10 +239,16 @@ type PaymentsServiceHandler interface {
 	// the ways out of it. The credential stays usable.
 	RedeemBalanceCheck(context.Context, *v1.RedeemBalanceCheckRequest) (*v1.RedeemBalanceCheckResponse, error)
 	// Undoes a debit of the same business day whole: each class and each grant gets back what it paid.
+	// The business day is the calendar day in the merchant's time zone. In an open session the amount
+	// is due again. A payment on its own takes its sale with it, as voidTransaction does; one whose
+	// session is closed is refused with the sale to void. A payment that was refunded in part is not
+	// voided: refund the rest.
 	RedeemVoid(context.Context, *v1.RedeemVoidRequest) (*v1.RedeemVoidResponse, error)
 	// Gives back all or part of a payment, actual money first, to the exact lots that paid. A lot that
 	// has expired since comes back with some days of grace; credit of a lot that was clawed back since
-	// returns to its budget.
+	// returns to its budget. A payment may be refunded any number of times, never beyond what it took.
+	// In an open session the amount is due again. Cashback that the sale earned stays; voidTransaction
+	// takes that back.
 	RefundCreate(context.Context, *v1.RefundCreateRequest) (*v1.RefundCreateResponse, error)
 }
 

@@ -84,8 +84,9 @@ type TopupServiceClient interface {
 	ConfirmTopup(context.Context, *v1.ConfirmTopupRequest) (*v1.ConfirmTopupResponse, error)
 	// Reads one top-up, for polling.
 	GetTopup(context.Context, *v1.GetTopupRequest) (*v1.GetTopupResponse, error)
-	// Undoes a top-up whose money was never collected, and claws its bonus back. Refused where the
-	// actual money is spent already.
+	// Undoes a top-up whose money was never collected, and claws its bonus back as far as it is not
+	// spent. Refused where part of the actual money is spent, with what is left, unless allow_partial
+	// is set. The wallet never goes below zero, and one class never pays for the other.
 	ReverseTopup(context.Context, *v1.ReverseTopupRequest) (*v1.ReverseTopupResponse, error)
 	// Records a top-up SKU sold at the till: credits actual money and accrues the SKU's own bonus, in
 	// one transaction.
@@ -347,8 +348,9 @@ type TopupServiceHandler interface {
 	ConfirmTopup(context.Context, *v1.ConfirmTopupRequest) (*v1.ConfirmTopupResponse, error)
 	// Reads one top-up, for polling.
 	GetTopup(context.Context, *v1.GetTopupRequest) (*v1.GetTopupResponse, error)
-	// Undoes a top-up whose money was never collected, and claws its bonus back. Refused where the
-	// actual money is spent already.
+	// Undoes a top-up whose money was never collected, and claws its bonus back as far as it is not
+	// spent. Refused where part of the actual money is spent, with what is left, unless allow_partial
+	// is set. The wallet never goes below zero, and one class never pays for the other.
 	ReverseTopup(context.Context, *v1.ReverseTopupRequest) (*v1.ReverseTopupResponse, error)
 	// Records a top-up SKU sold at the till: credits actual money and accrues the SKU's own bonus, in
 	// one transaction.

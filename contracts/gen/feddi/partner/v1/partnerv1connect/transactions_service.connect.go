@@ -82,7 +82,8 @@ type TransactionsServiceClient interface {
 	// Read one transaction whole.
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// Void a sale: its payment, cashback, points and offers are taken back by contra entries, and promotional
-	// credit returns to the lots it came from. Cashback that was spent already is never taken from actual money.
+	// credit returns to the lots it came from. Cashback that was spent already is never taken from actual money:
+	// reversals say what was not recovered. What was paid by other tenders is given back where it was paid.
 	VoidTransaction(context.Context, *v1.VoidTransactionRequest) (*v1.VoidTransactionResponse, error)
 	// Read the receipt of record. Accept chooses its form: application/json (this shape in the usual
 	// envelope), text/plain or application/pdf (the document itself, without envelope).
@@ -97,13 +98,16 @@ type TransactionsServiceClient interface {
 	// brings nothing new changes nothing and answers 200. Crediting is the sale's own: the offers it redeemed
 	// share its total by their discounts, so that no order and no number of reports changes it.
 	ReportAttribution(context.Context, *v1.ReportAttributionRequest) (*v1.ReportAttributionResponse, error)
-	// Open a dispute on a sale. No money moves before it is resolved.
+	// Open a dispute on a sale. No money moves before it is resolved. A sale has one open dispute at most,
+	// whatever its reason; once that is resolved another may be opened.
 	OpenDispute(context.Context, *v1.OpenDisputeRequest) (*v1.OpenDisputeResponse, error)
 	// List disputes, latest first.
 	ListDisputes(context.Context, *v1.ListDisputesRequest) (*v1.ListDisputesResponse, error)
 	// Read one dispute with its evidence and history.
 	GetDispute(context.Context, *v1.GetDisputeRequest) (*v1.GetDisputeResponse, error)
-	// Resolve a dispute. For the customer, the amount goes back to the classes it was paid from by ledger entries.
+	// Resolve a dispute. For the customer, the amount goes back to the classes it was paid from by ledger entries,
+	// as a refund of the sale's wallet payments, the last one first: never beyond what they took, and at most what
+	// is contested. For the merchant nothing moves.
 	ResolveDispute(context.Context, *v1.ResolveDisputeRequest) (*v1.ResolveDisputeResponse, error)
 	// List settlement batches, latest period first.
 	ListSettlements(context.Context, *v1.ListSettlementsRequest) (*v1.ListSettlementsResponse, error)
@@ -347,7 +351,8 @@ type TransactionsServiceHandler interface {
 	// Read one transaction whole.
 	GetTransaction(context.Context, *v1.GetTransactionRequest) (*v1.GetTransactionResponse, error)
 	// Void a sale: its payment, cashback, points and offers are taken back by contra entries, and promotional
-	// credit returns to the lots it came from. Cashback that was spent already is never taken from actual money.
+	// credit returns to the lots it came from. Cashback that was spent already is never taken from actual money:
+	// reversals say what was not recovered. What was paid by other tenders is given back where it was paid.
 	VoidTransaction(context.Context, *v1.VoidTransactionRequest) (*v1.VoidTransactionResponse, error)
 	// Read the receipt of record. Accept chooses its form: application/json (this shape in the usual
 	// envelope), text/plain or application/pdf (the document itself, without envelope).
@@ -362,13 +367,16 @@ type TransactionsServiceHandler interface {
 	// brings nothing new changes nothing and answers 200. Crediting is the sale's own: the offers it redeemed
 	// share its total by their discounts, so that no order and no number of reports changes it.
 	ReportAttribution(context.Context, *v1.ReportAttributionRequest) (*v1.ReportAttributionResponse, error)
-	// Open a dispute on a sale. No money moves before it is resolved.
+	// Open a dispute on a sale. No money moves before it is resolved. A sale has one open dispute at most,
+	// whatever its reason; once that is resolved another may be opened.
 	OpenDispute(context.Context, *v1.OpenDisputeRequest) (*v1.OpenDisputeResponse, error)
 	// List disputes, latest first.
 	ListDisputes(context.Context, *v1.ListDisputesRequest) (*v1.ListDisputesResponse, error)
 	// Read one dispute with its evidence and history.
 	GetDispute(context.Context, *v1.GetDisputeRequest) (*v1.GetDisputeResponse, error)
-	// Resolve a dispute. For the customer, the amount goes back to the classes it was paid from by ledger entries.
+	// Resolve a dispute. For the customer, the amount goes back to the classes it was paid from by ledger entries,
+	// as a refund of the sale's wallet payments, the last one first: never beyond what they took, and at most what
+	// is contested. For the merchant nothing moves.
 	ResolveDispute(context.Context, *v1.ResolveDisputeRequest) (*v1.ResolveDisputeResponse, error)
 	// List settlement batches, latest period first.
 	ListSettlements(context.Context, *v1.ListSettlementsRequest) (*v1.ListSettlementsResponse, error)

@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/tenancy"
+)
+
+// Lots implements ledger.Grants.
+func (s *Store) Lots(ctx context.Context, t tenancy.Tenant, ids []string) ([]ledger.Grant, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.Grant, error) {
+		var row lotRow
+		var customerID string
+		err := r.Scan(append(row.dest(), &customerID)...)
+		if err != nil {
+			return ledger.Grant{}, err
+		}
+		return row.grant(t, customerID), nil
+	}, `SELECT `+lotColumns+`, g.customer_id FROM grants g WHERE g.tenant_no = $1 AND g.grant_id = ANY($2)`, t.No, ids)
+}
+
+// A lot of a sale's cashback names the sale as its origin; one of an applied
+// cashback offer names the offer, and its entry the trace of the close. Only
+// lots not older than the sale are looked at.
+const grantsOfSale = `SELECT ` + lotColumns + `, e.entry_id
+	FROM grants g CROSS JOIN LATERAL (
+		SELECT e.entry_id, e.trace_id FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no
+		WHERE p.tenant_no = g.tenant_no AND p.account = 2 AND p.owner = g.grant_id AND e.kind = 'grant' LIMIT 1) e
+	WHERE g.tenant_no = $1 AND g.customer_id = $2 AND g.created_at >= $3
+	  AND (g.origin_id = $4 OR g.source = 'OFFER' AND $5::text <> '' AND e.trace_id = $5)
+	ORDER BY g.grant_id`
+
+// GrantsOfSale implements ledger.Grants.
+func (s *Store) GrantsOfSale(ctx context.Context, t tenancy.Tenant, sale ledger.Sale) ([]ledger.IssuedGrant, error) {
+	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.IssuedGrant, error) {
+		var row lotRow
+		var out ledger.IssuedGrant
+		err := r.Scan(append(row.dest(), &out.EntryID)...)
+		if err != nil {
+			return out, err
+		}
+		out.Grant = row.grant(t, sale.CustomerID)
+		return out, nil
+	}, grantsOfSale, t.No, sale.CustomerID, sale.At, sale.TransactionID, sale.TraceID)
+}
+
+const entryOfGrant = `SELECT e.entry_id FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no
+	WHERE p.tenant_no = $1 AND p.account = 2 AND p.owner = $2 AND e.kind = 'grant' LIMIT 1`
+
+// EntryOfGrant implements ledger.Grants.
+func (s *Store) EntryOfGrant(ctx context.Context, t tenancy.Tenant, grantID string) (string, error) {
+	id, err := pg.One[string](ctx, s.q, entryOfGrant, t.No, grantID)
+	return id, notFound(err, "grant")
+}
+
+// PointsFor implements ledger.PointsStore.
+func (s *Store) PointsFor(ctx context.Context, t tenancy.Tenant, customerID, referenceID string) (int64, error) {
+	return pg.One[int64](ctx, s.q, `SELECT coalesce(sum(points), 0)::bigint FROM points_movements
+		WHERE tenant_no = $1 AND customer_id = $2 AND reference_id = $3`, t.No, customerID, referenceID)
+}
