@@ -13,6 +13,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/offers"
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/settlement"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -59,5 +60,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Decisions:   decision.New(q),
 		Checkout:    checkout.New(q),
 		Webhooks:    webhooks.New(q, u.vault),
+		Settlement:  settlement.New(q),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/settlement"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -24,4 +25,5 @@ type Stores struct {
 	Decisions   decision.Store
 	Checkout    checkout.Store
 	Webhooks    webhook.Store
+	Settlement  settlement.Store
 }

@@ -38,6 +38,10 @@ const (
 	Subscription = "whs"
 	Delivery     = "whd"
 	Request      = "req"
+	Settlement   = "stl"
+	Report       = "srp"
+	Run          = "rec"
+	Callback     = "pcb"
 
 	Consent       = "cns"
 	CustomerEvent = "cev"

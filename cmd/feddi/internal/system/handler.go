@@ -8,6 +8,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/api/feddi/customers"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
+	"github.com/feddi/feddi/adapters/api/feddi/settlements"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
 	"github.com/feddi/feddi/adapters/receipt"
@@ -57,6 +58,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	rewards.Register(reg, rewards.Deps{Incentives: u.Incentives, Budgets: u.Budgets, Grants: u.Grants})
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Text: receipt.Text, PDF: receipt.PDF})
 	feddi.RegisterWebhooks(reg, u.Webhooks)
+	settlements.Register(reg, u.Settlements)
 }
 
 func (s *System) limiter() pipeline.Limiter {

@@ -42,6 +42,7 @@ type Options struct {
 	Limits    bool   // whether rates are limited
 	MasterKey []byte // seals the secrets in the database; nil leaves them in the clear
 	SMS       SMS
+	Payments  Payments
 	Log       *slog.Logger
 	Version   string // of the program
 }

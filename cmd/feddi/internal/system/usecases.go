@@ -21,6 +21,7 @@ import (
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/app/points"
 	"github.com/feddi/feddi/core/app/sandbox"
+	"github.com/feddi/feddi/core/app/settlements"
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/app/transactions"
 	"github.com/feddi/feddi/core/app/webhooks"
@@ -45,6 +46,7 @@ type UseCases struct {
 	Budgets      *budgets.Service
 	Points       *points.Service
 	Webhooks     *webhooks.Service
+	Settlements  *settlements.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -72,6 +74,10 @@ func (s *System) makeUseCases() (*UseCases, error) {
 		Messages: &identities.Messenger{Identities: u.Identities, Sender: s.sender}, Random: rand.Reader,
 	}
 	u.Topup = &topup.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	if u.Topup.Providers, u.Topup.Gateways, err = gateways(s.Mode, s.Payments); err != nil {
+		return nil, err
+	}
+	u.Settlements = &settlements.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Budgets = &budgets.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids}
@@ -99,6 +105,8 @@ func (s *System) jobs() []job {
 		{"grants.expire", 10 * time.Second, u.Grants.Expire},
 		{"points.expire", time.Minute, u.Points.Expire},
 		{"topups.expire", time.Minute, u.Topup.Expire},
+		{"settlements.gather", 2 * time.Second, u.Settlements.Gather},
+		{"reconciliations.compare", 2 * time.Second, u.Settlements.Compare},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {
