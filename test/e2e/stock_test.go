@@ -104,6 +104,8 @@ func (s *stock) make(name string) string {
 		topup := s.post("/topup/prepare", object{"customer_id": s.guest.id, "amount_minor": 900, "currency": "USD"}).text("data.topup_id")
 		s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
 		return topup
+	case "settlement":
+		return s.gathered()
 	case "stranger":
 		return s.verified("+14155550126").id
 	case "trace":
@@ -138,6 +140,20 @@ func (s *stock) delivered() (id string) {
 		a := s.manage("/webhooks/deliveries?state=delivered", nil)
 		if id = a.text("data.deliveries.0.delivery_id"); id == "" {
 			return fmt.Errorf("nothing was delivered: %s", a.Raw)
+		}
+		return nil
+	})
+	return id
+}
+
+// gathered waits until the background has put a deposit into a batch.
+func (s *stock) gathered() (id string) {
+	s.t.Helper()
+	s.id("deposit")
+	eventually(s.t, func() error {
+		a := s.manage("/settlements", nil)
+		if id = a.text("data.settlements.0.settlement_id"); id == "" {
+			return fmt.Errorf("nothing is gathered: %s", a.Raw)
 		}
 		return nil
 	})
@@ -264,6 +280,8 @@ func (s *stock) suit(op document.Operation, body object) {
 		body["channel"] = "sms"
 	case "submitTopupSettlement":
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
+	case "submitSettlementReport":
+		body["report_reference"] = "po_" + uuid.NewString()
 	case "reportAttribution":
 		body["exposures"] = []any{object{"offer_id": s.ids["offer"], "decision_trace_id": s.id("trace"), "outcome": "redeemed"}}
 	}

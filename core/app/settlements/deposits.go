@@ -27,10 +27,13 @@ type SettleLine struct {
 }
 
 // Settle marks top-ups settled, all of them or none.
-// Errors: SCOPE_INSUFFICIENT, NOT_FOUND, STATE_CONFLICT, CURRENCY_MISMATCH,
-// AMOUNT_OUT_OF_RANGE.
+// Errors: SCOPE_INSUFFICIENT, UNSUPPORTED_CURRENCY, NOT_FOUND, STATE_CONFLICT,
+// CURRENCY_MISMATCH, AMOUNT_OUT_OF_RANGE.
 func (s *Service) Settle(ctx context.Context, call *app.Call, in SettleInput) ([]settlement.Deposit, error) {
 	if err := wholeMerchant(call); err != nil {
+		return nil, err
+	}
+	if err := s.currencyEnabled(ctx, call.Tenant, in.Currency); err != nil {
 		return nil, err
 	}
 	now := s.Clock.Now()
