@@ -26,8 +26,14 @@ func mac(secret string, body []byte) (timestamp string, sum []byte) {
 }
 
 // callback is a stripe callback of a deposit, signed with the secret that a
-// partner derives for a top-up. No API key, no Idempotency-Key.
+// partner derives for a top-up.
 func callback(t *testing.T, topup, reference string, amount int64, currency string) request {
+	t.Helper()
+	return signedBy(t, "sandbox_whsec_"+topup, topup, reference, amount, currency)
+}
+
+// signedBy is a stripe callback of a deposit. No API key, no Idempotency-Key.
+func signedBy(t *testing.T, secret, topup, reference string, amount int64, currency string) request {
 	t.Helper()
 	body, err := json.Marshal(object{"id": "evt_1", "type": "payment_intent.succeeded", "data": object{"object": object{
 		"id": reference, "amount_received": amount, "currency": currency, "metadata": object{"topup_id": topup},
@@ -35,7 +41,7 @@ func callback(t *testing.T, topup, reference string, amount int64, currency stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	timestamp, sum := mac("sandbox_whsec_"+topup, body)
+	timestamp, sum := mac(secret, body)
 	return request{path: "/topup/providers/stripe/webhook", body: body, header: map[string]string{
 		"Stripe-Signature": "t=" + timestamp + ",v1=" + hex.EncodeToString(sum), "Idempotency-Key": "",
 	}}
@@ -148,8 +154,9 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 	g := s.verified("+14155550123")
 	s.fund(g, 5000)
 	paid := s.expect(s.post("/payments", bill(crumb, s.mint(g, "qr"))), http.StatusCreated).text("data.payment_id")
-	totals := []object{{"item": "payments", "amount_minor": crumb, "count": 1}, {"item": "topups", "amount_minor": 5000, "count": 1}}
+	totals := []object{{"item": "payments", "amount_minor": crumb, "count": 1}, {"item": "sku_topups", "amount_minor": 5000, "count": 1}}
 	body := object{
+		"context":  object{"merchant_id": s.made.text("data.merchant_id")}, // deposits outside of sessions belong to no branch
 		"currency": "USD", "period_start": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "period_end": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		"totals": totals,
 	}
@@ -164,7 +171,7 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 	s.is(s.manage("/reconciliation/"+a.text("data.run_id"), nil), "read", `{"state":"matched","lines":[{"ledger_count":1},{"ledger_minor":5000}]}`)
 	s.refused(open(t).manage("/reconciliation/"+a.text("data.run_id"), nil), http.StatusNotFound, "NOT_FOUND")
 
-	body["entries"] = []object{{"item": "payments", "reference_id": paid, "amount_minor": 20}, {"item": "topups", "reference_id": "top_none", "amount_minor": 1}}
+	body["entries"] = []object{{"item": "payments", "reference_id": paid, "amount_minor": 20}, {"item": "sku_topups", "reference_id": "top_none", "amount_minor": 1}}
 	run := s.expect(s.twice("/reconciliation", body), http.StatusCreated)
 	s.is(run, "large", `{"state":"running","lines":[],"completed_at":null}`)
 	eventually(t, func() error {
@@ -174,7 +181,7 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 		return nil
 	})
 	s.is(a, "differences", `{"state":"differs","differences_count":3,"differences":[
-		{"item":"payments","reference_id":"`+paid+`","result":"differs","partner_minor":20,"ledger_minor":19,"difference_minor":1},{"item":"topups"},{"item":"topups"}]}`)
+		{"item":"payments","reference_id":"`+paid+`","result":"differs","partner_minor":20,"ledger_minor":19,"difference_minor":1},{"item":"sku_topups"},{"item":"sku_topups"}]}`)
 	body["period_end"] = body["period_start"]
 	s.refused(s.manage("/reconciliation", body), http.StatusBadRequest, "VALIDATION_FAILED")
 

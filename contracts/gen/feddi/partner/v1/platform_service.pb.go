@@ -1630,7 +1630,8 @@ type SubmitReconciliationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version and id of the request.
 	Meta *RequestMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	// Where the call happens; brand_id and branch_id narrow the comparison.
+	// Where the call happens; brand_id and branch_id narrow the comparison. A top-up belongs to the place
+	// of its session; outside of sessions it belongs to none.
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
 	// Start of the period, inclusive.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
