@@ -154,7 +154,7 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 	g := s.verified("+14155550123")
 	s.fund(g, 5000)
 	paid := s.expect(s.post("/payments", bill(crumb, s.mint(g, "qr"))), http.StatusCreated).text("data.payment_id")
-	totals := []object{{"item": "payments", "amount_minor": crumb, "count": 1}, {"item": "sku_topups", "amount_minor": 5000, "count": 1}}
+	totals := []object{{"item": "payments", "amount_minor": crumb, "count": 1}, {"item": "topups", "amount_minor": 5000, "count": 1}}
 	body := object{
 		"context":  object{"merchant_id": s.made.text("data.merchant_id")}, // deposits outside of sessions belong to no branch
 		"currency": "USD", "period_start": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "period_end": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
@@ -171,7 +171,7 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 	s.is(s.manage("/reconciliation/"+a.text("data.run_id"), nil), "read", `{"state":"matched","lines":[{"ledger_count":1},{"ledger_minor":5000}]}`)
 	s.refused(open(t).manage("/reconciliation/"+a.text("data.run_id"), nil), http.StatusNotFound, "NOT_FOUND")
 
-	body["entries"] = []object{{"item": "payments", "reference_id": paid, "amount_minor": 20}, {"item": "sku_topups", "reference_id": "top_none", "amount_minor": 1}}
+	body["entries"] = []object{{"item": "payments", "reference_id": paid, "amount_minor": 20}, {"item": "topups", "reference_id": "top_none", "amount_minor": 1}}
 	run := s.expect(s.twice("/reconciliation", body), http.StatusCreated)
 	s.is(run, "large", `{"state":"running","lines":[],"completed_at":null}`)
 	eventually(t, func() error {
@@ -181,7 +181,7 @@ func TestSettlementsAndReconciliation(t *testing.T) {
 		return nil
 	})
 	s.is(a, "differences", `{"state":"differs","differences_count":3,"differences":[
-		{"item":"payments","reference_id":"`+paid+`","result":"differs","partner_minor":20,"ledger_minor":19,"difference_minor":1},{"item":"sku_topups"},{"item":"sku_topups"}]}`)
+		{"item":"payments","reference_id":"`+paid+`","result":"differs","partner_minor":20,"ledger_minor":19,"difference_minor":1},{"item":"topups"},{"item":"topups"}]}`)
 	body["period_end"] = body["period_start"]
 	s.refused(s.manage("/reconciliation", body), http.StatusBadRequest, "VALIDATION_FAILED")
 

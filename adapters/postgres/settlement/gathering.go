@@ -42,11 +42,11 @@ moved AS MATERIALIZED (
 	SELECT p.tenant_no, p.entry_id, p.class, p.currency, sum(p.amount_minor)::bigint AS amount FROM postings p
 	WHERE p.entry_id BETWEEN (SELECT min(entry_id) FROM e) AND (SELECT max(entry_id) FROM e) AND p.account IN (1, 2, 9, 10)
 	GROUP BY 1, 2, 3, 4 HAVING sum(p.amount_minor) <> 0)
-SELECT ` + tenantColumns + `, coalesce(m.settings->>'time_zone', ''), e.xid, e.entry_id, e.kind, e.ref_id, e.at, x.class, x.currency, x.amount,
+SELECT e.tenant_no, coalesce(m.partner_id, ''), coalesce(m.merchant_id, ''), coalesce(m.live, false), coalesce(m.settings->>'time_zone', ''), e.xid, e.entry_id, e.kind, e.ref_id, e.at, x.class, x.currency, x.amount,
 	coalesce(u.source, g.source, ''), coalesce(pay.transaction_id, t.transaction_id, ''),
 	coalesce(nullif(pay.brand_id, ''), nullif(t.brand_id, ''), nullif(s.brand_id, ''), ''),
 	coalesce(nullif(pay.branch_id, ''), nullif(t.branch_id, ''), nullif(s.branch_id, ''), '')
-FROM e JOIN merchants m ON m.tenant_no = e.tenant_no
+FROM e LEFT JOIN merchants m ON m.tenant_no = e.tenant_no
 LEFT JOIN moved x ON x.entry_id = e.entry_id AND x.tenant_no = e.tenant_no
 LEFT JOIN entries o ON o.entry_id = e.reverses AND o.tenant_no = e.tenant_no
 LEFT JOIN grants g ON g.tenant_no = e.tenant_no AND g.grant_id = CASE WHEN e.kind IN ('grant', 'expiry', 'clawback') THEN e.ref_id END
@@ -58,7 +58,8 @@ LEFT JOIN transactions t ON t.tenant_no = e.tenant_no AND t.transaction_id = g.o
 LEFT JOIN checkout_sessions s ON s.tenant_no = e.tenant_no AND s.session_id = u.session_id
 ORDER BY e.xid, e.entry_id, x.class`
 
-// freshRow is a line, or an entry that moved nothing on the customers' side.
+// freshRow is a line, or an entry that moved nothing on the customers' side (or
+// is nobody's), which counts as read.
 type freshRow struct {
 	settlement.Fresh
 	xid   int64
@@ -75,7 +76,7 @@ func scanFresh(r pgx.CollectableRow) (freshRow, error) {
 	f.Tenant, err = scanTenant(r, &f.Zone, &f.xid, &f.EntryID, &kind, &f.RefID, &f.At, &class, &currency, &amount,
 		&f.Source, &f.TransactionID, &f.BrandID, &f.BranchID)
 	f.Kind = ledger.EntryKind(kind)
-	if f.moved = class != nil; f.moved {
+	if f.moved = class != nil && f.Tenant.MerchantID != ""; f.moved {
 		f.Class, f.Currency, f.AmountMinor = classes[*class], *currency, *amount
 		if f.Kind != ledger.EntryTopup && f.Kind != ledger.EntryGrant {
 			f.Source = ""

@@ -2,6 +2,7 @@ package settlements
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
@@ -70,11 +71,14 @@ func (s *Service) place(ctx context.Context, st app.Stores, fresh []settlement.F
 		return err
 	}
 	if len(late) > 0 {
-		_, err := s.spread(ctx, st, late, batchOf, now, func(f settlement.Fresh) (start, end time.Time) {
+		late, err = s.spread(ctx, st, late, batchOf, now, func(f settlement.Fresh) (start, end time.Time) {
 			return settlement.Day(now, zones.of(f.Zone))
 		})
 		if err != nil {
 			return err
+		}
+		if len(late) > 0 { // today's batch cannot be ready, unless a clock went back by a day
+			return fmt.Errorf("entry %s of tenant %d finds no open batch", late[0].EntryID, late[0].Tenant.No)
 		}
 	}
 	return st.Settlement.AddLines(ctx, batchOf)
