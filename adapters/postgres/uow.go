@@ -19,6 +19,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/privacy"
 	"github.com/feddi/feddi/adapters/postgres/returns"
+	"github.com/feddi/feddi/adapters/postgres/settlement"
 	"github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
 	"github.com/feddi/feddi/core/app"
@@ -71,5 +72,6 @@ func (u *UnitOfWork) stores(q pg.Q, appended *bool) app.Stores {
 		Commands:    actuators.NewLog(q),
 		Disputes:    dispute.New(q),
 		Returns:     returns.New(q),
+		Settlement:  settlement.New(q),
 	}
 }

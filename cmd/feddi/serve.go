@@ -18,17 +18,19 @@ import (
 
 // serverFlags are what dev and serve share.
 type serverFlags struct {
-	Listen     string     `default:"127.0.0.1:8080" help:"Address to listen on; port 0 chooses one." placeholder:"HOST:PORT"`
-	RateLimits string     `default:"on" enum:"on,off" env:"FEDDI_RATE_LIMITS" help:"off is for load runs; code attempts stay capped."`
-	LogLevel   slog.Level `default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
-	PublicURL  string     `env:"FEDDI_PUBLIC_URL" help:"How partners reach this server, for links to exports; default the address it listens on." placeholder:"URL"`
-	SMS        system.SMS `embed:""`
+	Listen     string          `default:"127.0.0.1:8080" help:"Address to listen on; port 0 chooses one." placeholder:"HOST:PORT"`
+	RateLimits string          `default:"on" enum:"on,off" env:"FEDDI_RATE_LIMITS" help:"off is for load runs; code attempts stay capped."`
+	LogLevel   slog.Level      `default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	PublicURL  string          `env:"FEDDI_PUBLIC_URL" help:"How partners reach this server, for links to exports; default the address it listens on." placeholder:"URL"`
+	SMS        system.SMS      `embed:""`
+	Payments   system.Payments `embed:""`
 }
 
 func (f serverFlags) options(mode tenancy.Mode, master []byte, log io.Writer) system.Options {
 	return system.Options{
 		Mode: mode, Version: version, Listen: f.Listen, Limits: f.RateLimits == "on", MasterKey: master, SMS: f.SMS, PublicURL: f.PublicURL,
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: f.LogLevel})),
+		Payments: f.Payments,
+		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: f.LogLevel})),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/returns"
+	"github.com/feddi/feddi/core/settlement"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -36,4 +37,5 @@ type Stores struct {
 	Commands    actuation.CommandLog
 	Disputes    dispute.Store
 	Returns     returns.Store
+	Settlement  settlement.Store
 }

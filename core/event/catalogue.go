@@ -35,6 +35,8 @@ var (
 	topupField    = Field{"topup_id", "string", "The top-up.", "top_01k9z3v7r0"}
 	offerField    = Field{"offer_id", "string", "The offer.", "off_01k9z3v7r1"}
 	budgetField   = Field{"budget_id", "string", "The budget.", "bud_01k9z3v7r2"}
+	periodStart   = Field{"period_start", "string", "The period's first moment.", "2026-06-12T04:00:00Z"}
+	periodEnd     = Field{"period_end", "string", "The moment just after the period.", "2026-06-13T04:00:00Z"}
 	txnField      = Field{"transaction_id", "string", "The transaction.", "txn_01k9z3v7r3"}
 )
 
@@ -70,6 +72,14 @@ func dispute(what, description string, more ...Field) Type {
 		{"dispute_id", "string", "The dispute.", "dsp_01k9z3v7r7"}, txnField, customerField,
 		{"reason", "string", "Why it was opened.", "wrong_amount"}, amountField, currencyField,
 	}, more...)}
+}
+
+func settledTopup() Type {
+	t := topup("settled", "A top-up was settled to the merchant's bank.")
+	t.Fields = append(t.Fields,
+		Field{"fee_minor", "integer", "The provider's fee, in minor units.", 103}, Field{"net_minor", "integer", "What reached the bank, in minor units.", 2397},
+		Field{"bank_reference", "string", "The bank's reference, or that of the provider's report.", "SETTLE-20260614"})
+	return t
 }
 
 func grant(what, description string) Type {
@@ -120,7 +130,7 @@ var catalogue = sorted([]Type{
 		Field{"reversed_actual_minor", "integer", "Actual money taken back, in minor units.", 2500},
 		Field{"reversed_bonus_minor", "integer", "Bonus taken back, in minor units.", 250},
 		Field{"reason", "string", "Why.", "uncollected"}),
-	topup("settled", "A top-up was settled to the merchant's bank."),
+	settledTopup(),
 	grant("locked", "A grant was given and waits for verification and the claim gate."),
 	grant("released", "A grant can be spent."),
 	grant("spent", "A grant was spent, to its end or in part."),
@@ -155,8 +165,13 @@ var catalogue = sorted([]Type{
 		Field{"outcome", "string", "Whom it went for: customer, merchant.", "customer"},
 		Field{"refunded_actual_minor", "integer", "Given back to actual money, in minor units.", 375},
 		Field{"refunded_promo_minor", "integer", "Given back to lots, in minor units.", 0}),
-	simple("settlement.ready", "A settlement batch is complete.", "settlement"),
-	simple("reconciliation.completed", "A reconciliation run ended.", "reconciliation"),
+	simple("settlement.ready", "A settlement batch is complete and changes no more.", "settlement",
+		Field{"settlement_id", "string", "The batch.", "stl_01k9z3v7r5"}, Field{"brand_id", "string?", "The brand; null for what belongs to none.", "brd_01k9z3v7r2"},
+		currencyField, periodStart, periodEnd, Field{"lines_count", "integer", "How many lines it has.", 4}),
+	simple("reconciliation.completed", "A reconciliation run ended.", "reconciliation",
+		Field{"run_id", "string", "The run.", "rec_01k9z3v7r6"}, Field{"state", "string", "matched or differs.", "matched"},
+		Field{"complete", "boolean", "Whether the period was over and all of it gathered.", true}, currencyField, periodStart, periodEnd,
+		Field{"differences_count", "integer", "How many movements differ.", 0}),
 	simple("actuator.degraded", "An actuator stopped answering.", "actuator", Field{"actuator", "string", "Its name.", "cashback"}),
 	simple("actuator.restored", "An actuator answers again.", "actuator", Field{"actuator", "string", "Its name.", "cashback"}),
 })

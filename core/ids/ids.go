@@ -42,6 +42,10 @@ const (
 	Refund       = "ref"
 	Void         = "vod"
 	Dispute      = "dsp"
+	Settlement   = "stl"
+	Report       = "srp"
+	Run          = "rec"
+	Callback     = "pcb"
 
 	Consent       = "cns"
 	CustomerEvent = "cev"

@@ -110,6 +110,9 @@ type Topups interface {
 	Topup(ctx context.Context, t tenancy.Tenant, id string) (Topup, error)
 	// TopupForUpdate reads and locks one until the transaction ends. Errors: NOT_FOUND.
 	TopupForUpdate(ctx context.Context, t tenancy.Tenant, id string) (Topup, error)
+	// TopupOf finds the top-up that a provider's callback names, whoever's it
+	// is: its tenant says so. Errors: NOT_FOUND.
+	TopupOf(ctx context.Context, mode tenancy.Mode, provider, id string) (Topup, error)
 	// InsertTopup writes a new one.
 	InsertTopup(ctx context.Context, top Topup) error
 	// SaveTopup writes a changed one. Errors: DUPLICATE_REFERENCE where its

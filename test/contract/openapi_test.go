@@ -102,7 +102,10 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 		if !there {
 			return
 		}
-		ref := media["schema"].(map[string]any)["$ref"].(string)
+		ref, described := media["schema"].(map[string]any)["$ref"].(string)
+		if !described { // a body in the caller's own form
+			return
+		}
 		schema, err := c.Compile("openapi.json" + ref)
 		if err != nil {
 			t.Errorf("%s: %v", ref, err)

@@ -95,6 +95,9 @@ func (g *gateway) code(t *testing.T, phone string) string {
 	return code
 }
 
+// stripeSecrets sign stripe's callbacks while the first replaces the second.
+const stripeSecrets = "whsec_new_0123456789, whsec_old_0123456789"
+
 // production is a shop that the operator made, on a server of its own.
 func production(t *testing.T) (*shop, *gateway) {
 	t.Helper()
@@ -103,7 +106,7 @@ func production(t *testing.T) (*shop, *gateway) {
 	made := runProgram(t, dsn, "keys", "create", "--partner", "Till maker", "--name", "first", "--operator")
 	merchant := runProgram(t, dsn, "keys", "merchant", "--integration", word(t, made, "integration"), "--name", "Bean House")
 	server := startOwn(t, feddid.Options{Binary: system.binary, DSN: dsn, Production: true, Env: []string{
-		"FEDDI_MASTER_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)), "FEDDI_SMS_URL=" + g.URL, "FEDDI_SMS_SECRET=" + secret,
+		"FEDDI_MASTER_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)), "FEDDI_SMS_URL=" + g.URL, "FEDDI_SMS_SECRET=" + secret, "FEDDI_STRIPE_WEBHOOK_SECRETS=" + stripeSecrets,
 	}})
 	s := &shop{t: t, server: server.URL, key: credential{"X-Api-Key", word(t, made, "key")}, marks: map[string]bool{}}
 	s.where = object{"merchant_id": word(t, merchant, "merchant"), "branch_id": word(t, merchant, "branch"), "terminal_id": word(t, merchant, "terminal")}
@@ -141,6 +144,32 @@ func TestProduction(t *testing.T) {
 	}
 	code := object{"code": g.code(t, phone)}
 	s.refused(s.post("/payments/"+waiting.text("data.payment_id")+"/capture", code), http.StatusPaymentRequired, "INSUFFICIENT_FUNDS")
+}
+
+// In production a deposit is credited by its provider's signed callback and by
+// nothing else, with either secret of a rotation; what a partner derives in the
+// sandbox signs nothing.
+func TestProductionTopup(t *testing.T) {
+	t.Parallel()
+	s, g := production(t)
+	const phone = "+14155550123"
+	begun := s.expect(s.post("/enroll/initiate", object{"phone": phone}), http.StatusCreated)
+	s.expect(s.post("/enroll/verify", object{"enrollment_id": begun.text("data.enrollment_id"), "code": g.code(t, phone)}), http.StatusOK)
+	who := guest{phone: phone, id: begun.text("data.customer_id")}
+	for i, secret := range strings.Split(stripeSecrets, ", ") {
+		a := s.expect(s.post("/topup/prepare", object{"customer_id": who.id, "amount_minor": 500, "currency": "USD"}), http.StatusCreated)
+		top, reference := a.text("data.topup_id"), fmt.Sprintf("pi_%d", i)
+		s.is(a, "order", `{"provider_artifact":{"type":"order","provider":"stripe","metadata":{"topup_id":"`+top+`"}}}`)
+		confirm := object{"topup_id": top, "provider_settlement_reference": reference}
+		s.refused(s.post("/topup/confirm", confirm), http.StatusUnprocessableEntity, "VERIFICATION_FAILED")
+		s.refused(sendTo(t, s.server, callback(t, top, reference, 500, "usd")), http.StatusUnauthorized, "SIGNATURE_INVALID")
+		a = s.expect(sendTo(t, s.server, signedBy(t, secret, top, reference, 500, "usd")), http.StatusOK)
+		s.is(a, "callback", `{"received":true,"topup_id":"`+top+`","result":"credited"}`)
+		s.is(s.expect(s.post("/topup/confirm", confirm), http.StatusOK), "confirm", `{"state":"COMPLETED"}`)
+	}
+	s.is(s.balance(who), "balance", `{"actual_minor":1000}`)
+	// The other provider is not set up here.
+	s.refused(sendTo(t, s.server, request{path: "/topup/providers/sadad/webhook", body: []byte("{}")}), http.StatusNotFound, "NOT_FOUND")
 }
 
 // mints checks that a terminal of production mints nothing it could pay with.

@@ -113,6 +113,8 @@ func (s *stock) make(name string) string {
 		return s.verified("+14155550127").id
 	case "device":
 		return s.manage("/auth/terminals", object{"branch_id": s.ids["branch"], "name": "Spare"}).text("data.terminal.terminal_id")
+	case "settlement":
+		return s.gathered()
 	case "stranger":
 		return s.verified("+14155550128").id
 	case "trace":
@@ -147,6 +149,20 @@ func (s *stock) delivered() (id string) {
 		a := s.manage("/webhooks/deliveries?state=delivered", nil)
 		if id = a.text("data.deliveries.0.delivery_id"); id == "" {
 			return fmt.Errorf("nothing was delivered: %s", a.Raw)
+		}
+		return nil
+	})
+	return id
+}
+
+// gathered waits until the background has put a deposit into a batch.
+func (s *stock) gathered() (id string) {
+	s.t.Helper()
+	s.id("deposit")
+	eventually(s.t, func() error {
+		a := s.manage("/settlements", nil)
+		if id = a.text("data.settlements.0.settlement_id"); id == "" {
+			return fmt.Errorf("nothing is gathered: %s", a.Raw)
 		}
 		return nil
 	})
@@ -306,6 +322,8 @@ func (s *stock) suit(op document.Operation, body object) {
 		body["lines"] = []any{object{"topup_id": s.id("deposit"), "fee_minor": 3}}
 	case "revokeTerminalToken":
 		body["terminal_id"] = s.id("device") // not the till's own, which goes on calling
+	case "submitSettlementReport":
+		body["report_reference"] = "po_" + uuid.NewString()
 	case "reportAttribution":
 		s.id("transaction")
 		body["exposures"] = []any{s.exposure}

@@ -32,6 +32,7 @@ func RegisterTopup(reg *pipeline.Registry, uses *topup.Service) {
 	pipeline.Handle(reg, partnerv1connect.TopupServiceConfigureReloadBonusProcedure, a.configureBonus)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceGetReloadBonusConfigProcedure, a.bonus)
 	pipeline.Handle(reg, partnerv1connect.TopupServiceGetWalletBalanceProcedure, a.balance)
+	pipeline.Handle(reg, partnerv1connect.TopupServiceReceiveProviderWebhookProcedure, a.callback)
 }
 
 func (a topupAPI) prepare(ctx context.Context, call *app.Call, req *partnerv1.PrepareTopupRequest) (*partnerv1.PrepareTopupResponse, error) {
@@ -123,6 +124,15 @@ func (a topupAPI) bonus(ctx context.Context, call *app.Call, req *partnerv1.GetR
 func (a topupAPI) balance(ctx context.Context, call *app.Call, req *partnerv1.GetWalletBalanceRequest) (*partnerv1.GetWalletBalanceResponse, error) {
 	return pipeline.Run(ctx, call, a.uses.Balance, req.GetCustomerId(), func(_ *app.Call, b ledger.Balance) *partnerv1.GetWalletBalanceResponse {
 		return shape.Flat(shape.Balance(b), &partnerv1.GetWalletBalanceResponse{})
+	})
+}
+
+// callback hands on the body as the provider sent it, whichever the door: its
+// signature covers the bytes.
+func (a topupAPI) callback(ctx context.Context, call *app.Call, req *partnerv1.ReceiveProviderWebhookRequest) (*partnerv1.ReceiveProviderWebhookResponse, error) {
+	in := topup.CallbackInput{Provider: req.GetProvider(), Header: pipeline.Wire(ctx).Header.Get, Body: req.GetPayload()}
+	return pipeline.Run(ctx, call, a.uses.Callback, in, func(_ *app.Call, r topup.Received) *partnerv1.ReceiveProviderWebhookResponse {
+		return &partnerv1.ReceiveProviderWebhookResponse{Received: true, TopupId: shape.Optional(r.TopupID), Result: string(r.Result)}
 	})
 }
 

@@ -222,7 +222,7 @@ func (w *writer) queryParameter(f protoreflect.FieldDescriptor) object {
 func (w *writer) requestBody(o *operation.Operation) object {
 	if o.Body != nil {
 		return object{{"required", true}, {"description", w.Comments[string(o.Body.FullName())]},
-			{"content", object{{"application/json", object{{"schema", object{}}}}}}}
+			{"content", object{{"application/json", w.exampled(o, object{{"schema", object{}}})}}}}
 	}
 	name := w.schemas.name(o.Input, sent)
 	if !w.schemas.done[name] {
@@ -231,11 +231,16 @@ func (w *writer) requestBody(o *operation.Operation) object {
 		w.schemas.list = append(w.schemas.list, member{name: name})
 		w.schemas.list[at].value = w.schemas.message(o.Input, sent, o.InPath)
 	}
-	media := object{{"schema", reference(name)}}
-	if example := o.Options.GetExampleRequest(); example != "" {
-		media = media.with("example", w.example(o, "request", example))
-	}
+	media := w.exampled(o, object{{"schema", reference(name)}})
 	return object{{"required", true}, {"content", object{{"application/json", media}}}}
+}
+
+// exampled is a request's media with the contract's example, where it has one.
+func (w *writer) exampled(o *operation.Operation, media object) object {
+	if example := o.Options.GetExampleRequest(); example != "" {
+		return media.with("example", w.example(o, "request", example))
+	}
+	return media
 }
 
 // example is JSON text of the contract; text that is none fails the document.

@@ -67,6 +67,24 @@ func (s *Store) TopupForUpdate(ctx context.Context, t tenancy.Tenant, id string)
 	return top, notFound(err, "topup")
 }
 
+// TopupOf implements ledger.Topups. The caller is a provider, which knows no
+// tenant: the id, which is unique, leads to it.
+func (s *Store) TopupOf(ctx context.Context, mode tenancy.Mode, provider, id string) (ledger.Topup, error) {
+	top, err := pg.OneFunc(ctx, s.q, scanAnyTopup, `SELECT `+tenantColumns+`, `+topupColumns+` FROM topups p JOIN merchants m ON m.tenant_no = p.tenant_no
+		WHERE p.topup_id = $1 AND p.provider = $2 AND m.live = $3`, id, provider, mode == tenancy.Production)
+	return top, notFound(err, "topup")
+}
+
+// scanAnyTopup scans a top-up with its tenant.
+func scanAnyTopup(r pgx.CollectableRow) (ledger.Topup, error) {
+	var top ledger.Topup
+	var n topupNulls
+	t, err := scanTenant(r, topupDest(&top, &n)...)
+	n.fill(&top)
+	top.Tenant = t
+	return top, err
+}
+
 // InsertTopup implements ledger.Topups.
 func (s *Store) InsertTopup(ctx context.Context, top ledger.Topup) error {
 	var quantity *int32
@@ -100,14 +118,7 @@ func (s *Store) SaveTopup(ctx context.Context, top ledger.Topup) error {
 
 // LapsedTopups implements ledger.Topups. Like Lapsing it serves the sweep.
 func (s *Store) LapsedTopups(ctx context.Context, now time.Time, limit int) ([]ledger.Topup, error) {
-	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.Topup, error) {
-		var top ledger.Topup
-		var n topupNulls
-		t, err := scanTenant(r, topupDest(&top, &n)...)
-		n.fill(&top)
-		top.Tenant = t
-		return top, err
-	}, `SELECT `+tenantColumns+`, `+topupColumns+` FROM topups p JOIN merchants m ON m.tenant_no = p.tenant_no
+	return pg.ManyFunc(ctx, s.q, scanAnyTopup, `SELECT `+tenantColumns+`, `+topupColumns+` FROM topups p JOIN merchants m ON m.tenant_no = p.tenant_no
 		WHERE p.state = 'PENDING' AND p.expires_at <= $1 ORDER BY p.expires_at LIMIT $2`, now, limit)
 }
 

@@ -44,6 +44,13 @@ func (s *Service) Confirm(ctx context.Context, call *app.Call, in ConfirmInput) 
 			return Outcome{}, err
 		}
 	}
+	return s.confirm(ctx, call, set, in, now)
+}
+
+// confirm completes a proven top-up, or answers that it is so by the same
+// reference. The lock on the top-up lets one of several who confirm at once
+// credit it.
+func (s *Service) confirm(ctx context.Context, call *app.Call, set tenancy.Settings, in ConfirmInput, now time.Time) (Outcome, error) {
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Outcome, error) {
 		top, err := st.Ledger.TopupForUpdate(ctx, call.Tenant, in.TopupID)
 		if err != nil {

@@ -25,6 +25,8 @@ type Service struct {
 	// Providers are the payment providers of production by name (sadad,
 	// stripe). The sandbox has its own.
 	Providers map[string]Provider
+	// Gateways read the callbacks of providers, by the same names.
+	Gateways map[string]Gateway
 }
 
 // Provider takes deposits. It is called outside any transaction.
@@ -128,7 +130,7 @@ type sandbox struct{}
 func (sandbox) Open(_ context.Context, top ledger.Topup) (json.RawMessage, error) {
 	return json.Marshal(map[string]any{
 		"type": "redirect", "sandbox": true, "provider": top.Provider,
-		"checkout_url":  "https://pay.example.test/" + top.Provider + "/" + top.ID,
+		"checkout_url": "https://pay.example.test/" + top.Provider + "/" + top.ID, "metadata": map[string]string{"topup_id": top.ID},
 		"client_secret": "sandbox_" + top.ID,
 	})
 }

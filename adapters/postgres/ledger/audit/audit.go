@@ -91,6 +91,22 @@ var checks = []string{
 	FROM points_accounts a LEFT JOIN (SELECT tenant_no, customer_id, sum(remaining) AS sum FROM points_lots GROUP BY 1, 2) l
 		ON l.tenant_no = a.tenant_no AND l.customer_id = a.customer_id
 	WHERE a.balance <> coalesce(l.sum, 0)`,
+	// Every line of a settlement batch, every gathered entry, and what batches add up to.
+	`SELECT l.tenant_no, 'settlement.line', l.entry_id, l.amount_minor, coalesce(p.sum, 0)::bigint
+	FROM settlement_lines l LEFT JOIN (
+		SELECT tenant_no, entry_id, class, currency, sum(amount_minor) AS sum FROM postings WHERE account IN (1, 2, 9, 10) GROUP BY 1, 2, 3, 4) p
+		ON p.tenant_no = l.tenant_no AND p.entry_id = l.entry_id AND p.class = l.class AND p.currency = l.currency
+	WHERE l.amount_minor <> coalesce(p.sum, 0)`,
+	`SELECT p.tenant_no, 'settlement.missing', p.entry_id, 0::bigint, p.sum::bigint
+	FROM (SELECT tenant_no, entry_id, class, sum(amount_minor) AS sum FROM postings WHERE account IN (1, 2, 9, 10) GROUP BY 1, 2, 3 HAVING sum(amount_minor) <> 0) p
+	JOIN entries e ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id AND e.xid < (SELECT xid FROM settlement_gathering)
+	LEFT JOIN settlement_lines l ON l.tenant_no = p.tenant_no AND l.entry_id = p.entry_id AND l.class = p.class
+	WHERE l.entry_id IS NULL`,
+	`SELECT coalesce(s.tenant_no, l.tenant_no), 'settlement.sum', coalesce(s.settlement_id, l.settlement_id), coalesce(s.plus_minor - s.minus_minor, 0), coalesce(l.sum, 0)::bigint
+	FROM settlement_sums s FULL JOIN (
+		SELECT tenant_no, settlement_id, class, kind, sum(amount_minor) AS sum FROM settlement_lines GROUP BY 1, 2, 3, 4) l
+		ON l.tenant_no = s.tenant_no AND l.settlement_id = s.settlement_id AND l.class = s.class AND l.kind = s.kind
+	WHERE coalesce(s.plus_minor - s.minus_minor, 0) <> coalesce(l.sum, 0)`,
 	// What every budget has left, from its movements.
 	`SELECT b.tenant_no, 'budget.available_minor', b.budget_id, b.cap_minor - b.committed_minor - b.spent_minor, coalesce(m.available_after_minor, 0)
 	FROM budgets b LEFT JOIN LATERAL (

@@ -13,6 +13,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi/returns"
 	"github.com/feddi/feddi/adapters/api/feddi/rewards"
 	"github.com/feddi/feddi/adapters/api/feddi/sessions"
+	"github.com/feddi/feddi/adapters/api/feddi/settlements"
 	"github.com/feddi/feddi/adapters/api/feddi/terminals"
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/ratelimit"
@@ -76,6 +77,7 @@ func (s *System) register(reg *pipeline.Registry) {
 	feddi.RegisterTransactions(reg, feddi.TransactionsDeps{Transactions: u.Transactions, Receipts: u.Receipts, Text: receipt.Text, PDF: receipt.PDF})
 	returns.Register(reg, u.Returns, u.Disputes)
 	feddi.RegisterWebhooks(reg, u.Webhooks)
+	settlements.Register(reg, u.Settlements)
 }
 
 func (s *System) limiter() pipeline.Limiter {

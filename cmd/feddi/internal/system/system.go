@@ -44,6 +44,7 @@ type Options struct {
 	MasterKey []byte // seals the secrets in the database; nil leaves them in the clear
 	SMS       SMS
 	PublicURL string // how the server is reached from outside; empty where it is URL
+	Payments  Payments
 	Log       *slog.Logger
 	Version   string // of the program
 	// Registry, where not nil, gives what plans in place of the host's actuators;

@@ -30,6 +30,7 @@ import (
 	"github.com/feddi/feddi/core/app/receipts"
 	"github.com/feddi/feddi/core/app/returns"
 	"github.com/feddi/feddi/core/app/sandbox"
+	"github.com/feddi/feddi/core/app/settlements"
 	"github.com/feddi/feddi/core/app/terminals"
 	"github.com/feddi/feddi/core/app/timeline"
 	"github.com/feddi/feddi/core/app/topup"
@@ -66,6 +67,7 @@ type UseCases struct {
 	Privacy      *privacy.Service
 	Returns      *returns.Service
 	Disputes     *disputes.Service
+	Settlements  *settlements.Service
 }
 
 func (s *System) makeUseCases() (*UseCases, error) {
@@ -100,6 +102,10 @@ func (s *System) makeUseCases() (*UseCases, error) {
 		Messages: &identities.Messenger{Identities: u.Identities, Sender: s.sender}, Random: rand.Reader,
 	}
 	u.Topup = &topup.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	if u.Topup.Providers, u.Topup.Gateways, err = gateways(s.Mode, s.Payments); err != nil {
+		return nil, err
+	}
+	u.Settlements = &settlements.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Proposals = &proposals.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Incentives: u.Incentives, Grants: u.Grants}
@@ -173,6 +179,8 @@ func (s *System) jobs() []job {
 		{"receipts.send", 2 * time.Second, u.Receipts.Deliver},
 		{"gdpr.requests", 2 * time.Second, u.Privacy.Work},
 		{"gdpr.archives", 10 * time.Minute, u.Privacy.Sweep},
+		{"settlements.gather", 2 * time.Second, u.Settlements.Gather},
+		{"reconciliations.compare", 2 * time.Second, u.Settlements.Compare},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {

@@ -80,7 +80,8 @@ type Operation struct {
 	// Request is the schema of the body, references resolved one step at a
 	// time by Resolve; nil where there is no body.
 	Request map[string]any
-	// Example is the body's example, nil where there is none.
+	// Example is the body's example, nil where there is none or where the body is
+	// in a form of the caller's own.
 	Example map[string]any
 	// Operator says that it needs operator authority.
 	Operator bool
@@ -124,7 +125,9 @@ func operation(path, method string, spec map[string]any) Operation {
 	}
 	media, _ := at(spec, "requestBody", "content", "application/json").(map[string]any)
 	o.Request, _ = media["schema"].(map[string]any)
-	o.Example, _ = media["example"].(map[string]any)
+	if o.Request["$ref"] != nil {
+		o.Example, _ = media["example"].(map[string]any)
+	}
 	return o
 }
 

@@ -1729,9 +1729,9 @@ type SubmitSettlementReportResponse struct {
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Id of the stored report, prefix srp_.
 	ReportId string `protobuf:"bytes,2,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
-	// Lines that fit a top-up in reference and amount.
+	// Lines that fit a top-up in reference and amount; these are settled by this report.
 	MatchedCount int32 `protobuf:"varint,3,opt,name=matched_count,json=matchedCount,proto3" json:"matched_count,omitempty"`
-	// All other lines.
+	// Lines whose reference no top-up of this provider and currency has.
 	UnmatchedCount int32 `protobuf:"varint,4,opt,name=unmatched_count,json=unmatchedCount,proto3" json:"unmatched_count,omitempty"`
 	// Sum of the matched deposits, in minor units.
 	MatchedGrossMinor int64 `protobuf:"varint,5,opt,name=matched_gross_minor,json=matchedGrossMinor,proto3" json:"matched_gross_minor,omitempty"`
@@ -1742,7 +1742,21 @@ type SubmitSettlementReportResponse struct {
 	// ISO 4217 code of every amount.
 	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
 	// The outcome of each line, in the order of the report.
-	Lines         []*SettlementReportMatch `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*SettlementReportMatch `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	// Lines whose amount is not the top-up's.
+	AmountDiffersCount int32 `protobuf:"varint,10,opt,name=amount_differs_count,json=amountDiffersCount,proto3" json:"amount_differs_count,omitempty"`
+	// Lines whose reference stands in the report before.
+	DuplicateCount int32 `protobuf:"varint,11,opt,name=duplicate_count,json=duplicateCount,proto3" json:"duplicate_count,omitempty"`
+	// Lines whose top-up was settled before this report.
+	AlreadySettledCount int32 `protobuf:"varint,12,opt,name=already_settled_count,json=alreadySettledCount,proto3" json:"already_settled_count,omitempty"`
+	// Lines that take a deposit back.
+	ChargebackCount int32 `protobuf:"varint,13,opt,name=chargeback_count,json=chargebackCount,proto3" json:"chargeback_count,omitempty"`
+	// Sum of all reported deposits, in minor units.
+	GrossMinor int64 `protobuf:"varint,14,opt,name=gross_minor,json=grossMinor,proto3" json:"gross_minor,omitempty"`
+	// Sum of all reported fees, in minor units.
+	FeeMinor int64 `protobuf:"varint,15,opt,name=fee_minor,json=feeMinor,proto3" json:"fee_minor,omitempty"`
+	// Sum of all reported transfers, in minor units.
+	NetMinor      int64 `protobuf:"varint,16,opt,name=net_minor,json=netMinor,proto3" json:"net_minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1840,21 +1854,75 @@ func (x *SubmitSettlementReportResponse) GetLines() []*SettlementReportMatch {
 	return nil
 }
 
+func (x *SubmitSettlementReportResponse) GetAmountDiffersCount() int32 {
+	if x != nil {
+		return x.AmountDiffersCount
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetDuplicateCount() int32 {
+	if x != nil {
+		return x.DuplicateCount
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetAlreadySettledCount() int32 {
+	if x != nil {
+		return x.AlreadySettledCount
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetChargebackCount() int32 {
+	if x != nil {
+		return x.ChargebackCount
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetGrossMinor() int64 {
+	if x != nil {
+		return x.GrossMinor
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetFeeMinor() int64 {
+	if x != nil {
+		return x.FeeMinor
+	}
+	return 0
+}
+
+func (x *SubmitSettlementReportResponse) GetNetMinor() int64 {
+	if x != nil {
+		return x.NetMinor
+	}
+	return 0
+}
+
 // SettlementReportMatch is the outcome of one reported deposit.
 type SettlementReportMatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider's reference of the deposit.
 	ProviderSettlementReference string `protobuf:"bytes,1,opt,name=provider_settlement_reference,json=providerSettlementReference,proto3" json:"provider_settlement_reference,omitempty"`
-	// How it fits.
+	// How it fits. matched: settled now. unmatched: no top-up of this provider and currency has the
+	// reference. amount_differs: the top-up is of another amount, and is marked differs. duplicate: the
+	// reference stands in the report before; this line changes nothing. already_settled: it was settled
+	// before. chargeback: a negative deposit of a known top-up; recorded, undo the top-up by reverseTopup.
 	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
 	// The top-up; null where the reference is unknown.
 	TopupId *string `protobuf:"bytes,3,opt,name=topup_id,json=topupId,proto3,oneof" json:"topup_id,omitempty"`
 	// Reported deposit, in minor units.
 	GrossMinor int64 `protobuf:"varint,4,opt,name=gross_minor,json=grossMinor,proto3" json:"gross_minor,omitempty"`
 	// Deposit on the ledger, in minor units; null where the reference is unknown.
-	LedgerMinor   *int64 `protobuf:"varint,5,opt,name=ledger_minor,json=ledgerMinor,proto3,oneof" json:"ledger_minor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LedgerMinor *int64 `protobuf:"varint,5,opt,name=ledger_minor,json=ledgerMinor,proto3,oneof" json:"ledger_minor,omitempty"`
+	// Reported less ledger, in minor units; null where the reference is unknown.
+	DifferenceMinor *int64 `protobuf:"varint,6,opt,name=difference_minor,json=differenceMinor,proto3,oneof" json:"difference_minor,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SettlementReportMatch) Reset() {
@@ -1922,12 +1990,20 @@ func (x *SettlementReportMatch) GetLedgerMinor() int64 {
 	return 0
 }
 
+func (x *SettlementReportMatch) GetDifferenceMinor() int64 {
+	if x != nil && x.DifferenceMinor != nil {
+		return *x.DifferenceMinor
+	}
+	return 0
+}
+
 // SubmitReconciliationRequest holds the partner's totals of a period.
 type SubmitReconciliationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version and id of the request.
 	Meta *RequestMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	// Where the call happens; brand_id and branch_id narrow the comparison.
+	// Where the call happens; brand_id and branch_id narrow the comparison. A top-up belongs to the place
+	// of its session; outside of sessions it belongs to none.
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
 	// Start of the period, inclusive.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
@@ -1935,8 +2011,11 @@ type SubmitReconciliationRequest struct {
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	// ISO 4217 code of every amount.
 	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
-	// The partner's totals, one per item.
-	Totals        []*ReconciliationTotal `protobuf:"bytes,6,rep,name=totals,proto3" json:"totals,omitempty"`
+	// The partner's totals, each item once.
+	Totals []*ReconciliationTotal `protobuf:"bytes,6,rep,name=totals,proto3" json:"totals,omitempty"`
+	// The partner's movements of items, at most 2,000. Of every item that is listed here, all of the
+	// period's movements are expected: those that one side lacks, and those that differ, are answered.
+	Entries       []*ReconciliationEntry `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2013,10 +2092,83 @@ func (x *SubmitReconciliationRequest) GetTotals() []*ReconciliationTotal {
 	return nil
 }
 
+func (x *SubmitReconciliationRequest) GetEntries() []*ReconciliationEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// ReconciliationEntry is one movement as the partner has it.
+type ReconciliationEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it belongs to.
+	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The id of what moved, as this API gave it: a payment, refund, top-up or grant.
+	ReferenceId string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// Amount in minor units.
+	AmountMinor   int64 `protobuf:"varint,3,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconciliationEntry) Reset() {
+	*x = ReconciliationEntry{}
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconciliationEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconciliationEntry) ProtoMessage() {}
+
+func (x *ReconciliationEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconciliationEntry.ProtoReflect.Descriptor instead.
+func (*ReconciliationEntry) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReconciliationEntry) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *ReconciliationEntry) GetReferenceId() string {
+	if x != nil {
+		return x.ReferenceId
+	}
+	return ""
+}
+
+func (x *ReconciliationEntry) GetAmountMinor() int64 {
+	if x != nil {
+		return x.AmountMinor
+	}
+	return 0
+}
+
 // ReconciliationTotal is the partner's total of one item.
 type ReconciliationTotal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is totalled. promo and actual are the classes of wallet payments.
+	// What is totalled. promo and actual are the classes of wallet payments; topups came through a
+	// provider, sku_topups were sold at the till; cashback and reload_bonus are what was granted;
+	// transactions are sales of every tender.
 	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Total in minor units, 0 to 10^15.
 	AmountMinor int64 `protobuf:"varint,2,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
@@ -2028,7 +2180,7 @@ type ReconciliationTotal struct {
 
 func (x *ReconciliationTotal) Reset() {
 	*x = ReconciliationTotal{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2192,7 @@ func (x *ReconciliationTotal) String() string {
 func (*ReconciliationTotal) ProtoMessage() {}
 
 func (x *ReconciliationTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[24]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2205,7 @@ func (x *ReconciliationTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconciliationTotal.ProtoReflect.Descriptor instead.
 func (*ReconciliationTotal) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{24}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReconciliationTotal) GetItem() string {
@@ -2084,7 +2236,7 @@ type SubmitReconciliationResponse struct {
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Id of the run, prefix rec_; getReconciliation reads it again.
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Whether every line agrees.
+	// running: not compared yet, read it by getReconciliation. matched, differs: whether everything agrees.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Start of the period, inclusive.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
@@ -2092,17 +2244,26 @@ type SubmitReconciliationResponse struct {
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	// ISO 4217 code of every amount.
 	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
-	// The comparison, one line per item.
+	// The comparison, one line per item; empty while running.
 	Lines []*ReconciliationLine `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
-	// When the comparison was made.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When the run was submitted.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// True where the period was over and all of it gathered when it was compared: the result is then
+	// final. False where the period is still open, so that more may come; submit again after its end.
+	Complete bool `protobuf:"varint,9,opt,name=complete,proto3" json:"complete,omitempty"`
+	// The movements that are missing on one side or differ, by item and reference, at most 1,000.
+	Differences []*ReconciliationDifference `protobuf:"bytes,10,rep,name=differences,proto3" json:"differences,omitempty"`
+	// How many movements differ altogether.
+	DifferencesCount int64 `protobuf:"varint,11,opt,name=differences_count,json=differencesCount,proto3" json:"differences_count,omitempty"`
+	// When the comparison was made; null while running.
+	CompletedAt   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=completed_at,json=completedAt,proto3,oneof" json:"completed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitReconciliationResponse) Reset() {
 	*x = SubmitReconciliationResponse{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2275,7 @@ func (x *SubmitReconciliationResponse) String() string {
 func (*SubmitReconciliationResponse) ProtoMessage() {}
 
 func (x *SubmitReconciliationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[25]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2288,7 @@ func (x *SubmitReconciliationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitReconciliationResponse.ProtoReflect.Descriptor instead.
 func (*SubmitReconciliationResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{25}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubmitReconciliationResponse) GetMeta() *ResponseMeta {
@@ -2186,6 +2347,126 @@ func (x *SubmitReconciliationResponse) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SubmitReconciliationResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *SubmitReconciliationResponse) GetDifferences() []*ReconciliationDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *SubmitReconciliationResponse) GetDifferencesCount() int64 {
+	if x != nil {
+		return x.DifferencesCount
+	}
+	return 0
+}
+
+func (x *SubmitReconciliationResponse) GetCompletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return nil
+}
+
+// ReconciliationDifference is one movement on which the sides do not agree.
+type ReconciliationDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it belongs to.
+	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The id of what moved.
+	ReferenceId string `protobuf:"bytes,2,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// missing_here: the ledger has no such movement in the period. missing_there: the partner did not
+	// list it. differs: the amounts are not the same.
+	Result string `protobuf:"bytes,3,opt,name=result,proto3" json:"result,omitempty"`
+	// The partner's amount, in minor units; null where the partner did not list it.
+	PartnerMinor *int64 `protobuf:"varint,4,opt,name=partner_minor,json=partnerMinor,proto3,oneof" json:"partner_minor,omitempty"`
+	// The ledger's amount, in minor units; null where the ledger has none.
+	LedgerMinor *int64 `protobuf:"varint,5,opt,name=ledger_minor,json=ledgerMinor,proto3,oneof" json:"ledger_minor,omitempty"`
+	// Partner less ledger, in minor units.
+	DifferenceMinor int64 `protobuf:"varint,6,opt,name=difference_minor,json=differenceMinor,proto3" json:"difference_minor,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReconciliationDifference) Reset() {
+	*x = ReconciliationDifference{}
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconciliationDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconciliationDifference) ProtoMessage() {}
+
+func (x *ReconciliationDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconciliationDifference.ProtoReflect.Descriptor instead.
+func (*ReconciliationDifference) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReconciliationDifference) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *ReconciliationDifference) GetReferenceId() string {
+	if x != nil {
+		return x.ReferenceId
+	}
+	return ""
+}
+
+func (x *ReconciliationDifference) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *ReconciliationDifference) GetPartnerMinor() int64 {
+	if x != nil && x.PartnerMinor != nil {
+		return *x.PartnerMinor
+	}
+	return 0
+}
+
+func (x *ReconciliationDifference) GetLedgerMinor() int64 {
+	if x != nil && x.LedgerMinor != nil {
+		return *x.LedgerMinor
+	}
+	return 0
+}
+
+func (x *ReconciliationDifference) GetDifferenceMinor() int64 {
+	if x != nil {
+		return x.DifferenceMinor
+	}
+	return 0
+}
+
 // ReconciliationLine compares one item.
 type ReconciliationLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2209,7 +2490,7 @@ type ReconciliationLine struct {
 
 func (x *ReconciliationLine) Reset() {
 	*x = ReconciliationLine{}
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2502,7 @@ func (x *ReconciliationLine) String() string {
 func (*ReconciliationLine) ProtoMessage() {}
 
 func (x *ReconciliationLine) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[26]
+	mi := &file_feddi_partner_v1_platform_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2515,7 @@ func (x *ReconciliationLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconciliationLine.ProtoReflect.Descriptor instead.
 func (*ReconciliationLine) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{26}
+	return file_feddi_partner_v1_platform_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReconciliationLine) GetItem() string {
@@ -2485,7 +2766,7 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\rserial_number\x18\x04 \x01(\tH\x01R\fserialNumber\x88\x01\x01B\f\n" +
 	"\n" +
 	"_referenceB\x10\n" +
-	"\x0e_serial_number\"\x80\x04\n" +
+	"\x0e_serial_number\"\xe1\x04\n" +
 	"\x1dSubmitSettlementReportRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12%\n" +
@@ -2497,7 +2778,8 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\fperiod_start\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\vperiodStart\x12A\n" +
 	"\n" +
 	"period_end\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tperiodEnd\x12I\n" +
-	"\x05lines\x18\b \x03(\v2&.feddi.partner.v1.SettlementReportItemB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\x05lines\"\xcf\x02\n" +
+	"\x05lines\x18\b \x03(\v2&.feddi.partner.v1.SettlementReportItemB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\x05lines:_\xbaH\\\x1aZ\n" +
+	"\fperiod_order\x12%period_end must be after period_start\x1a#this.period_start < this.period_end\"\xcc\x03\n" +
 	"\x14SettlementReportItem\x12N\n" +
 	"\x1dprovider_settlement_reference\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x1bproviderSettlementReference\x128\n" +
@@ -2506,7 +2788,8 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\tfee_minor\x18\x03 \x01(\x03B\x17\xbaH\x14\"\x12\x18\x80\xa0\x94\xa5\x8d\x1d(\x80\xe0\xeb\xda\xf2\xe2\xff\xff\xff\x01R\bfeeMinor\x124\n" +
 	"\tnet_minor\x18\x04 \x01(\x03B\x17\xbaH\x14\"\x12\x18\x80\xa0\x94\xa5\x8d\x1d(\x80\xe0\xeb\xda\xf2\xe2\xff\xff\xff\x01R\bnetMinor\x12A\n" +
 	"\n" +
-	"settled_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tsettledAt\"\xa2\x03\n" +
+	"settled_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tsettledAt:{\xbaHx\x1av\n" +
+	"\x14gross_is_fee_and_net\x12)gross_minor must be fee_minor + net_minor\x1a3this.gross_minor == this.fee_minor + this.net_minor\"\xb7\x05\n" +
 	"\x1eSubmitSettlementReportResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1b\n" +
 	"\treport_id\x18\x02 \x01(\tR\breportId\x12#\n" +
@@ -2516,16 +2799,28 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x11matched_fee_minor\x18\x06 \x01(\x03R\x0fmatchedFeeMinor\x12*\n" +
 	"\x11matched_net_minor\x18\a \x01(\x03R\x0fmatchedNetMinor\x12\x1a\n" +
 	"\bcurrency\x18\b \x01(\tR\bcurrency\x12=\n" +
-	"\x05lines\x18\t \x03(\v2'.feddi.partner.v1.SettlementReportMatchR\x05lines\"\xbe\x02\n" +
+	"\x05lines\x18\t \x03(\v2'.feddi.partner.v1.SettlementReportMatchR\x05lines\x120\n" +
+	"\x14amount_differs_count\x18\n" +
+	" \x01(\x05R\x12amountDiffersCount\x12'\n" +
+	"\x0fduplicate_count\x18\v \x01(\x05R\x0eduplicateCount\x122\n" +
+	"\x15already_settled_count\x18\f \x01(\x05R\x13alreadySettledCount\x12)\n" +
+	"\x10chargeback_count\x18\r \x01(\x05R\x0fchargebackCount\x12\x1f\n" +
+	"\vgross_minor\x18\x0e \x01(\x03R\n" +
+	"grossMinor\x12\x1b\n" +
+	"\tfee_minor\x18\x0f \x01(\x03R\bfeeMinor\x12\x1b\n" +
+	"\tnet_minor\x18\x10 \x01(\x03R\bnetMinor\"\x91\x03\n" +
 	"\x15SettlementReportMatch\x12B\n" +
-	"\x1dprovider_settlement_reference\x18\x01 \x01(\tR\x1bproviderSettlementReference\x12Z\n" +
-	"\x06result\x18\x02 \x01(\tBB\x9a\xdb\x18>\x12\amatched\x12\x11unknown_reference\x12\x0famount_mismatch\x12\x0falready_settledR\x06result\x12\x1e\n" +
+	"\x1dprovider_settlement_reference\x18\x01 \x01(\tR\x1bproviderSettlementReference\x12h\n" +
+	"\x06result\x18\x02 \x01(\tBP\x9a\xdb\x18L\x12\amatched\x12\tunmatched\x12\x0eamount_differs\x12\tduplicate\x12\x0falready_settled\x12\n" +
+	"chargebackR\x06result\x12\x1e\n" +
 	"\btopup_id\x18\x03 \x01(\tH\x00R\atopupId\x88\x01\x01\x12\x1f\n" +
 	"\vgross_minor\x18\x04 \x01(\x03R\n" +
 	"grossMinor\x12&\n" +
-	"\fledger_minor\x18\x05 \x01(\x03H\x01R\vledgerMinor\x88\x01\x01B\v\n" +
+	"\fledger_minor\x18\x05 \x01(\x03H\x01R\vledgerMinor\x88\x01\x01\x12.\n" +
+	"\x10difference_minor\x18\x06 \x01(\x03H\x02R\x0fdifferenceMinor\x88\x01\x01B\v\n" +
 	"\t_topup_idB\x0f\n" +
-	"\r_ledger_minor\"\xa0\x03\n" +
+	"\r_ledger_minorB\x13\n" +
+	"\x11_difference_minor\"\x9d\a\n" +
 	"\x1bSubmitReconciliationRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12E\n" +
@@ -2533,26 +2828,51 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\n" +
 	"period_end\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tperiodEnd\x12-\n" +
 	"\bcurrency\x18\x05 \x01(\tB\x11\xbaH\x0er\f2\n" +
-	"^[A-Z]{3}$R\bcurrency\x12I\n" +
-	"\x06totals\x18\x06 \x03(\v2%.feddi.partner.v1.ReconciliationTotalB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x102R\x06totals\"\xfb\x02\n" +
+	"^[A-Z]{3}$R\bcurrency\x12\xaa\x01\n" +
+	"\x06totals\x18\x06 \x03(\v2%.feddi.partner.v1.ReconciliationTotalBk\xbaHh\xba\x01^\n" +
+	"\x1breconciliation_items_unique\x12\x19each item must stand once\x1a$this.map(total, total.item).unique()\x92\x01\x04\b\x01\x102R\x06totals\x12\xe0\x01\n" +
+	"\aentries\x18\a \x03(\v2%.feddi.partner.v1.ReconciliationEntryB\x9e\x01\xbaH\x9a\x01\xba\x01\x90\x01\n" +
+	"\x1dreconciliation_entries_unique\x12.each reference_id must stand once for its item\x1a?this.map(entry, entry.item + '/' + entry.reference_id).unique()\x92\x01\x03\x10\xd0\x0fR\aentries:\xb5\x01\xbaH\xb1\x01\x1a\xae\x01\n" +
+	"\rperiod_bounds\x129period_end must be after period_start, by 92 days at most\x1abthis.period_start < this.period_end && this.period_end - this.period_start <= duration('7948800s')\"\xe6\x02\n" +
+	"\x13ReconciliationEntry\x12\xec\x01\n" +
+	"\x04item\x18\x01 \x01(\tB\xd7\x01\xbaHirgR\bpaymentsR\x0epayments_promoR\x0fpayments_actualR\arefundsR\x05voidsR\x06topupsR\n" +
+	"sku_topupsR\bcashbackR\freload_bonus\x9a\xdb\x18g\x12\bpayments\x12\x0epayments_promo\x12\x0fpayments_actual\x12\arefunds\x12\x05voids\x12\x06topups\x12\n" +
+	"sku_topups\x12\bcashback\x12\freload_bonusR\x04item\x12-\n" +
+	"\freference_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\vreferenceId\x121\n" +
+	"\famount_minor\x18\x03 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x01R\vamountMinor\"\xfb\x02\n" +
 	"\x13ReconciliationTotal\x12\x88\x02\n" +
 	"\x04item\x18\x01 \x01(\tB\xf3\x01\xbaHwruR\bpaymentsR\x0epayments_promoR\x0fpayments_actualR\arefundsR\x05voidsR\x06topupsR\n" +
 	"sku_topupsR\bcashbackR\freload_bonusR\ftransactions\x9a\xdb\x18u\x12\bpayments\x12\x0epayments_promo\x12\x0fpayments_actual\x12\arefunds\x12\x05voids\x12\x06topups\x12\n" +
 	"sku_topups\x12\bcashback\x12\freload_bonus\x12\ftransactionsR\x04item\x123\n" +
 	"\famount_minor\x18\x02 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\vamountMinor\x12$\n" +
-	"\x05count\x18\x03 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x05count\"\xa4\x03\n" +
+	"\x05count\x18\x03 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x05count\"\x99\x05\n" +
 	"\x1cSubmitReconciliationResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12,\n" +
-	"\x05state\x18\x03 \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x05state\x12=\n" +
+	"\x06run_id\x18\x02 \x01(\tR\x05runId\x125\n" +
+	"\x05state\x18\x03 \x01(\tB\x1f\x9a\xdb\x18\x1b\x12\arunning\x12\amatched\x12\adiffersR\x05state\x12=\n" +
 	"\fperiod_start\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vperiodStart\x129\n" +
 	"\n" +
 	"period_end\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tperiodEnd\x12\x1a\n" +
 	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12:\n" +
 	"\x05lines\x18\a \x03(\v2$.feddi.partner.v1.ReconciliationLineR\x05lines\x129\n" +
 	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x93\x02\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1a\n" +
+	"\bcomplete\x18\t \x01(\bR\bcomplete\x12L\n" +
+	"\vdifferences\x18\n" +
+	" \x03(\v2*.feddi.partner.v1.ReconciliationDifferenceR\vdifferences\x12+\n" +
+	"\x11differences_count\x18\v \x01(\x03R\x10differencesCount\x12B\n" +
+	"\fcompleted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vcompletedAt\x88\x01\x01B\x0f\n" +
+	"\r_completed_at\"\xb5\x02\n" +
+	"\x18ReconciliationDifference\x12\x12\n" +
+	"\x04item\x18\x01 \x01(\tR\x04item\x12!\n" +
+	"\freference_id\x18\x02 \x01(\tR\vreferenceId\x12B\n" +
+	"\x06result\x18\x03 \x01(\tB*\x9a\xdb\x18&\x12\fmissing_here\x12\rmissing_there\x12\adiffersR\x06result\x12(\n" +
+	"\rpartner_minor\x18\x04 \x01(\x03H\x00R\fpartnerMinor\x88\x01\x01\x12&\n" +
+	"\fledger_minor\x18\x05 \x01(\x03H\x01R\vledgerMinor\x88\x01\x01\x12)\n" +
+	"\x10difference_minor\x18\x06 \x01(\x03R\x0fdifferenceMinorB\x10\n" +
+	"\x0e_partner_minorB\x0f\n" +
+	"\r_ledger_minor\"\x93\x02\n" +
 	"\x12ReconciliationLine\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\tR\x04item\x12#\n" +
 	"\rpartner_minor\x18\x02 \x01(\x03R\fpartnerMinor\x12!\n" +
@@ -2560,7 +2880,7 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\x10difference_minor\x18\x04 \x01(\x03R\x0fdifferenceMinor\x12#\n" +
 	"\rpartner_count\x18\x05 \x01(\x03R\fpartnerCount\x12!\n" +
 	"\fledger_count\x18\x06 \x01(\x03R\vledgerCount\x12.\n" +
-	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xba3\n" +
+	"\x06result\x18\a \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x06result2\xbc5\n" +
 	"\x0fPlatformService\x12\x86\x02\n" +
 	"\tGetHealth\x12\".feddi.partner.v1.GetHealthRequest\x1a#.feddi.partner.v1.GetHealthResponse\"\xaf\x01\x92\xdb\x18\x9b\x01\n" +
 	"\tgetHealth\x10\x03:\x12SUBSYSTEM_DEGRADEDj:{\"status\":\"ok\",\"degraded_subsystems\":[],\"version\":\"1.0.0\"}r<Liveness and readiness, with the degraded subsystems by name\x82\xd3\xe4\x93\x02\t\x12\a/health\x12\xd7\b\n" +
@@ -2574,11 +2894,11 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\bidentify\x10\x02\x1a\x02\x01\x020\x01:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\x12CREDENTIAL_EXPIRED:\x0fCREDENTIAL_USED:\x12ATTEMPTS_EXHAUSTEDb\xf1\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"credential\":{\"credential_type\":\"phone\",\"value\":\"+14155550123\"}}j\xc7\x06{\"status\":\"identified\",\"customer_context\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"balance\":{\"actual_minor\":0,\"promo_available_minor\":0,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[]},\"program\":{\"program_id\":\"prg_01k9z3v7s1\",\"name\":\"Bean Club\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"currency\":\"USD\",\"cashback_bp\":500,\"claim_gate\":\"on_verification\",\"claim_gate_met\":true,\"tier\":null,\"joined_at\":\"2026-06-12T08:01:00Z\"},\"badge\":\"new\",\"probationary\":false,\"name\":null,\"linked_credentials\":[{\"credential_id\":\"crd_01ka2m5t9j\",\"credential_type\":\"phone\",\"masked_value\":\"+1********23\",\"probationary\":false,\"state\":\"active\",\"provider\":null,\"card\":null,\"linked_at\":\"2026-06-12T08:01:00Z\",\"last_used_at\":\"2026-06-12T08:02:00Z\"}],\"unclaimed_cashback\":null,\"member_since\":\"2026-06-12T08:01:00Z\"}}r4Resolve a credential to a customer outside a session\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/identify\x12\x83\r\n" +
 	"\x11ProvisionMerchant\x12*.feddi.partner.v1.ProvisionMerchantRequest\x1a+.feddi.partner.v1.ProvisionMerchantResponse\"\x94\f\x92\xdb\x18\xfa\v\n" +
 	"\x11provisionMerchant\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x1bUNSUPPORTED_CREDENTIAL_TYPE:\x13DUPLICATE_REFERENCE:\x11OPERATOR_REQUIRED:\x0eSTATE_CONFLICT@\x01b\xad\x04{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"\"},\"name\":\"Bean House\",\"reference\":\"acct-2201\",\"country\":\"US\",\"currency\":\"USD\",\"timezone\":\"America/New_York\",\"brands\":[{\"name\":\"Bean House\",\"reference\":\"bean\",\"branches\":[{\"name\":\"Main Street\",\"reference\":\"store-7\",\"address\":\"12 Main Street, Springfield\",\"terminals\":[{\"name\":\"Counter 1\",\"reference\":\"till-71\",\"serial_number\":\"SN-40021\",\"model\":\"Mini 3\"}]}]}],\"settings\":{\"claim_gate\":\"on_verification\",\"cashback_bp\":500,\"cashback_expiry_days\":90,\"max_stacked_offers\":2},\"key_name\":\"First key\"}j\x8d\x06{\"merchant_id\":\"mer_01k9z3v7qw\",\"name\":\"Bean House\",\"reference\":\"acct-2201\",\"brands\":[{\"brand_id\":\"brd_01k9z3v7r2\",\"name\":\"Bean House\",\"reference\":\"bean\",\"branches\":[{\"branch_id\":\"brn_01k9z3v7rb\",\"name\":\"Main Street\",\"reference\":\"store-7\",\"terminals\":[{\"terminal_id\":\"trm_01k9z3v7rk\",\"name\":\"Counter 1\",\"reference\":\"till-71\",\"serial_number\":\"SN-40021\"}]}]}],\"raw_key\":\"fddi_live_EXAMPLEONLY\",\"key\":{\"key_id\":\"key_01k9z3v7qn\",\"name\":\"First key\",\"prefix\":\"fddi_live_EXAM\",\"scope\":\"enterprise\",\"status\":\"active\",\"mode\":\"production\",\"operator\":false,\"integration_id\":\"par_01k9z3v7qe\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"branch_id\":null,\"created_at\":\"2026-06-12T08:00:00Z\",\"last_used_at\":null,\"revoked_at\":null,\"replaced_by_key_id\":null},\"created_at\":\"2026-06-12T08:00:00Z\"}r+Create a merchant tenant with its first key\x80\x01\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/merchants\x12\xc7\a\n" +
-	"\x16SubmitSettlementReport\x12/.feddi.partner.v1.SubmitSettlementReportRequest\x1a0.feddi.partner.v1.SubmitSettlementReportResponse\"\xc9\x06\x92\xdb\x18\xa7\x06\n" +
-	"\x16submitSettlementReport\x10\x01\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x13DUPLICATE_REFERENCEb\xf6\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"provider\":\"stripe\",\"report_reference\":\"po_1Qz9\",\"currency\":\"USD\",\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"settled_at\":\"2026-06-07T06:00:00Z\"}]}j\xb9\x02{\"report_id\":\"srp_01ka2n0c3t\",\"matched_count\":1,\"unmatched_count\":0,\"matched_gross_minor\":2500,\"matched_fee_minor\":103,\"matched_net_minor\":2397,\"currency\":\"USD\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"result\":\"matched\",\"topup_id\":\"top_01ka2m7w6q\",\"gross_minor\":2500,\"ledger_minor\":2500}]}r#Ingest a provider settlement report\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/settlement/report\x12\xf8\a\n" +
-	"\x14SubmitReconciliation\x12-.feddi.partner.v1.SubmitReconciliationRequest\x1a..feddi.partner.v1.SubmitReconciliationResponse\"\x80\a\x92\xdb\x18\xe1\x06\n" +
-	"\x14submitReconciliation\x10\x01\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCYb\xa0\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"currency\":\"USD\",\"totals\":[{\"item\":\"payments\",\"amount_minor\":481250,\"count\":410},{\"item\":\"topups\",\"amount_minor\":252500,\"count\":101}]}j\xd7\x03{\"run_id\":\"rec_01ka2n0d7g\",\"state\":\"differs\",\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"currency\":\"USD\",\"lines\":[{\"item\":\"payments\",\"partner_minor\":481250,\"ledger_minor\":481250,\"difference_minor\":0,\"partner_count\":410,\"ledger_count\":410,\"result\":\"matched\"},{\"item\":\"topups\",\"partner_minor\":252500,\"ledger_minor\":250000,\"difference_minor\":2500,\"partner_count\":101,\"ledger_count\":100,\"result\":\"differs\"}],\"created_at\":\"2026-06-12T08:40:00Z\"}r,Compare the partner's totals with the ledger\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/reconciliationBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"/merchants\x12\xec\b\n" +
+	"\x16SubmitSettlementReport\x12/.feddi.partner.v1.SubmitSettlementReportRequest\x1a0.feddi.partner.v1.SubmitSettlementReportResponse\"\xee\a\x92\xdb\x18\xcc\a\n" +
+	"\x16submitSettlementReport\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x13DUPLICATE_REFERENCEb\xf6\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"provider\":\"stripe\",\"report_reference\":\"po_1Qz9\",\"currency\":\"USD\",\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"settled_at\":\"2026-06-07T06:00:00Z\"}]}j\xde\x03{\"report_id\":\"srp_01ka2n0c3t\",\"matched_count\":1,\"unmatched_count\":0,\"matched_gross_minor\":2500,\"matched_fee_minor\":103,\"matched_net_minor\":2397,\"currency\":\"USD\",\"lines\":[{\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"result\":\"matched\",\"topup_id\":\"top_01ka2m7w6q\",\"gross_minor\":2500,\"ledger_minor\":2500,\"difference_minor\":0}],\"amount_differs_count\":0,\"duplicate_count\":0,\"already_settled_count\":0,\"chargeback_count\":0,\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397}r#Ingest a provider settlement report\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/settlement/report\x12\xd5\b\n" +
+	"\x14SubmitReconciliation\x12-.feddi.partner.v1.SubmitReconciliationRequest\x1a..feddi.partner.v1.SubmitReconciliationResponse\"\xdd\a\x92\xdb\x18\xbe\a\n" +
+	"\x14submitReconciliation\x10\x02\x1a\x01\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCYb\xa0\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"currency\":\"USD\",\"totals\":[{\"item\":\"payments\",\"amount_minor\":481250,\"count\":410},{\"item\":\"topups\",\"amount_minor\":252500,\"count\":101}]}j\xb4\x04{\"run_id\":\"rec_01ka2n0d7g\",\"state\":\"differs\",\"period_start\":\"2026-06-01T00:00:00Z\",\"period_end\":\"2026-06-08T00:00:00Z\",\"currency\":\"USD\",\"lines\":[{\"item\":\"payments\",\"partner_minor\":481250,\"ledger_minor\":481250,\"difference_minor\":0,\"partner_count\":410,\"ledger_count\":410,\"result\":\"matched\"},{\"item\":\"topups\",\"partner_minor\":252500,\"ledger_minor\":250000,\"difference_minor\":2500,\"partner_count\":101,\"ledger_count\":100,\"result\":\"differs\"}],\"created_at\":\"2026-06-12T08:40:00Z\",\"complete\":true,\"differences\":[],\"differences_count\":0,\"completed_at\":\"2026-06-12T08:40:00Z\"}r,Compare the partner's totals with the ledger\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/reconciliationBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_platform_service_proto_rawDescOnce sync.Once
@@ -2592,7 +2912,7 @@ func file_feddi_partner_v1_platform_service_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_platform_service_proto_rawDescData
 }
 
-var file_feddi_partner_v1_platform_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_feddi_partner_v1_platform_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_feddi_partner_v1_platform_service_proto_goTypes = []any{
 	(*GetHealthRequest)(nil),               // 0: feddi.partner.v1.GetHealthRequest
 	(*GetHealthResponse)(nil),              // 1: feddi.partner.v1.GetHealthResponse
@@ -2618,79 +2938,84 @@ var file_feddi_partner_v1_platform_service_proto_goTypes = []any{
 	(*SubmitSettlementReportResponse)(nil), // 21: feddi.partner.v1.SubmitSettlementReportResponse
 	(*SettlementReportMatch)(nil),          // 22: feddi.partner.v1.SettlementReportMatch
 	(*SubmitReconciliationRequest)(nil),    // 23: feddi.partner.v1.SubmitReconciliationRequest
-	(*ReconciliationTotal)(nil),            // 24: feddi.partner.v1.ReconciliationTotal
-	(*SubmitReconciliationResponse)(nil),   // 25: feddi.partner.v1.SubmitReconciliationResponse
-	(*ReconciliationLine)(nil),             // 26: feddi.partner.v1.ReconciliationLine
-	nil,                                    // 27: feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
-	(*ResponseMeta)(nil),                   // 28: feddi.partner.v1.ResponseMeta
-	(*RequestMeta)(nil),                    // 29: feddi.partner.v1.RequestMeta
-	(*RequestContext)(nil),                 // 30: feddi.partner.v1.RequestContext
-	(*Credential)(nil),                     // 31: feddi.partner.v1.Credential
-	(*CustomerContext)(nil),                // 32: feddi.partner.v1.CustomerContext
-	(*ApiKey)(nil),                         // 33: feddi.partner.v1.ApiKey
-	(*timestamppb.Timestamp)(nil),          // 34: google.protobuf.Timestamp
+	(*ReconciliationEntry)(nil),            // 24: feddi.partner.v1.ReconciliationEntry
+	(*ReconciliationTotal)(nil),            // 25: feddi.partner.v1.ReconciliationTotal
+	(*SubmitReconciliationResponse)(nil),   // 26: feddi.partner.v1.SubmitReconciliationResponse
+	(*ReconciliationDifference)(nil),       // 27: feddi.partner.v1.ReconciliationDifference
+	(*ReconciliationLine)(nil),             // 28: feddi.partner.v1.ReconciliationLine
+	nil,                                    // 29: feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
+	(*ResponseMeta)(nil),                   // 30: feddi.partner.v1.ResponseMeta
+	(*RequestMeta)(nil),                    // 31: feddi.partner.v1.RequestMeta
+	(*RequestContext)(nil),                 // 32: feddi.partner.v1.RequestContext
+	(*Credential)(nil),                     // 33: feddi.partner.v1.Credential
+	(*CustomerContext)(nil),                // 34: feddi.partner.v1.CustomerContext
+	(*ApiKey)(nil),                         // 35: feddi.partner.v1.ApiKey
+	(*timestamppb.Timestamp)(nil),          // 36: google.protobuf.Timestamp
 }
 var file_feddi_partner_v1_platform_service_proto_depIdxs = []int32{
-	28, // 0: feddi.partner.v1.GetHealthResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	28, // 1: feddi.partner.v1.GetCapabilitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	30, // 0: feddi.partner.v1.GetHealthResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	30, // 1: feddi.partner.v1.GetCapabilitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
 	4,  // 2: feddi.partner.v1.GetCapabilitiesResponse.operations:type_name -> feddi.partner.v1.CapabilityOperation
-	27, // 3: feddi.partner.v1.GetCapabilitiesResponse.feature_flags:type_name -> feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
+	29, // 3: feddi.partner.v1.GetCapabilitiesResponse.feature_flags:type_name -> feddi.partner.v1.GetCapabilitiesResponse.FeatureFlagsEntry
 	5,  // 4: feddi.partner.v1.GetCapabilitiesResponse.actuators:type_name -> feddi.partner.v1.CapabilityActuator
-	28, // 5: feddi.partner.v1.GetOpenApiSpecResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	29, // 6: feddi.partner.v1.IdentifyRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	30, // 7: feddi.partner.v1.IdentifyRequest.context:type_name -> feddi.partner.v1.RequestContext
-	31, // 8: feddi.partner.v1.IdentifyRequest.credential:type_name -> feddi.partner.v1.Credential
-	28, // 9: feddi.partner.v1.IdentifyResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	32, // 10: feddi.partner.v1.IdentifyResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
-	29, // 11: feddi.partner.v1.ProvisionMerchantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	30, // 12: feddi.partner.v1.ProvisionMerchantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	30, // 5: feddi.partner.v1.GetOpenApiSpecResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	31, // 6: feddi.partner.v1.IdentifyRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	32, // 7: feddi.partner.v1.IdentifyRequest.context:type_name -> feddi.partner.v1.RequestContext
+	33, // 8: feddi.partner.v1.IdentifyRequest.credential:type_name -> feddi.partner.v1.Credential
+	30, // 9: feddi.partner.v1.IdentifyResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	34, // 10: feddi.partner.v1.IdentifyResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
+	31, // 11: feddi.partner.v1.ProvisionMerchantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	32, // 12: feddi.partner.v1.ProvisionMerchantRequest.context:type_name -> feddi.partner.v1.RequestContext
 	12, // 13: feddi.partner.v1.ProvisionMerchantRequest.brands:type_name -> feddi.partner.v1.ProvisionMerchantBrand
 	11, // 14: feddi.partner.v1.ProvisionMerchantRequest.settings:type_name -> feddi.partner.v1.ProvisionMerchantSettings
 	13, // 15: feddi.partner.v1.ProvisionMerchantBrand.branches:type_name -> feddi.partner.v1.ProvisionMerchantBranch
 	14, // 16: feddi.partner.v1.ProvisionMerchantBranch.terminals:type_name -> feddi.partner.v1.ProvisionMerchantTerminal
-	28, // 17: feddi.partner.v1.ProvisionMerchantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	30, // 17: feddi.partner.v1.ProvisionMerchantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
 	16, // 18: feddi.partner.v1.ProvisionMerchantResponse.brands:type_name -> feddi.partner.v1.ProvisionedBrand
-	33, // 19: feddi.partner.v1.ProvisionMerchantResponse.key:type_name -> feddi.partner.v1.ApiKey
-	34, // 20: feddi.partner.v1.ProvisionMerchantResponse.created_at:type_name -> google.protobuf.Timestamp
+	35, // 19: feddi.partner.v1.ProvisionMerchantResponse.key:type_name -> feddi.partner.v1.ApiKey
+	36, // 20: feddi.partner.v1.ProvisionMerchantResponse.created_at:type_name -> google.protobuf.Timestamp
 	17, // 21: feddi.partner.v1.ProvisionedBrand.branches:type_name -> feddi.partner.v1.ProvisionedBranch
 	18, // 22: feddi.partner.v1.ProvisionedBranch.terminals:type_name -> feddi.partner.v1.ProvisionedTerminal
-	29, // 23: feddi.partner.v1.SubmitSettlementReportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	30, // 24: feddi.partner.v1.SubmitSettlementReportRequest.context:type_name -> feddi.partner.v1.RequestContext
-	34, // 25: feddi.partner.v1.SubmitSettlementReportRequest.period_start:type_name -> google.protobuf.Timestamp
-	34, // 26: feddi.partner.v1.SubmitSettlementReportRequest.period_end:type_name -> google.protobuf.Timestamp
+	31, // 23: feddi.partner.v1.SubmitSettlementReportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	32, // 24: feddi.partner.v1.SubmitSettlementReportRequest.context:type_name -> feddi.partner.v1.RequestContext
+	36, // 25: feddi.partner.v1.SubmitSettlementReportRequest.period_start:type_name -> google.protobuf.Timestamp
+	36, // 26: feddi.partner.v1.SubmitSettlementReportRequest.period_end:type_name -> google.protobuf.Timestamp
 	20, // 27: feddi.partner.v1.SubmitSettlementReportRequest.lines:type_name -> feddi.partner.v1.SettlementReportItem
-	34, // 28: feddi.partner.v1.SettlementReportItem.settled_at:type_name -> google.protobuf.Timestamp
-	28, // 29: feddi.partner.v1.SubmitSettlementReportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	36, // 28: feddi.partner.v1.SettlementReportItem.settled_at:type_name -> google.protobuf.Timestamp
+	30, // 29: feddi.partner.v1.SubmitSettlementReportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
 	22, // 30: feddi.partner.v1.SubmitSettlementReportResponse.lines:type_name -> feddi.partner.v1.SettlementReportMatch
-	29, // 31: feddi.partner.v1.SubmitReconciliationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	30, // 32: feddi.partner.v1.SubmitReconciliationRequest.context:type_name -> feddi.partner.v1.RequestContext
-	34, // 33: feddi.partner.v1.SubmitReconciliationRequest.period_start:type_name -> google.protobuf.Timestamp
-	34, // 34: feddi.partner.v1.SubmitReconciliationRequest.period_end:type_name -> google.protobuf.Timestamp
-	24, // 35: feddi.partner.v1.SubmitReconciliationRequest.totals:type_name -> feddi.partner.v1.ReconciliationTotal
-	28, // 36: feddi.partner.v1.SubmitReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	34, // 37: feddi.partner.v1.SubmitReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
-	34, // 38: feddi.partner.v1.SubmitReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
-	26, // 39: feddi.partner.v1.SubmitReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
-	34, // 40: feddi.partner.v1.SubmitReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 41: feddi.partner.v1.PlatformService.GetHealth:input_type -> feddi.partner.v1.GetHealthRequest
-	2,  // 42: feddi.partner.v1.PlatformService.GetCapabilities:input_type -> feddi.partner.v1.GetCapabilitiesRequest
-	6,  // 43: feddi.partner.v1.PlatformService.GetOpenApiSpec:input_type -> feddi.partner.v1.GetOpenApiSpecRequest
-	8,  // 44: feddi.partner.v1.PlatformService.Identify:input_type -> feddi.partner.v1.IdentifyRequest
-	10, // 45: feddi.partner.v1.PlatformService.ProvisionMerchant:input_type -> feddi.partner.v1.ProvisionMerchantRequest
-	19, // 46: feddi.partner.v1.PlatformService.SubmitSettlementReport:input_type -> feddi.partner.v1.SubmitSettlementReportRequest
-	23, // 47: feddi.partner.v1.PlatformService.SubmitReconciliation:input_type -> feddi.partner.v1.SubmitReconciliationRequest
-	1,  // 48: feddi.partner.v1.PlatformService.GetHealth:output_type -> feddi.partner.v1.GetHealthResponse
-	3,  // 49: feddi.partner.v1.PlatformService.GetCapabilities:output_type -> feddi.partner.v1.GetCapabilitiesResponse
-	7,  // 50: feddi.partner.v1.PlatformService.GetOpenApiSpec:output_type -> feddi.partner.v1.GetOpenApiSpecResponse
-	9,  // 51: feddi.partner.v1.PlatformService.Identify:output_type -> feddi.partner.v1.IdentifyResponse
-	15, // 52: feddi.partner.v1.PlatformService.ProvisionMerchant:output_type -> feddi.partner.v1.ProvisionMerchantResponse
-	21, // 53: feddi.partner.v1.PlatformService.SubmitSettlementReport:output_type -> feddi.partner.v1.SubmitSettlementReportResponse
-	25, // 54: feddi.partner.v1.PlatformService.SubmitReconciliation:output_type -> feddi.partner.v1.SubmitReconciliationResponse
-	48, // [48:55] is the sub-list for method output_type
-	41, // [41:48] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	31, // 31: feddi.partner.v1.SubmitReconciliationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	32, // 32: feddi.partner.v1.SubmitReconciliationRequest.context:type_name -> feddi.partner.v1.RequestContext
+	36, // 33: feddi.partner.v1.SubmitReconciliationRequest.period_start:type_name -> google.protobuf.Timestamp
+	36, // 34: feddi.partner.v1.SubmitReconciliationRequest.period_end:type_name -> google.protobuf.Timestamp
+	25, // 35: feddi.partner.v1.SubmitReconciliationRequest.totals:type_name -> feddi.partner.v1.ReconciliationTotal
+	24, // 36: feddi.partner.v1.SubmitReconciliationRequest.entries:type_name -> feddi.partner.v1.ReconciliationEntry
+	30, // 37: feddi.partner.v1.SubmitReconciliationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	36, // 38: feddi.partner.v1.SubmitReconciliationResponse.period_start:type_name -> google.protobuf.Timestamp
+	36, // 39: feddi.partner.v1.SubmitReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
+	28, // 40: feddi.partner.v1.SubmitReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
+	36, // 41: feddi.partner.v1.SubmitReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
+	27, // 42: feddi.partner.v1.SubmitReconciliationResponse.differences:type_name -> feddi.partner.v1.ReconciliationDifference
+	36, // 43: feddi.partner.v1.SubmitReconciliationResponse.completed_at:type_name -> google.protobuf.Timestamp
+	0,  // 44: feddi.partner.v1.PlatformService.GetHealth:input_type -> feddi.partner.v1.GetHealthRequest
+	2,  // 45: feddi.partner.v1.PlatformService.GetCapabilities:input_type -> feddi.partner.v1.GetCapabilitiesRequest
+	6,  // 46: feddi.partner.v1.PlatformService.GetOpenApiSpec:input_type -> feddi.partner.v1.GetOpenApiSpecRequest
+	8,  // 47: feddi.partner.v1.PlatformService.Identify:input_type -> feddi.partner.v1.IdentifyRequest
+	10, // 48: feddi.partner.v1.PlatformService.ProvisionMerchant:input_type -> feddi.partner.v1.ProvisionMerchantRequest
+	19, // 49: feddi.partner.v1.PlatformService.SubmitSettlementReport:input_type -> feddi.partner.v1.SubmitSettlementReportRequest
+	23, // 50: feddi.partner.v1.PlatformService.SubmitReconciliation:input_type -> feddi.partner.v1.SubmitReconciliationRequest
+	1,  // 51: feddi.partner.v1.PlatformService.GetHealth:output_type -> feddi.partner.v1.GetHealthResponse
+	3,  // 52: feddi.partner.v1.PlatformService.GetCapabilities:output_type -> feddi.partner.v1.GetCapabilitiesResponse
+	7,  // 53: feddi.partner.v1.PlatformService.GetOpenApiSpec:output_type -> feddi.partner.v1.GetOpenApiSpecResponse
+	9,  // 54: feddi.partner.v1.PlatformService.Identify:output_type -> feddi.partner.v1.IdentifyResponse
+	15, // 55: feddi.partner.v1.PlatformService.ProvisionMerchant:output_type -> feddi.partner.v1.ProvisionMerchantResponse
+	21, // 56: feddi.partner.v1.PlatformService.SubmitSettlementReport:output_type -> feddi.partner.v1.SubmitSettlementReportResponse
+	26, // 57: feddi.partner.v1.PlatformService.SubmitReconciliation:output_type -> feddi.partner.v1.SubmitReconciliationResponse
+	51, // [51:58] is the sub-list for method output_type
+	44, // [44:51] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_platform_service_proto_init() }
@@ -2713,13 +3038,15 @@ func file_feddi_partner_v1_platform_service_proto_init() {
 	file_feddi_partner_v1_platform_service_proto_msgTypes[17].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[18].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[22].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[26].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_platform_service_proto_rawDesc), len(file_feddi_partner_v1_platform_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,11 +34,12 @@ type Settlement struct {
 	MerchantId string `protobuf:"bytes,3,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The brand; null where the merchant settles as one.
 	BrandId *string `protobuf:"bytes,4,opt,name=brand_id,json=brandId,proto3,oneof" json:"brand_id,omitempty"`
-	// open: still gathers. ready: complete and fixed. settled: reported as paid out.
+	// open: still gathers. ready: complete and fixed. settled: ready, and each of its top-ups is settled
+	// to the merchant's bank.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Currency of every amount.
 	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
-	// The period's first moment.
+	// The period's first moment: midnight of the merchant's day.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
 	// The moment just after the period.
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
@@ -170,12 +171,15 @@ type SettlementTotal struct {
 	CreditedMinor int64 `protobuf:"varint,2,opt,name=credited_minor,json=creditedMinor,proto3" json:"credited_minor,omitempty"`
 	// Sum of what customers spent, in minor units (points for the class points).
 	DebitedMinor int64 `protobuf:"varint,3,opt,name=debited_minor,json=debitedMinor,proto3" json:"debited_minor,omitempty"`
-	// Sum of what was given back, in minor units (points for the class points).
+	// Sum of what refunds and voids gave back, in minor units (points for the class points).
 	RefundedMinor int64 `protobuf:"varint,4,opt,name=refunded_minor,json=refundedMinor,proto3" json:"refunded_minor,omitempty"`
-	// credited_minor - debited_minor + refunded_minor.
-	NetMinor      int64 `protobuf:"varint,5,opt,name=net_minor,json=netMinor,proto3" json:"net_minor,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// credited_minor - debited_minor + refunded_minor - withdrawn_minor.
+	NetMinor int64 `protobuf:"varint,5,opt,name=net_minor,json=netMinor,proto3" json:"net_minor,omitempty"`
+	// Sum of what was taken back without a sale, in minor units: top-ups reversed, credit that expired
+	// or was clawed back.
+	WithdrawnMinor int64 `protobuf:"varint,6,opt,name=withdrawn_minor,json=withdrawnMinor,proto3" json:"withdrawn_minor,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SettlementTotal) Reset() {
@@ -239,6 +243,13 @@ func (x *SettlementTotal) GetRefundedMinor() int64 {
 func (x *SettlementTotal) GetNetMinor() int64 {
 	if x != nil {
 		return x.NetMinor
+	}
+	return 0
+}
+
+func (x *SettlementTotal) GetWithdrawnMinor() int64 {
+	if x != nil {
+		return x.WithdrawnMinor
 	}
 	return 0
 }
@@ -376,17 +387,18 @@ const file_feddi_partner_v1_settlement_proto_rawDesc = "" +
 	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12:\n" +
 	"\bready_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x01R\areadyAt\x88\x01\x01B\v\n" +
 	"\t_brand_idB\v\n" +
-	"\t_ready_atJ\x04\b\x01\x10\x02\"\xee\x01\n" +
+	"\t_ready_atJ\x04\b\x01\x10\x02\"\x97\x02\n" +
 	"\x0fSettlementTotal\x12K\n" +
 	"\vmoney_class\x18\x01 \x01(\tB*\x9a\xdb\x18&\x12\x06actual\x12\x05promo\x12\x06points\x12\x04gift\x12\afundingR\n" +
 	"moneyClass\x12%\n" +
 	"\x0ecredited_minor\x18\x02 \x01(\x03R\rcreditedMinor\x12#\n" +
 	"\rdebited_minor\x18\x03 \x01(\x03R\fdebitedMinor\x12%\n" +
 	"\x0erefunded_minor\x18\x04 \x01(\x03R\rrefundedMinor\x12\x1b\n" +
-	"\tnet_minor\x18\x05 \x01(\x03R\bnetMinor\"\xfe\x03\n" +
+	"\tnet_minor\x18\x05 \x01(\x03R\bnetMinor\x12'\n" +
+	"\x0fwithdrawn_minor\x18\x06 \x01(\x03R\x0ewithdrawnMinor\"\x8e\x04\n" +
 	"\x0eSettlementLine\x12\x19\n" +
-	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12W\n" +
-	"\x04type\x18\x02 \x01(\tBC\x9a\xdb\x18?\x12\x05topup\x12\apayment\x12\x06refund\x12\x04void\x12\x05grant\x12\x06expiry\x12\bclawback\x12\x06pointsR\x04type\x12K\n" +
+	"\bentry_id\x18\x01 \x01(\tR\aentryId\x12g\n" +
+	"\x04type\x18\x02 \x01(\tBS\x9a\xdb\x18O\x12\x05topup\x12\x0etopup_reversal\x12\apayment\x12\x06refund\x12\x04void\x12\x05grant\x12\x06expiry\x12\bclawback\x12\x06pointsR\x04type\x12K\n" +
 	"\vmoney_class\x18\x03 \x01(\tB*\x9a\xdb\x18&\x12\x06actual\x12\x05promo\x12\x06points\x12\x04gift\x12\afundingR\n" +
 	"moneyClass\x12!\n" +
 	"\famount_minor\x18\x04 \x01(\x03R\vamountMinor\x12!\n" +

@@ -413,13 +413,14 @@ type TopupSettlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The top-up.
 	TopupId string `protobuf:"bytes,1,opt,name=topup_id,json=topupId,proto3" json:"topup_id,omitempty"`
-	// settled where the merchant's bank has the money.
+	// unsettled: nothing was reported yet. settled: the merchant's bank has the money. differs: a
+	// settlement report has another amount. reversed: the top-up was undone.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// Deposit in minor units.
 	AmountMinor int64 `protobuf:"varint,3,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
-	// The provider's fee in minor units; 0 until settled.
+	// The provider's fee in minor units, as reported; 0 until settled.
 	FeeMinor int64 `protobuf:"varint,4,opt,name=fee_minor,json=feeMinor,proto3" json:"fee_minor,omitempty"`
-	// Deposit less fee in minor units: what reaches the bank; 0 until settled.
+	// What reached the bank, as reported, in minor units; 0 until settled.
 	NetMinor int64 `protobuf:"varint,5,opt,name=net_minor,json=netMinor,proto3" json:"net_minor,omitempty"`
 	// ISO 4217 code of every amount.
 	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
@@ -427,12 +428,14 @@ type TopupSettlement struct {
 	Provider *string `protobuf:"bytes,7,opt,name=provider,proto3,oneof" json:"provider,omitempty"`
 	// The provider's reference of the deposit.
 	ProviderSettlementReference *string `protobuf:"bytes,8,opt,name=provider_settlement_reference,json=providerSettlementReference,proto3,oneof" json:"provider_settlement_reference,omitempty"`
-	// The bank's reference of the transfer; null until settled.
+	// The bank's reference of the transfer, or the reference of the provider's report; null until settled.
 	BankReference *string `protobuf:"bytes,9,opt,name=bank_reference,json=bankReference,proto3,oneof" json:"bank_reference,omitempty"`
 	// When the wallet was credited.
 	CompletedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
 	// When the money reached the bank; null until settled.
-	SettledAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3,oneof" json:"settled_at,omitempty"`
+	SettledAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=settled_at,json=settledAt,proto3,oneof" json:"settled_at,omitempty"`
+	// Deposit as the provider or bank reported it, in minor units; null where nothing was reported.
+	ReportedMinor *int64 `protobuf:"varint,12,opt,name=reported_minor,json=reportedMinor,proto3,oneof" json:"reported_minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,6 +547,13 @@ func (x *TopupSettlement) GetSettledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *TopupSettlement) GetReportedMinor() int64 {
+	if x != nil && x.ReportedMinor != nil {
+		return *x.ReportedMinor
+	}
+	return 0
+}
+
 var File_feddi_partner_v1_topup_proto protoreflect.FileDescriptor
 
 const file_feddi_partner_v1_topup_proto_rawDesc = "" +
@@ -607,10 +617,10 @@ const file_feddi_partner_v1_topup_proto_rawDesc = "" +
 	"bonusMinor\x12H\n" +
 	"\x18bonus_expires_after_days\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc2\x1c(\x01H\x00R\x15bonusExpiresAfterDays\x88\x01\x01B\x1b\n" +
-	"\x19_bonus_expires_after_days\"\xc5\x04\n" +
+	"\x19_bonus_expires_after_days\"\x8d\x05\n" +
 	"\x0fTopupSettlement\x12\x19\n" +
-	"\btopup_id\x18\x01 \x01(\tR\atopupId\x128\n" +
-	"\x05state\x18\x02 \x01(\tB\"\x9a\xdb\x18\x1e\x12\tunsettled\x12\asettled\x12\breversedR\x05state\x12!\n" +
+	"\btopup_id\x18\x01 \x01(\tR\atopupId\x12A\n" +
+	"\x05state\x18\x02 \x01(\tB+\x9a\xdb\x18'\x12\tunsettled\x12\asettled\x12\adiffers\x12\breversedR\x05state\x12!\n" +
 	"\famount_minor\x18\x03 \x01(\x03R\vamountMinor\x12\x1b\n" +
 	"\tfee_minor\x18\x04 \x01(\x03R\bfeeMinor\x12\x1b\n" +
 	"\tnet_minor\x18\x05 \x01(\x03R\bnetMinor\x12\x1a\n" +
@@ -621,11 +631,13 @@ const file_feddi_partner_v1_topup_proto_rawDesc = "" +
 	"\fcompleted_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedAt\x12>\n" +
 	"\n" +
-	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampH\x03R\tsettledAt\x88\x01\x01B\v\n" +
+	"settled_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampH\x03R\tsettledAt\x88\x01\x01\x12*\n" +
+	"\x0ereported_minor\x18\f \x01(\x03H\x04R\rreportedMinor\x88\x01\x01B\v\n" +
 	"\t_providerB \n" +
 	"\x1e_provider_settlement_referenceB\x11\n" +
 	"\x0f_bank_referenceB\r\n" +
-	"\v_settled_atBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"\v_settled_atB\x11\n" +
+	"\x0f_reported_minorBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_topup_proto_rawDescOnce sync.Once

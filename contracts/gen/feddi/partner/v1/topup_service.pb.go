@@ -2223,8 +2223,14 @@ type ReceiveProviderWebhookResponse struct {
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Always true: a callback that was not taken is answered with an error.
 	Received bool `protobuf:"varint,2,opt,name=received,proto3" json:"received,omitempty"`
-	// The top-up it concerned; null where the callback is of a kind that changes nothing.
-	TopupId       *string `protobuf:"bytes,3,opt,name=topup_id,json=topupId,proto3,oneof" json:"topup_id,omitempty"`
+	// The top-up it concerned; null where there is none.
+	TopupId *string `protobuf:"bytes,3,opt,name=topup_id,json=topupId,proto3,oneof" json:"topup_id,omitempty"`
+	// What it did. credited: the top-up is COMPLETED, now or before. ignored: a kind of callback that
+	// changes nothing. All others are recorded and credit nothing. unmatched: no such top-up of this
+	// provider. amount_differs: the amount or currency is not the top-up's. not_pending: the top-up can no
+	// longer be completed, or was with another reference. duplicate_reference: the reference settled
+	// another top-up.
+	Result        string `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2276,6 +2282,13 @@ func (x *ReceiveProviderWebhookResponse) GetReceived() bool {
 func (x *ReceiveProviderWebhookResponse) GetTopupId() string {
 	if x != nil && x.TopupId != nil {
 		return *x.TopupId
+	}
+	return ""
+}
+
+func (x *ReceiveProviderWebhookResponse) GetResult() string {
+	if x != nil {
+		return x.Result
 	}
 	return ""
 }
@@ -2376,7 +2389,7 @@ type TopupSettlementItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The top-up.
 	TopupId string `protobuf:"bytes,1,opt,name=topup_id,json=topupId,proto3" json:"topup_id,omitempty"`
-	// The provider's fee, 0 to 10^12 minor units; what reached the bank is the deposit less this.
+	// The provider's fee, 0 to the deposit, in minor units; what reached the bank is the deposit less this.
 	FeeMinor      int64 `protobuf:"varint,2,opt,name=fee_minor,json=feeMinor,proto3" json:"fee_minor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3137,11 +3150,12 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\v_updated_at\"m\n" +
 	"\x1dReceiveProviderWebhookRequest\x12%\n" +
 	"\bprovider\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bprovider\x12%\n" +
-	"\apayload\x18\x02 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80\x10R\apayload\"\x9d\x01\n" +
+	"\apayload\x18\x02 \x01(\fB\v\xbaH\bz\x06\x10\x01\x18\x80\x80\x10R\apayload\"\x8b\x02\n" +
 	"\x1eReceiveProviderWebhookResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x1a\n" +
 	"\breceived\x18\x02 \x01(\bR\breceived\x12\x1e\n" +
-	"\btopup_id\x18\x03 \x01(\tH\x00R\atopupId\x88\x01\x01B\v\n" +
+	"\btopup_id\x18\x03 \x01(\tH\x00R\atopupId\x88\x01\x01\x12l\n" +
+	"\x06result\x18\x04 \x01(\tBT\x9a\xdb\x18P\x12\bcredited\x12\aignored\x12\tunmatched\x12\x0eamount_differs\x12\vnot_pending\x12\x13duplicate_referenceR\x06resultB\v\n" +
 	"\t_topup_id\"\xf4\x03\n" +
 	"\x1cSubmitTopupSettlementRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
@@ -3164,11 +3178,11 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\tfee_minor\x18\x03 \x01(\x03R\bfeeMinor\x12\x1b\n" +
 	"\tnet_minor\x18\x04 \x01(\x03R\bnetMinor\x12\x1a\n" +
 	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12C\n" +
-	"\vsettlements\x18\x06 \x03(\v2!.feddi.partner.v1.TopupSettlementR\vsettlements\"\xee\x03\n" +
+	"\vsettlements\x18\x06 \x03(\v2!.feddi.partner.v1.TopupSettlementR\vsettlements\"\x80\x04\n" +
 	"\x1bListTopupSettlementsRequest\x12/\n" +
 	"\vmerchant_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
-	"merchantId\x88\x01\x01\x12`\n" +
-	"\x05state\x18\x02 \x01(\tBE\xbaH r\x1eR\tunsettledR\asettledR\breversed\x9a\xdb\x18\x1e\x12\tunsettled\x12\asettled\x12\breversedH\x01R\x05state\x88\x01\x01\x12H\n" +
+	"merchantId\x88\x01\x01\x12r\n" +
+	"\x05state\x18\x02 \x01(\tBW\xbaH)r'R\tunsettledR\asettledR\adiffersR\breversed\x9a\xdb\x18'\x12\tunsettled\x12\asettled\x12\adiffers\x12\breversedH\x01R\x05state\x88\x01\x01\x12H\n" +
 	"\x0fcompleted_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x02R\x0ecompletedAfter\x88\x01\x01\x12J\n" +
 	"\x10completed_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x03R\x0fcompletedBefore\x88\x01\x01\x12%\n" +
 	"\x05limit\x18\x05 \x01(\x05B\n" +
@@ -3197,7 +3211,7 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\x12promo_locked_minor\x18\x04 \x01(\x03R\x10promoLockedMinor\x120\n" +
 	"\x14pending_topups_minor\x18\x05 \x01(\x03R\x12pendingTopupsMinor\x12\x1a\n" +
 	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12:\n" +
-	"\fpromo_grants\x18\a \x03(\v2\x17.feddi.partner.v1.GrantR\vpromoGrants2\xa8]\n" +
+	"\fpromo_grants\x18\a \x03(\v2\x17.feddi.partner.v1.GrantR\vpromoGrants2\xb4_\n" +
 	"\fTopupService\x12\xbe\b\n" +
 	"\fPrepareTopup\x12%.feddi.partner.v1.PrepareTopupRequest\x1a&.feddi.partner.v1.PrepareTopupResponse\"\xde\a\x92\xdb\x18\xc0\a\n" +
 	"\fprepareTopup\x10\x02\x1a\x02\x02\x01 \xc9\x010\x01:\x14UNSUPPORTED_CURRENCY:\x11CURRENCY_MISMATCH:\tNOT_FOUND:\x0eSTATE_CONFLICT:\rSESSION_ENDED:\x13AMOUNT_OUT_OF_RANGE:\x12SUBSYSTEM_DEGRADEDb\x92\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"customer_id\":\"cus_01ka2m5t9d\",\"amount_minor\":2500,\"currency\":\"USD\",\"session_id\":\"cs_01ka2m4h5e\"}j\xe9\x03{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"PENDING\",\"customer_id\":\"cus_01ka2m5t9d\",\"session_id\":\"cs_01ka2m4h5e\",\"amount_minor\":2500,\"currency\":\"USD\",\"credited_actual_minor\":0,\"bonus_minor\":250,\"bonus_grant\":null,\"source\":\"provider\",\"sku_id\":null,\"provider\":\"sandbox\",\"provider_artifact\":{\"type\":\"redirect\",\"url\":\"https://pay.example.com/s/8Jd2\"},\"provider_settlement_reference\":null,\"expires_at\":\"2026-06-12T08:36:00Z\",\"created_at\":\"2026-06-12T08:06:00Z\",\"completed_at\":null,\"reversed_at\":null}r(Prepare a top-up with a payment provider\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/topup/prepare\x12\xff\r\n" +
@@ -3218,13 +3232,13 @@ const file_feddi_partner_v1_topup_service_proto_rawDesc = "" +
 	"\x14ConfigureReloadBonus\x12-.feddi.partner.v1.ConfigureReloadBonusRequest\x1a..feddi.partner.v1.ConfigureReloadBonusResponse\"\xb6\x05\x92\xdb\x18\x8c\x05\n" +
 	"\x14configureReloadBonus\x10\x02\x1a\x01\x010\x01:\x14UNSUPPORTED_CURRENCYb\xeb\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"currency\":\"USD\",\"tiers\":[{\"min_topup_minor\":1000,\"bonus_minor\":50},{\"min_topup_minor\":2500,\"bonus_minor\":250},{\"min_topup_minor\":5000,\"bonus_minor\":750}]}j\xcc\x02{\"merchant_id\":\"mer_01k9z3v7qw\",\"currency\":\"USD\",\"tiers\":[{\"min_topup_minor\":1000,\"bonus_minor\":50,\"bonus_expires_after_days\":null},{\"min_topup_minor\":2500,\"bonus_minor\":250,\"bonus_expires_after_days\":null},{\"min_topup_minor\":5000,\"bonus_minor\":750,\"bonus_expires_after_days\":null}],\"revision\":1,\"updated_at\":\"2026-06-11T16:20:00Z\"}r\x1aSet the reload-bonus tiers\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/topup/reload-bonus/config\x12\xbd\x04\n" +
 	"\x14GetReloadBonusConfig\x12-.feddi.partner.v1.GetReloadBonusConfigRequest\x1a..feddi.partner.v1.GetReloadBonusConfigResponse\"\xc5\x03\x92\xdb\x18\x9e\x03\n" +
-	"\x14getReloadBonusConfig\x10\x02\x1a\x02\x01\x02:\x14UNSUPPORTED_CURRENCYj\xcc\x02{\"merchant_id\":\"mer_01k9z3v7qw\",\"currency\":\"USD\",\"tiers\":[{\"min_topup_minor\":1000,\"bonus_minor\":50,\"bonus_expires_after_days\":null},{\"min_topup_minor\":2500,\"bonus_minor\":250,\"bonus_expires_after_days\":null},{\"min_topup_minor\":5000,\"bonus_minor\":750,\"bonus_expires_after_days\":null}],\"revision\":1,\"updated_at\":\"2026-06-11T16:20:00Z\"}r\x1bRead the reload-bonus tiers\x82\xd3\xe4\x93\x02\x1c\x12\x1a/topup/reload-bonus/config\x12\xc8\x02\n" +
-	"\x16ReceiveProviderWebhook\x12/.feddi.partner.v1.ReceiveProviderWebhookRequest\x1a0.feddi.partner.v1.ReceiveProviderWebhookResponse\"\xca\x01\x92\xdb\x18\x91\x01\n" +
-	"\x16receiveProviderWebhook\x10\x01\x1a\x01\x03:\x11SIGNATURE_INVALID:\tNOT_FOUNDj-{\"received\":true,\"topup_id\":\"top_01ka2m7w6q\"}r%Receive a payment provider's callback\x82\xd3\xe4\x93\x02.:\apayload\"#/topup/providers/{provider}/webhook\x12\xfc\x06\n" +
-	"\x15SubmitTopupSettlement\x12..feddi.partner.v1.SubmitTopupSettlementRequest\x1a/.feddi.partner.v1.SubmitTopupSettlementResponse\"\x81\x06\x92\xdb\x18\xe0\x05\n" +
-	"\x15submitTopupSettlement\x10\x01\x1a\x01\x010\x01:\x11CURRENCY_MISMATCH:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x13DUPLICATE_REFERENCEb\xe0\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"bank_reference\":\"SETTLE-20260614\",\"currency\":\"USD\",\"settled_at\":\"2026-06-14T06:00:00Z\",\"lines\":[{\"topup_id\":\"top_01ka2m7w6q\",\"fee_minor\":103}]}j\x83\x03{\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"settlements\":[{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"settled\",\"amount_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"provider\":\"stripe\",\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"bank_reference\":\"SETTLE-20260614\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"settled_at\":\"2026-06-14T06:00:00Z\"}]}r\x14Mark top-ups settled\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/topup/settlement\x12\xa8\x04\n" +
-	"\x14ListTopupSettlements\x12-.feddi.partner.v1.ListTopupSettlementsRequest\x1a..feddi.partner.v1.ListTopupSettlementsResponse\"\xb0\x03\x92\xdb\x18\x92\x03\n" +
-	"\x14listTopupSettlements\x10\x01\x1a\x01\x01:\x0eCURSOR_INVALIDj\xbe\x02{\"settlements\":[{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"settled\",\"amount_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"provider\":\"stripe\",\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"bank_reference\":\"SETTLE-20260614\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"settled_at\":\"2026-06-14T06:00:00Z\"}]}r$List the settlement state of top-ups\x82\xd3\xe4\x93\x02\x13\x12\x11/topup/settlement\x12\x96\x05\n" +
+	"\x14getReloadBonusConfig\x10\x02\x1a\x02\x01\x02:\x14UNSUPPORTED_CURRENCYj\xcc\x02{\"merchant_id\":\"mer_01k9z3v7qw\",\"currency\":\"USD\",\"tiers\":[{\"min_topup_minor\":1000,\"bonus_minor\":50,\"bonus_expires_after_days\":null},{\"min_topup_minor\":2500,\"bonus_minor\":250,\"bonus_expires_after_days\":null},{\"min_topup_minor\":5000,\"bonus_minor\":750,\"bonus_expires_after_days\":null}],\"revision\":1,\"updated_at\":\"2026-06-11T16:20:00Z\"}r\x1bRead the reload-bonus tiers\x82\xd3\xe4\x93\x02\x1c\x12\x1a/topup/reload-bonus/config\x12\x92\x04\n" +
+	"\x16ReceiveProviderWebhook\x12/.feddi.partner.v1.ReceiveProviderWebhookRequest\x1a0.feddi.partner.v1.ReceiveProviderWebhookResponse\"\x94\x03\x92\xdb\x18\xdb\x02\n" +
+	"\x16receiveProviderWebhook\x10\x02\x1a\x01\x03:\x11SIGNATURE_INVALID:\tNOT_FOUNDb\xb3\x01{\"id\":\"evt_1Qz9\",\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{\"id\":\"pi_3QzR8c2eZvKYlo2C\",\"amount_received\":2500,\"currency\":\"usd\",\"metadata\":{\"topup_id\":\"top_01ka2m7w6q\"}}}}jA{\"received\":true,\"topup_id\":\"top_01ka2m7w6q\",\"result\":\"credited\"}r%Receive a payment provider's callback\x82\xd3\xe4\x93\x02.:\apayload\"#/topup/providers/{provider}/webhook\x12\xa8\a\n" +
+	"\x15SubmitTopupSettlement\x12..feddi.partner.v1.SubmitTopupSettlementRequest\x1a/.feddi.partner.v1.SubmitTopupSettlementResponse\"\xad\x06\x92\xdb\x18\x8c\x06\n" +
+	"\x15submitTopupSettlement\x10\x02\x1a\x01\x010\x01:\x14UNSUPPORTED_CURRENCY:\x11CURRENCY_MISMATCH:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x13AMOUNT_OUT_OF_RANGEb\xe0\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"bank_reference\":\"SETTLE-20260614\",\"currency\":\"USD\",\"settled_at\":\"2026-06-14T06:00:00Z\",\"lines\":[{\"topup_id\":\"top_01ka2m7w6q\",\"fee_minor\":103}]}j\x99\x03{\"gross_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"settlements\":[{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"settled\",\"amount_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"provider\":\"stripe\",\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"bank_reference\":\"SETTLE-20260614\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"settled_at\":\"2026-06-14T06:00:00Z\",\"reported_minor\":2500}]}r\x14Mark top-ups settled\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/topup/settlement\x12\xbe\x04\n" +
+	"\x14ListTopupSettlements\x12-.feddi.partner.v1.ListTopupSettlementsRequest\x1a..feddi.partner.v1.ListTopupSettlementsResponse\"\xc6\x03\x92\xdb\x18\xa8\x03\n" +
+	"\x14listTopupSettlements\x10\x02\x1a\x01\x01:\x0eCURSOR_INVALIDj\xd4\x02{\"settlements\":[{\"topup_id\":\"top_01ka2m7w6q\",\"state\":\"settled\",\"amount_minor\":2500,\"fee_minor\":103,\"net_minor\":2397,\"currency\":\"USD\",\"provider\":\"stripe\",\"provider_settlement_reference\":\"pi_3QzR8c2eZvKYlo2C\",\"bank_reference\":\"SETTLE-20260614\",\"completed_at\":\"2026-06-12T08:07:00Z\",\"settled_at\":\"2026-06-14T06:00:00Z\",\"reported_minor\":2500}]}r$List the settlement state of top-ups\x82\xd3\xe4\x93\x02\x13\x12\x11/topup/settlement\x12\x96\x05\n" +
 	"\x10GetWalletBalance\x12).feddi.partner.v1.GetWalletBalanceRequest\x1a*.feddi.partner.v1.GetWalletBalanceResponse\"\xaa\x04\x92\xdb\x18\xff\x03\n" +
 	"\x10getWalletBalance\x10\x02\x1a\x02\x02\x01:\tNOT_FOUNDj\xc0\x03{\"actual_minor\":2500,\"promo_available_minor\":250,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[{\"grant_id\":\"grt_01ka2m7x0n\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"RELOAD_BONUS\",\"state\":\"RELEASED\",\"amount_minor\":250,\"remaining_minor\":250,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:07:00Z\",\"created_at\":\"2026-06-12T08:07:00Z\",\"released_at\":\"2026-06-12T08:07:00Z\",\"budget_id\":null,\"origin_id\":\"top_01ka2m7w6q\"}]}r\x17Read a wallet's balance\x82\xd3\xe4\x93\x02 \x12\x1e/wallets/{customer_id}/balanceBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 

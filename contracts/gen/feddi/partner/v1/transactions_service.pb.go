@@ -2836,11 +2836,12 @@ type GetSettlementResponse struct {
 	MerchantId string `protobuf:"bytes,3,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	// The brand; null where the merchant settles as one.
 	BrandId *string `protobuf:"bytes,4,opt,name=brand_id,json=brandId,proto3,oneof" json:"brand_id,omitempty"`
-	// open: still gathers. ready: complete and fixed. settled: reported as paid out.
+	// open: still gathers. ready: complete and fixed. settled: ready, and each of its top-ups is settled
+	// to the merchant's bank.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Currency of every amount.
 	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
-	// The period's first moment.
+	// The period's first moment: midnight of the merchant's day.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
 	// The moment just after the period.
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
@@ -3034,14 +3035,14 @@ func (x *GetReconciliationRequest) GetMerchantId() string {
 	return ""
 }
 
-// GetReconciliationResponse is the comparison as POST /reconciliation answered it.
+// GetReconciliationResponse is the comparison as the run stored it; reading it again gives the same.
 type GetReconciliationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Envelope of the answer.
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// The run's id, prefix rec_.
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Whether every line agrees.
+	// running: not compared yet, ask again. matched, differs: whether everything agrees.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// Start of the period, inclusive.
 	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
@@ -3049,10 +3050,19 @@ type GetReconciliationResponse struct {
 	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
 	// Currency of every amount.
 	Currency string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
-	// The comparison, one line per item.
+	// The comparison, one line per item; empty while running.
 	Lines []*ReconciliationLine `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
-	// When the comparison was made.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When the run was submitted.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// True where the period was over and all of it gathered when it was compared: the result is then
+	// final. False where the period is still open, so that more may come; submit again after its end.
+	Complete bool `protobuf:"varint,9,opt,name=complete,proto3" json:"complete,omitempty"`
+	// The movements that are missing on one side or differ, by item and reference, at most 1,000.
+	Differences []*ReconciliationDifference `protobuf:"bytes,10,rep,name=differences,proto3" json:"differences,omitempty"`
+	// How many movements differ altogether.
+	DifferencesCount int64 `protobuf:"varint,11,opt,name=differences_count,json=differencesCount,proto3" json:"differences_count,omitempty"`
+	// When the comparison was made; null while running.
+	CompletedAt   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=completed_at,json=completedAt,proto3,oneof" json:"completed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3139,6 +3149,34 @@ func (x *GetReconciliationResponse) GetLines() []*ReconciliationLine {
 func (x *GetReconciliationResponse) GetCreatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *GetReconciliationResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *GetReconciliationResponse) GetDifferences() []*ReconciliationDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *GetReconciliationResponse) GetDifferencesCount() int64 {
+	if x != nil {
+		return x.DifferencesCount
+	}
+	return 0
+}
+
+func (x *GetReconciliationResponse) GetCompletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedAt
 	}
 	return nil
 }
@@ -3570,18 +3608,24 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05runId\x12/\n" +
 	"\vmerchant_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
 	"merchantId\x88\x01\x01B\x0e\n" +
-	"\f_merchant_id\"\xa1\x03\n" +
+	"\f_merchant_id\"\x96\x05\n" +
 	"\x19GetReconciliationResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x15\n" +
-	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12,\n" +
-	"\x05state\x18\x03 \x01(\tB\x16\x9a\xdb\x18\x12\x12\amatched\x12\adiffersR\x05state\x12=\n" +
+	"\x06run_id\x18\x02 \x01(\tR\x05runId\x125\n" +
+	"\x05state\x18\x03 \x01(\tB\x1f\x9a\xdb\x18\x1b\x12\arunning\x12\amatched\x12\adiffersR\x05state\x12=\n" +
 	"\fperiod_start\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vperiodStart\x129\n" +
 	"\n" +
 	"period_end\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tperiodEnd\x12\x1a\n" +
 	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12:\n" +
 	"\x05lines\x18\a \x03(\v2$.feddi.partner.v1.ReconciliationLineR\x05lines\x129\n" +
 	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt2\xf1t\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1a\n" +
+	"\bcomplete\x18\t \x01(\bR\bcomplete\x12L\n" +
+	"\vdifferences\x18\n" +
+	" \x03(\v2*.feddi.partner.v1.ReconciliationDifferenceR\vdifferences\x12+\n" +
+	"\x11differences_count\x18\v \x01(\x03R\x10differencesCount\x12B\n" +
+	"\fcompleted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vcompletedAt\x88\x01\x01B\x0f\n" +
+	"\r_completed_at2\x9ev\n" +
 	"\x13TransactionsService\x12\xab\x06\n" +
 	"\x10ListTransactions\x12).feddi.partner.v1.ListTransactionsRequest\x1a*.feddi.partner.v1.ListTransactionsResponse\"\xbf\x05\x92\xdb\x18\x94\x05\n" +
 	"\x10listTransactions\x10\x02\x1a\x02\x01\x02:\tNOT_FOUND:\x0eCURSOR_INVALIDj\x96\x04{\"transactions\":[{\"transaction_id\":\"txn_01ka2m9b3f\",\"receipt_number\":\"R-000042\",\"status\":\"completed\",\"origin\":\"pos\",\"session_id\":\"cs_01ka2m4h5e\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"customer\":{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"credential_type\":\"phone\",\"probationary\":false},\"currency\":\"USD\",\"discount_minor\":100,\"total_minor\":1175,\"refunded_minor\":0,\"cashback_minor\":58,\"tender_types\":[\"wallet\"],\"created_at\":\"2026-06-12T08:09:00Z\"}]}rFTransactions of an integration; include_unidentified defaults to false\x82\xd3\xe4\x93\x02 \x12\x1e/{integration_id}/transactions\x12\xd8\x11\n" +
@@ -3608,13 +3652,13 @@ const file_feddi_partner_v1_transactions_service_proto_rawDesc = "" +
 	"getDispute\x10\x02\x1a\x01\x01:\tNOT_FOUNDj\x88\x04{\"dispute_id\":\"dsp_01ka2mk6n1\",\"transaction_id\":\"txn_01ka2m9b3f\",\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"open\",\"reason\":\"wrong_amount\",\"amount_minor\":375,\"currency\":\"USD\",\"description\":\"The croissant was not handed out\",\"evidence\":[{\"type\":\"statement\",\"text\":\"Customer called at 9:30\",\"url\":null,\"facts\":{}}],\"history\":[{\"type\":\"opened\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":null,\"occurred_at\":\"2026-06-12T09:31:00Z\"}],\"resolution\":null,\"opened_at\":\"2026-06-12T09:31:00Z\",\"due_at\":\"2026-06-26T09:31:00Z\",\"resolved_at\":null}r)One dispute with its evidence and history\x82\xd3\xe4\x93\x02\x18\x12\x16/disputes/{dispute_id}\x12\x88\n" +
 	"\n" +
 	"\x0eResolveDispute\x12'.feddi.partner.v1.ResolveDisputeRequest\x1a(.feddi.partner.v1.ResolveDisputeResponse\"\xa2\t\x92\xdb\x18\xf4\b\n" +
-	"\x0eresolveDispute\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x11OPERATOR_REQUIRED:\x0eSTATE_CONFLICT:\x13AMOUNT_OUT_OF_RANGE:\x16REFUND_EXCEEDS_PAYMENTb\x85\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"outcome\":\"customer\",\"note\":\"Agreed with the branch\"}j\xb3\x06{\"dispute_id\":\"dsp_01ka2mk6n1\",\"transaction_id\":\"txn_01ka2m9b3f\",\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"resolved\",\"reason\":\"wrong_amount\",\"amount_minor\":375,\"currency\":\"USD\",\"description\":\"The croissant was not handed out\",\"evidence\":[{\"type\":\"statement\",\"text\":\"Customer called at 9:30\",\"url\":null,\"facts\":{}}],\"history\":[{\"type\":\"opened\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":null,\"occurred_at\":\"2026-06-12T09:31:00Z\"},{\"type\":\"resolved\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":\"Agreed with the branch\",\"occurred_at\":\"2026-06-12T10:00:00Z\"}],\"resolution\":{\"outcome\":\"customer\",\"refunded_actual_minor\":375,\"refunded_promo_minor\":0,\"forfeited_promo_minor\":0,\"entry_ids\":[\"ent_01ka2mr8w6\"],\"note\":\"Agreed with the branch\"},\"opened_at\":\"2026-06-12T09:31:00Z\",\"due_at\":\"2026-06-26T09:31:00Z\",\"resolved_at\":\"2026-06-12T10:00:00Z\"}r?Resolve for customer or merchant; money moves by ledger entries\x88\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/disputes/{dispute_id}/resolve\x12\xd9\x05\n" +
-	"\x0fListSettlements\x12(.feddi.partner.v1.ListSettlementsRequest\x1a).feddi.partner.v1.ListSettlementsResponse\"\xf0\x04\x92\xdb\x18\xd7\x04\n" +
-	"\x0flistSettlements\x10\x01\x1a\x01\x01:\x0eCURSOR_INVALIDj\x85\x04{\"settlements\":[{\"settlement_id\":\"stl_01ka4q0c5d\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"state\":\"ready\",\"currency\":\"USD\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"totals\":[{\"money_class\":\"actual\",\"credited_minor\":2500,\"debited_minor\":925,\"refunded_minor\":0,\"net_minor\":1575},{\"money_class\":\"promo\",\"credited_minor\":308,\"debited_minor\":250,\"refunded_minor\":0,\"net_minor\":58}],\"lines_count\":4,\"created_at\":\"2026-06-12T04:00:00Z\",\"ready_at\":\"2026-06-13T04:05:00Z\"}]}r'Settlement batches per brand and period\x82\xd3\xe4\x93\x02\x0e\x12\f/settlements\x12\xc7\a\n" +
-	"\rGetSettlement\x12&.feddi.partner.v1.GetSettlementRequest\x1a'.feddi.partner.v1.GetSettlementResponse\"\xe4\x06\x92\xdb\x18\xbb\x06\n" +
-	"\rgetSettlement\x10\x01\x1a\x01\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xda\x05{\"settlement_id\":\"stl_01ka4q0c5d\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"state\":\"ready\",\"currency\":\"USD\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"totals\":[{\"money_class\":\"actual\",\"credited_minor\":2500,\"debited_minor\":925,\"refunded_minor\":0,\"net_minor\":1575},{\"money_class\":\"promo\",\"credited_minor\":308,\"debited_minor\":250,\"refunded_minor\":0,\"net_minor\":58}],\"lines_count\":4,\"created_at\":\"2026-06-12T04:00:00Z\",\"ready_at\":\"2026-06-13T04:05:00Z\",\"lines\":[{\"entry_id\":\"ent_01ka2m7x0p\",\"type\":\"topup\",\"money_class\":\"actual\",\"amount_minor\":2500,\"reference_id\":\"top_01ka2m7w4s\",\"transaction_id\":null,\"provider_settlement_reference\":\"pi_3QX8\",\"occurred_at\":\"2026-06-12T08:07:00Z\"}]}r-One batch with its lines and totals per class\x82\xd3\xe4\x93\x02\x1e\x12\x1c/settlements/{settlement_id}\x12\x99\x04\n" +
-	"\x11GetReconciliation\x12*.feddi.partner.v1.GetReconciliationRequest\x1a+.feddi.partner.v1.GetReconciliationResponse\"\xaa\x03\x92\xdb\x18\x85\x03\n" +
-	"\x11getReconciliation\x10\x01\x1a\x01\x01:\tNOT_FOUNDj\xbf\x02{\"run_id\":\"rec_01ka4q2m7z\",\"state\":\"differs\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"currency\":\"USD\",\"lines\":[{\"item\":\"payments\",\"partner_minor\":1200,\"ledger_minor\":1175,\"difference_minor\":25,\"partner_count\":1,\"ledger_count\":1,\"result\":\"differs\"}],\"created_at\":\"2026-06-13T05:00:00Z\"}r\x1eResult of a reconciliation run\x82\xd3\xe4\x93\x02\x1a\x12\x18/reconciliation/{run_id}BAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"\x0eresolveDispute\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x11OPERATOR_REQUIRED:\x0eSTATE_CONFLICT:\x13AMOUNT_OUT_OF_RANGE:\x16REFUND_EXCEEDS_PAYMENTb\x85\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"outcome\":\"customer\",\"note\":\"Agreed with the branch\"}j\xb3\x06{\"dispute_id\":\"dsp_01ka2mk6n1\",\"transaction_id\":\"txn_01ka2m9b3f\",\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"resolved\",\"reason\":\"wrong_amount\",\"amount_minor\":375,\"currency\":\"USD\",\"description\":\"The croissant was not handed out\",\"evidence\":[{\"type\":\"statement\",\"text\":\"Customer called at 9:30\",\"url\":null,\"facts\":{}}],\"history\":[{\"type\":\"opened\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":null,\"occurred_at\":\"2026-06-12T09:31:00Z\"},{\"type\":\"resolved\",\"actor_id\":\"key_01k9z3v7qn\",\"note\":\"Agreed with the branch\",\"occurred_at\":\"2026-06-12T10:00:00Z\"}],\"resolution\":{\"outcome\":\"customer\",\"refunded_actual_minor\":375,\"refunded_promo_minor\":0,\"forfeited_promo_minor\":0,\"entry_ids\":[\"ent_01ka2mr8w6\"],\"note\":\"Agreed with the branch\"},\"opened_at\":\"2026-06-12T09:31:00Z\",\"due_at\":\"2026-06-26T09:31:00Z\",\"resolved_at\":\"2026-06-12T10:00:00Z\"}r?Resolve for customer or merchant; money moves by ledger entries\x88\x01\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/disputes/{dispute_id}/resolve\x12\x81\x06\n" +
+	"\x0fListSettlements\x12(.feddi.partner.v1.ListSettlementsRequest\x1a).feddi.partner.v1.ListSettlementsResponse\"\x98\x05\x92\xdb\x18\xff\x04\n" +
+	"\x0flistSettlements\x10\x02\x1a\x01\x01:\x0eCURSOR_INVALIDj\xad\x04{\"settlements\":[{\"settlement_id\":\"stl_01ka4q0c5d\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"state\":\"ready\",\"currency\":\"USD\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"totals\":[{\"money_class\":\"actual\",\"credited_minor\":2500,\"debited_minor\":925,\"refunded_minor\":0,\"net_minor\":1575,\"withdrawn_minor\":0},{\"money_class\":\"promo\",\"credited_minor\":308,\"debited_minor\":250,\"refunded_minor\":0,\"net_minor\":58,\"withdrawn_minor\":0}],\"lines_count\":4,\"created_at\":\"2026-06-12T04:00:00Z\",\"ready_at\":\"2026-06-13T04:05:00Z\"}]}r'Settlement batches per brand and period\x82\xd3\xe4\x93\x02\x0e\x12\f/settlements\x12\xef\a\n" +
+	"\rGetSettlement\x12&.feddi.partner.v1.GetSettlementRequest\x1a'.feddi.partner.v1.GetSettlementResponse\"\x8c\a\x92\xdb\x18\xe3\x06\n" +
+	"\rgetSettlement\x10\x02\x1a\x01\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\x82\x06{\"settlement_id\":\"stl_01ka4q0c5d\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":\"brd_01k9z3v7r2\",\"state\":\"ready\",\"currency\":\"USD\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"totals\":[{\"money_class\":\"actual\",\"credited_minor\":2500,\"debited_minor\":925,\"refunded_minor\":0,\"net_minor\":1575,\"withdrawn_minor\":0},{\"money_class\":\"promo\",\"credited_minor\":308,\"debited_minor\":250,\"refunded_minor\":0,\"net_minor\":58,\"withdrawn_minor\":0}],\"lines_count\":4,\"created_at\":\"2026-06-12T04:00:00Z\",\"ready_at\":\"2026-06-13T04:05:00Z\",\"lines\":[{\"entry_id\":\"ent_01ka2m7x0p\",\"type\":\"topup\",\"money_class\":\"actual\",\"amount_minor\":2500,\"reference_id\":\"top_01ka2m7w4s\",\"transaction_id\":null,\"provider_settlement_reference\":\"pi_3QX8\",\"occurred_at\":\"2026-06-12T08:07:00Z\"}]}r-One batch with its lines and totals per class\x82\xd3\xe4\x93\x02\x1e\x12\x1c/settlements/{settlement_id}\x12\xf6\x04\n" +
+	"\x11GetReconciliation\x12*.feddi.partner.v1.GetReconciliationRequest\x1a+.feddi.partner.v1.GetReconciliationResponse\"\x87\x04\x92\xdb\x18\xe2\x03\n" +
+	"\x11getReconciliation\x10\x02\x1a\x01\x01:\tNOT_FOUNDj\x9c\x03{\"run_id\":\"rec_01ka4q2m7z\",\"state\":\"differs\",\"period_start\":\"2026-06-12T04:00:00Z\",\"period_end\":\"2026-06-13T04:00:00Z\",\"currency\":\"USD\",\"lines\":[{\"item\":\"payments\",\"partner_minor\":1200,\"ledger_minor\":1175,\"difference_minor\":25,\"partner_count\":1,\"ledger_count\":1,\"result\":\"differs\"}],\"created_at\":\"2026-06-13T05:00:00Z\",\"complete\":true,\"differences\":[],\"differences_count\":0,\"completed_at\":\"2026-06-13T05:00:00Z\"}r\x1eResult of a reconciliation run\x82\xd3\xe4\x93\x02\x1a\x12\x18/reconciliation/{run_id}BAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_transactions_service_proto_rawDescOnce sync.Once
@@ -3682,6 +3726,7 @@ var file_feddi_partner_v1_transactions_service_proto_goTypes = []any{
 	(*SettlementTotal)(nil),           // 49: feddi.partner.v1.SettlementTotal
 	(*SettlementLine)(nil),            // 50: feddi.partner.v1.SettlementLine
 	(*ReconciliationLine)(nil),        // 51: feddi.partner.v1.ReconciliationLine
+	(*ReconciliationDifference)(nil),  // 52: feddi.partner.v1.ReconciliationDifference
 }
 var file_feddi_partner_v1_transactions_service_proto_depIdxs = []int32{
 	27,  // 0: feddi.partner.v1.ListTransactionsRequest.created_after:type_name -> google.protobuf.Timestamp
@@ -3775,37 +3820,39 @@ var file_feddi_partner_v1_transactions_service_proto_depIdxs = []int32{
 	27,  // 88: feddi.partner.v1.GetReconciliationResponse.period_end:type_name -> google.protobuf.Timestamp
 	51,  // 89: feddi.partner.v1.GetReconciliationResponse.lines:type_name -> feddi.partner.v1.ReconciliationLine
 	27,  // 90: feddi.partner.v1.GetReconciliationResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,   // 91: feddi.partner.v1.TransactionsService.ListTransactions:input_type -> feddi.partner.v1.ListTransactionsRequest
-	2,   // 92: feddi.partner.v1.TransactionsService.GetTransaction:input_type -> feddi.partner.v1.GetTransactionRequest
-	4,   // 93: feddi.partner.v1.TransactionsService.VoidTransaction:input_type -> feddi.partner.v1.VoidTransactionRequest
-	6,   // 94: feddi.partner.v1.TransactionsService.GetReceipt:input_type -> feddi.partner.v1.GetReceiptRequest
-	8,   // 95: feddi.partner.v1.TransactionsService.SendReceipt:input_type -> feddi.partner.v1.SendReceiptRequest
-	10,  // 96: feddi.partner.v1.TransactionsService.ReportAttribution:input_type -> feddi.partner.v1.ReportAttributionRequest
-	13,  // 97: feddi.partner.v1.TransactionsService.OpenDispute:input_type -> feddi.partner.v1.OpenDisputeRequest
-	15,  // 98: feddi.partner.v1.TransactionsService.ListDisputes:input_type -> feddi.partner.v1.ListDisputesRequest
-	17,  // 99: feddi.partner.v1.TransactionsService.GetDispute:input_type -> feddi.partner.v1.GetDisputeRequest
-	19,  // 100: feddi.partner.v1.TransactionsService.ResolveDispute:input_type -> feddi.partner.v1.ResolveDisputeRequest
-	21,  // 101: feddi.partner.v1.TransactionsService.ListSettlements:input_type -> feddi.partner.v1.ListSettlementsRequest
-	23,  // 102: feddi.partner.v1.TransactionsService.GetSettlement:input_type -> feddi.partner.v1.GetSettlementRequest
-	25,  // 103: feddi.partner.v1.TransactionsService.GetReconciliation:input_type -> feddi.partner.v1.GetReconciliationRequest
-	1,   // 104: feddi.partner.v1.TransactionsService.ListTransactions:output_type -> feddi.partner.v1.ListTransactionsResponse
-	3,   // 105: feddi.partner.v1.TransactionsService.GetTransaction:output_type -> feddi.partner.v1.GetTransactionResponse
-	5,   // 106: feddi.partner.v1.TransactionsService.VoidTransaction:output_type -> feddi.partner.v1.VoidTransactionResponse
-	7,   // 107: feddi.partner.v1.TransactionsService.GetReceipt:output_type -> feddi.partner.v1.GetReceiptResponse
-	9,   // 108: feddi.partner.v1.TransactionsService.SendReceipt:output_type -> feddi.partner.v1.SendReceiptResponse
-	12,  // 109: feddi.partner.v1.TransactionsService.ReportAttribution:output_type -> feddi.partner.v1.ReportAttributionResponse
-	14,  // 110: feddi.partner.v1.TransactionsService.OpenDispute:output_type -> feddi.partner.v1.OpenDisputeResponse
-	16,  // 111: feddi.partner.v1.TransactionsService.ListDisputes:output_type -> feddi.partner.v1.ListDisputesResponse
-	18,  // 112: feddi.partner.v1.TransactionsService.GetDispute:output_type -> feddi.partner.v1.GetDisputeResponse
-	20,  // 113: feddi.partner.v1.TransactionsService.ResolveDispute:output_type -> feddi.partner.v1.ResolveDisputeResponse
-	22,  // 114: feddi.partner.v1.TransactionsService.ListSettlements:output_type -> feddi.partner.v1.ListSettlementsResponse
-	24,  // 115: feddi.partner.v1.TransactionsService.GetSettlement:output_type -> feddi.partner.v1.GetSettlementResponse
-	26,  // 116: feddi.partner.v1.TransactionsService.GetReconciliation:output_type -> feddi.partner.v1.GetReconciliationResponse
-	104, // [104:117] is the sub-list for method output_type
-	91,  // [91:104] is the sub-list for method input_type
-	91,  // [91:91] is the sub-list for extension type_name
-	91,  // [91:91] is the sub-list for extension extendee
-	0,   // [0:91] is the sub-list for field type_name
+	52,  // 91: feddi.partner.v1.GetReconciliationResponse.differences:type_name -> feddi.partner.v1.ReconciliationDifference
+	27,  // 92: feddi.partner.v1.GetReconciliationResponse.completed_at:type_name -> google.protobuf.Timestamp
+	0,   // 93: feddi.partner.v1.TransactionsService.ListTransactions:input_type -> feddi.partner.v1.ListTransactionsRequest
+	2,   // 94: feddi.partner.v1.TransactionsService.GetTransaction:input_type -> feddi.partner.v1.GetTransactionRequest
+	4,   // 95: feddi.partner.v1.TransactionsService.VoidTransaction:input_type -> feddi.partner.v1.VoidTransactionRequest
+	6,   // 96: feddi.partner.v1.TransactionsService.GetReceipt:input_type -> feddi.partner.v1.GetReceiptRequest
+	8,   // 97: feddi.partner.v1.TransactionsService.SendReceipt:input_type -> feddi.partner.v1.SendReceiptRequest
+	10,  // 98: feddi.partner.v1.TransactionsService.ReportAttribution:input_type -> feddi.partner.v1.ReportAttributionRequest
+	13,  // 99: feddi.partner.v1.TransactionsService.OpenDispute:input_type -> feddi.partner.v1.OpenDisputeRequest
+	15,  // 100: feddi.partner.v1.TransactionsService.ListDisputes:input_type -> feddi.partner.v1.ListDisputesRequest
+	17,  // 101: feddi.partner.v1.TransactionsService.GetDispute:input_type -> feddi.partner.v1.GetDisputeRequest
+	19,  // 102: feddi.partner.v1.TransactionsService.ResolveDispute:input_type -> feddi.partner.v1.ResolveDisputeRequest
+	21,  // 103: feddi.partner.v1.TransactionsService.ListSettlements:input_type -> feddi.partner.v1.ListSettlementsRequest
+	23,  // 104: feddi.partner.v1.TransactionsService.GetSettlement:input_type -> feddi.partner.v1.GetSettlementRequest
+	25,  // 105: feddi.partner.v1.TransactionsService.GetReconciliation:input_type -> feddi.partner.v1.GetReconciliationRequest
+	1,   // 106: feddi.partner.v1.TransactionsService.ListTransactions:output_type -> feddi.partner.v1.ListTransactionsResponse
+	3,   // 107: feddi.partner.v1.TransactionsService.GetTransaction:output_type -> feddi.partner.v1.GetTransactionResponse
+	5,   // 108: feddi.partner.v1.TransactionsService.VoidTransaction:output_type -> feddi.partner.v1.VoidTransactionResponse
+	7,   // 109: feddi.partner.v1.TransactionsService.GetReceipt:output_type -> feddi.partner.v1.GetReceiptResponse
+	9,   // 110: feddi.partner.v1.TransactionsService.SendReceipt:output_type -> feddi.partner.v1.SendReceiptResponse
+	12,  // 111: feddi.partner.v1.TransactionsService.ReportAttribution:output_type -> feddi.partner.v1.ReportAttributionResponse
+	14,  // 112: feddi.partner.v1.TransactionsService.OpenDispute:output_type -> feddi.partner.v1.OpenDisputeResponse
+	16,  // 113: feddi.partner.v1.TransactionsService.ListDisputes:output_type -> feddi.partner.v1.ListDisputesResponse
+	18,  // 114: feddi.partner.v1.TransactionsService.GetDispute:output_type -> feddi.partner.v1.GetDisputeResponse
+	20,  // 115: feddi.partner.v1.TransactionsService.ResolveDispute:output_type -> feddi.partner.v1.ResolveDisputeResponse
+	22,  // 116: feddi.partner.v1.TransactionsService.ListSettlements:output_type -> feddi.partner.v1.ListSettlementsResponse
+	24,  // 117: feddi.partner.v1.TransactionsService.GetSettlement:output_type -> feddi.partner.v1.GetSettlementResponse
+	26,  // 118: feddi.partner.v1.TransactionsService.GetReconciliation:output_type -> feddi.partner.v1.GetReconciliationResponse
+	106, // [106:119] is the sub-list for method output_type
+	93,  // [93:106] is the sub-list for method input_type
+	93,  // [93:93] is the sub-list for extension type_name
+	93,  // [93:93] is the sub-list for extension extendee
+	0,   // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_transactions_service_proto_init() }
@@ -3839,6 +3886,7 @@ func file_feddi_partner_v1_transactions_service_proto_init() {
 	file_feddi_partner_v1_transactions_service_proto_msgTypes[23].OneofWrappers = []any{}
 	file_feddi_partner_v1_transactions_service_proto_msgTypes[24].OneofWrappers = []any{}
 	file_feddi_partner_v1_transactions_service_proto_msgTypes[25].OneofWrappers = []any{}
+	file_feddi_partner_v1_transactions_service_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -75,9 +75,18 @@ type PlatformServiceClient interface {
 	// nothing. Needs a platform-scoped key. In the sandbox an enterprise key with operator authority
 	// does as well: it founds a further merchant of its own integration, at most 50 in all.
 	ProvisionMerchant(context.Context, *v1.ProvisionMerchantRequest) (*v1.ProvisionMerchantResponse, error)
-	// Takes in a provider's settlement report; each line is matched to a top-up by the provider's reference.
+	// Takes in a provider's settlement report, at most 5,000 lines and 1 MiB; a longer one comes in several
+	// reports. Each line is matched to a top-up by the provider's reference. Nothing is credited or debited:
+	// a matched top-up is marked settled, one whose amount differs is marked differs. A second report under
+	// the same provider and report_reference is refused with DUPLICATE_REFERENCE; the same Idempotency-Key
+	// answers the first again. Needs a key of the whole merchant.
 	SubmitSettlementReport(context.Context, *v1.SubmitSettlementReportRequest) (*v1.SubmitSettlementReportResponse, error)
 	// Compares the partner's totals of a period with the ledger, line by line. Nothing is corrected by it.
+	// Where the partner lists movements of an item, each is compared too. A period of up to 7 days without
+	// listed movements is compared at once; any other run answers state running, and getReconciliation and
+	// the event reconciliation.completed tell the result. The ledger is compared as gathered, which trails
+	// the movements by seconds: complete says whether the period was over and all of it gathered. A key
+	// bound to a brand or branch compares that place.
 	SubmitReconciliation(context.Context, *v1.SubmitReconciliationRequest) (*v1.SubmitReconciliationResponse, error)
 }
 
@@ -229,9 +238,18 @@ type PlatformServiceHandler interface {
 	// nothing. Needs a platform-scoped key. In the sandbox an enterprise key with operator authority
 	// does as well: it founds a further merchant of its own integration, at most 50 in all.
 	ProvisionMerchant(context.Context, *v1.ProvisionMerchantRequest) (*v1.ProvisionMerchantResponse, error)
-	// Takes in a provider's settlement report; each line is matched to a top-up by the provider's reference.
+	// Takes in a provider's settlement report, at most 5,000 lines and 1 MiB; a longer one comes in several
+	// reports. Each line is matched to a top-up by the provider's reference. Nothing is credited or debited:
+	// a matched top-up is marked settled, one whose amount differs is marked differs. A second report under
+	// the same provider and report_reference is refused with DUPLICATE_REFERENCE; the same Idempotency-Key
+	// answers the first again. Needs a key of the whole merchant.
 	SubmitSettlementReport(context.Context, *v1.SubmitSettlementReportRequest) (*v1.SubmitSettlementReportResponse, error)
 	// Compares the partner's totals of a period with the ledger, line by line. Nothing is corrected by it.
+	// Where the partner lists movements of an item, each is compared too. A period of up to 7 days without
+	// listed movements is compared at once; any other run answers state running, and getReconciliation and
+	// the event reconciliation.completed tell the result. The ledger is compared as gathered, which trails
+	// the movements by seconds: complete says whether the period was over and all of it gathered. A key
+	// bound to a brand or branch compares that place.
 	SubmitReconciliation(context.Context, *v1.SubmitReconciliationRequest) (*v1.SubmitReconciliationResponse, error)
 }
 

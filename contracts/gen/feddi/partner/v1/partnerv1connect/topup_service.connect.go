@@ -101,10 +101,16 @@ type TopupServiceClient interface {
 	ConfigureReloadBonus(context.Context, *v1.ConfigureReloadBonusRequest) (*v1.ConfigureReloadBonusResponse, error)
 	// Reads the reload-bonus tiers in force.
 	GetReloadBonusConfig(context.Context, *v1.GetReloadBonusConfigRequest) (*v1.GetReloadBonusConfigResponse, error)
-	// Takes a payment provider's callback. The provider's signature over the body is verified first; the
-	// effect is that of confirmTopup, once per settlement reference.
+	// Takes a payment provider's callback: stripe signs with Stripe-Signature, sadad with X-Sadad-Timestamp
+	// and X-Sadad-Signature. The signature over the body as it came is verified first, and must not be older
+	// than 5 minutes; the effect is that of confirmTopup, once per settlement reference. A callback of an
+	// unknown top-up, of another amount, or of one that can no longer be completed credits nothing; it is
+	// recorded for the merchant and answered with 200, so that the provider does not repeat it. In the
+	// sandbox the secret is sandbox_whsec_ and the top-up's id, for example sandbox_whsec_top_01ka2m7w6q.
 	ReceiveProviderWebhook(context.Context, *v1.ReceiveProviderWebhookRequest) (*v1.ReceiveProviderWebhookResponse, error)
-	// Marks top-ups as settled to the merchant's bank, all of the call or none.
+	// Marks top-ups as settled to the merchant's bank, all of the call or none. A top-up that is settled
+	// already by the same bank_reference and fee stays as it is; by another it is refused. Needs a key of
+	// the whole merchant.
 	SubmitTopupSettlement(context.Context, *v1.SubmitTopupSettlementRequest) (*v1.SubmitTopupSettlementResponse, error)
 	// Lists the settlement state of completed top-ups, latest completed first.
 	ListTopupSettlements(context.Context, *v1.ListTopupSettlementsRequest) (*v1.ListTopupSettlementsResponse, error)
@@ -365,10 +371,16 @@ type TopupServiceHandler interface {
 	ConfigureReloadBonus(context.Context, *v1.ConfigureReloadBonusRequest) (*v1.ConfigureReloadBonusResponse, error)
 	// Reads the reload-bonus tiers in force.
 	GetReloadBonusConfig(context.Context, *v1.GetReloadBonusConfigRequest) (*v1.GetReloadBonusConfigResponse, error)
-	// Takes a payment provider's callback. The provider's signature over the body is verified first; the
-	// effect is that of confirmTopup, once per settlement reference.
+	// Takes a payment provider's callback: stripe signs with Stripe-Signature, sadad with X-Sadad-Timestamp
+	// and X-Sadad-Signature. The signature over the body as it came is verified first, and must not be older
+	// than 5 minutes; the effect is that of confirmTopup, once per settlement reference. A callback of an
+	// unknown top-up, of another amount, or of one that can no longer be completed credits nothing; it is
+	// recorded for the merchant and answered with 200, so that the provider does not repeat it. In the
+	// sandbox the secret is sandbox_whsec_ and the top-up's id, for example sandbox_whsec_top_01ka2m7w6q.
 	ReceiveProviderWebhook(context.Context, *v1.ReceiveProviderWebhookRequest) (*v1.ReceiveProviderWebhookResponse, error)
-	// Marks top-ups as settled to the merchant's bank, all of the call or none.
+	// Marks top-ups as settled to the merchant's bank, all of the call or none. A top-up that is settled
+	// already by the same bank_reference and fee stays as it is; by another it is refused. Needs a key of
+	// the whole merchant.
 	SubmitTopupSettlement(context.Context, *v1.SubmitTopupSettlementRequest) (*v1.SubmitTopupSettlementResponse, error)
 	// Lists the settlement state of completed top-ups, latest completed first.
 	ListTopupSettlements(context.Context, *v1.ListTopupSettlementsRequest) (*v1.ListTopupSettlementsResponse, error)

@@ -109,7 +109,10 @@ type TransactionsServiceClient interface {
 	// as a refund of the sale's wallet payments, the last one first: never beyond what they took, and at most what
 	// is contested. For the merchant nothing moves.
 	ResolveDispute(context.Context, *v1.ResolveDisputeRequest) (*v1.ResolveDisputeResponse, error)
-	// List settlement batches, latest period first.
+	// List settlement batches, latest period first. A batch gathers what one brand moved in one
+	// currency on one of the merchant's days; it is ready five minutes after the day ends and never
+	// changes then. A refund or void belongs to the day on which it is made. Days without a movement
+	// have no batch. A key bound to a brand sees its own brand's batches.
 	ListSettlements(context.Context, *v1.ListSettlementsRequest) (*v1.ListSettlementsResponse, error)
 	// Read one batch. limit and cursor page its lines.
 	GetSettlement(context.Context, *v1.GetSettlementRequest) (*v1.GetSettlementResponse, error)
@@ -378,7 +381,10 @@ type TransactionsServiceHandler interface {
 	// as a refund of the sale's wallet payments, the last one first: never beyond what they took, and at most what
 	// is contested. For the merchant nothing moves.
 	ResolveDispute(context.Context, *v1.ResolveDisputeRequest) (*v1.ResolveDisputeResponse, error)
-	// List settlement batches, latest period first.
+	// List settlement batches, latest period first. A batch gathers what one brand moved in one
+	// currency on one of the merchant's days; it is ready five minutes after the day ends and never
+	// changes then. A refund or void belongs to the day on which it is made. Days without a movement
+	// have no batch. A key bound to a brand sees its own brand's batches.
 	ListSettlements(context.Context, *v1.ListSettlementsRequest) (*v1.ListSettlementsResponse, error)
 	// Read one batch. limit and cursor page its lines.
 	GetSettlement(context.Context, *v1.GetSettlementRequest) (*v1.GetSettlementResponse, error)
