@@ -125,7 +125,18 @@ func (t *Totals) add(s Sum) {
 // midnight in zone, so 23 or 25 hours where clocks change.
 func Day(at time.Time, zone *time.Location) (start, end time.Time) {
 	y, m, d := at.In(zone).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, zone).UTC(), time.Date(y, m, d+1, 0, 0, 0, 0, zone).UTC()
+	return dawn(y, m, d, zone), dawn(y, m, d+1, zone)
+}
+
+// dawn is the first instant of a day. Where clocks change at midnight, 00:00 does
+// not exist or exists twice, and what time.Date makes of it may lie in the
+// evening before: then what is left of that evening is added.
+func dawn(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	if hour, minute, second := t.Clock(); hour > 12 {
+		t = t.Add(24*time.Hour - time.Duration(hour)*time.Hour - time.Duration(minute)*time.Minute - time.Duration(second)*time.Second)
+	}
+	return t.UTC()
 }
 
 // Slot is the place of a line: a batch that is there or is to be opened.
