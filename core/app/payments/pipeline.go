@@ -137,6 +137,34 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	return l
 }
 
+// idle is how many payments may be inside while work that can wait goes on, and
+// look how often that is looked at.
+const (
+	idle = 1
+	look = 5 * time.Millisecond
+)
+
+// GiveWay waits while payments queue, for work that can come after them: until
+// hardly any is inside, or until most is over.
+func (p *Pipeline) GiveWay(ctx context.Context, most time.Duration) {
+	if most <= 0 || p.Depth() <= idle {
+		return
+	}
+	end := time.NewTimer(most)
+	defer end.Stop()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for p.Depth() > idle {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func or(v, otherwise int) int {
 	if v == 0 {
 		return otherwise

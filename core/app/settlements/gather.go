@@ -15,6 +15,8 @@ import (
 const (
 	gatherPiece  = 2000 // entries in one transaction
 	gatherPieces = 100
+	// turn is how long a piece lets others go first.
+	turn = 2 * time.Second
 )
 
 // Gather is one round of the background: it folds what was written since the
@@ -24,6 +26,9 @@ const (
 func (s *Service) Gather(ctx context.Context, limit int) (int, error) {
 	lines := 0
 	for range gatherPieces {
+		if s.GiveWay != nil {
+			s.GiveWay(ctx, turn)
+		}
 		n, behind, err := s.gather(ctx, limit)
 		lines += n
 		if err != nil || !behind {

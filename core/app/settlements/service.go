@@ -5,6 +5,7 @@ package settlements
 
 import (
 	"context"
+	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/clock"
@@ -20,6 +21,9 @@ type Service struct {
 	Clock     clock.Clock
 	IDs       *ids.Source
 	Directory tenancy.Directory
+	// GiveWay waits while payments queue, at most as long as it is told; nil where
+	// there is nobody to give way to.
+	GiveWay func(ctx context.Context, most time.Duration)
 }
 
 // wholeMerchant refuses credentials of one brand or branch: top-ups belong to

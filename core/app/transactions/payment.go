@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app"
@@ -20,6 +21,14 @@ import (
 // its cost, few enough that a payment never waits long for one of the wallets.
 const together = 64
 
+// Sales of payments that stand alone come when payments leave room: nobody waits
+// for them at a till, and they cost less in larger batches. They let payments go
+// first for a turn at a time, and not at all once they are as old as patience.
+const (
+	turn     = 3 * time.Second
+	patience = 30 * time.Second
+)
+
 // FromPayment is FromPayments for a single event.
 func (s *Service) FromPayment(ctx context.Context, e event.Event) error {
 	return s.FromPayments(ctx, []event.Event{e})
@@ -32,6 +41,9 @@ func (s *Service) FromPayment(ctx context.Context, e event.Event) error {
 // have none yet.
 func (s *Service) FromPayments(ctx context.Context, events []event.Event) error {
 	refs, err := paidAlone(events)
+	if len(refs) > 0 && s.GiveWay != nil {
+		s.GiveWay(ctx, min(turn, patience-s.Clock.Now().Sub(events[0].At)))
+	}
 	for some := range slices.Chunk(refs, together) {
 		err = errors.Join(err, s.sell(ctx, some))
 	}

@@ -4,6 +4,7 @@
 package transactions
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -23,6 +24,9 @@ type Service struct {
 	IDs       *ids.Source
 	Directory tenancy.Directory
 	Planner   *actuation.Planner
+	// GiveWay waits while payments queue, at most as long as it is told; nil where
+	// there is nobody to give way to.
+	GiveWay func(ctx context.Context, most time.Duration)
 	// Own and Bought are for merchants with actuators of their own; nil where
 	// there are none.
 	Own    Own

@@ -96,6 +96,7 @@ func (s *System) makeUseCases() (*UseCases, error) {
 		return nil, err
 	}
 	u.Pipeline = &payments.Pipeline{Journal: s.journal, Planner: s.planner, Clock: s.clock, IDs: s.ids, Wake: s.wake.Ring}
+	u.Transactions.GiveWay = u.Pipeline.GiveWay
 	u.Payments = &payments.Service{
 		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Pipeline: u.Pipeline,
 		Resolve: u.Identities.Resolve, Prove: u.Enrollment.Prove, Guesses: &u.Identities.Guesses,
@@ -105,7 +106,7 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	if u.Topup.Providers, u.Topup.Gateways, err = gateways(s.Mode, s.Payments); err != nil {
 		return nil, err
 	}
-	u.Settlements = &settlements.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
+	u.Settlements = &settlements.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, GiveWay: u.Pipeline.GiveWay}
 	u.Grants = &grants.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Points = &points.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory}
 	u.Proposals = &proposals.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Incentives: u.Incentives, Grants: u.Grants}
