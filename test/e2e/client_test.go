@@ -240,8 +240,19 @@ func open(t *testing.T) *shop {
 
 func openOn(t *testing.T, server string) *shop {
 	t.Helper()
+	return openAs(t, server, "USD")
+}
+
+// openIn is open in another currency.
+func openIn(t *testing.T, currency string) *shop {
+	t.Helper()
+	return openAs(t, system.server.URL, currency)
+}
+
+func openAs(t *testing.T, server, currency string) *shop {
+	t.Helper()
 	s := &shop{t: t, server: server, marks: map[string]bool{}}
-	s.made = sendTo(t, server, request{path: "/auth/keys/sandbox", body: object{"meta": meta(), "currency": "USD"}})
+	s.made = sendTo(t, server, request{path: "/auth/keys/sandbox", body: object{"meta": meta(), "currency": currency}})
 	s.expect(s.made, http.StatusCreated)
 	s.key = credential{"X-Api-Key", s.made.text("data.raw_key")}
 	s.where = object{

@@ -32,7 +32,13 @@ type stock struct {
 
 func stocked(t *testing.T) *stock {
 	t.Helper()
-	s := &stock{shop: open(t)}
+	return stockUp(open(t))
+}
+
+// stockUp fills a shop.
+func stockUp(shop *shop) *stock {
+	shop.t.Helper()
+	s := &stock{shop: shop}
 	s.ids = map[string]string{"sku": "TOPUP-20", "provider": "stripe"}
 	for _, name := range []string{"merchant", "terminal", "branch", "integration"} {
 		s.ids[name] = s.made.text("data." + name + "_id")
