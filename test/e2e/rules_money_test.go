@@ -335,12 +335,12 @@ func TestRule36_ClawbackNeedsAnOperatorAndLeavesActualAlone(t *testing.T) {
 	s.is(s.balance(g), "clawed back", `{"actual_minor":2500,"promo_available_minor":0}`)
 }
 
-func (s *shop) prepare(g guest, minor int64) *answer {
+func (s *shop) begins(g guest, minor int64) *answer {
 	s.t.Helper()
 	return s.expect(s.post("/topup/prepare", object{"customer_id": g.id, "amount_minor": minor, "currency": "USD"}), http.StatusCreated)
 }
 
-func (s *shop) confirm(topup *answer, reference string) *answer {
+func (s *shop) settles(topup *answer, reference string) *answer {
 	s.t.Helper()
 	return s.post("/topup/confirm", object{"topup_id": topup.text("data.topup_id"), "provider_settlement_reference": reference})
 }
@@ -349,12 +349,12 @@ func TestRule37_OnlyAConfirmedTopupCredits(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	g := s.verified("+14155550123")
-	topup := s.prepare(g, 2500)
+	topup := s.begins(g, 2500)
 	s.is(s.balance(g), "prepared", `{"actual_minor":0,"promo_available_minor":0,"promo_locked_minor":0,"pending_topups_minor":2500}`)
 	if n := ask[int64](t, "select count(*) from entries where ref_id = $1", topup.text("data.topup_id")); n != 0 {
 		t.Errorf("%d entries of a prepared top-up", n)
 	}
-	s.expect(s.confirm(topup, "pi_1"), http.StatusOK)
+	s.expect(s.settles(topup, "pi_1"), http.StatusOK)
 	s.is(s.balance(g), "confirmed", `{"actual_minor":2500,"pending_topups_minor":0}`)
 }
 
@@ -362,9 +362,9 @@ func TestRule38_ConfirmCreditsAndAccruesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	g := s.verified("+14155550123")
-	topup := s.prepare(g, 2500)
+	topup := s.begins(g, 2500)
 	s.is(topup, "prepare", `{"state":"PENDING","credited_actual_minor":0}`)
-	s.is(s.expect(s.confirm(topup, "pi_1"), http.StatusOK), "confirm", `{"state":"COMPLETED","credited_actual_minor":2500,"bonus_grant":{"amount_minor":250},"balance":{"actual_minor":2500,"promo_available_minor":250,"pending_topups_minor":0}}`)
+	s.is(s.expect(s.settles(topup, "pi_1"), http.StatusOK), "confirm", `{"state":"COMPLETED","credited_actual_minor":2500,"bonus_grant":{"amount_minor":250},"balance":{"actual_minor":2500,"promo_available_minor":250,"pending_topups_minor":0}}`)
 	// One transaction of the database wrote both events, and so all of it.
 	xids := ask[int64](t, "select count(distinct xid::text) from events e join merchants m using (tenant_no) where merchant_id = $1 and type in ('topup.completed', 'grant.released')", s.made.text("data.merchant_id"))
 	if xids != 1 {
@@ -376,7 +376,7 @@ func TestRule39_TheReloadBonusIsPromo(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	g := s.verified("+14155550123")
-	a := s.expect(s.confirm(s.prepare(g, 2500), "pi_1"), http.StatusOK)
+	a := s.expect(s.settles(s.begins(g, 2500), "pi_1"), http.StatusOK)
 	s.is(a, "confirm", `{"amount_minor":2500,"credited_actual_minor":2500,"bonus_grant":{"source":"RELOAD_BONUS","amount_minor":250}}`)
 	s.is(s.get("/customers/"+g.id+"/grants?source=RELOAD_BONUS"), "grants", `{"grants":[{"grant_id":"`+a.text("data.bonus_grant.grant_id")+`","amount_minor":250,"remaining_minor":250}]}`)
 }
@@ -385,11 +385,11 @@ func TestRule40_ASettlementReferenceCreditsOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	g := s.verified("+14155550123")
-	one, two := s.prepare(g, 900), s.prepare(g, 900)
+	one, two := s.begins(g, 900), s.begins(g, 900)
 	for range 3 { // a new Idempotency-Key each time
-		s.is(s.expect(s.confirm(one, "pi_1"), http.StatusOK), "confirm", `{"state":"COMPLETED","credited_actual_minor":900}`)
+		s.is(s.expect(s.settles(one, "pi_1"), http.StatusOK), "confirm", `{"state":"COMPLETED","credited_actual_minor":900}`)
 	}
-	s.refused(s.confirm(two, "pi_1"), http.StatusConflict, "DUPLICATE_REFERENCE")
+	s.refused(s.settles(two, "pi_1"), http.StatusConflict, "DUPLICATE_REFERENCE")
 	s.is(s.balance(g), "balance", `{"actual_minor":900,"pending_topups_minor":900}`)
 }
 

@@ -19,6 +19,7 @@ import (
 // made when an operation needs it (id).
 type stock struct {
 	*shop
+	over  *endedCredentials // made by ended
 	guest guest
 	ids   map[string]string // by what they are, for example "session"
 	qr    object
