@@ -19,21 +19,26 @@ import (
 // tenant_no names the tenant it is for.
 var everyTenant = map[string]string{
 	// Operators' views of the whole installation; no partner's call reaches them.
-	"actuators.Shadows": "an operator compares an installation's plans over all merchants",
-	"actuators.Tell":    "a server tells of its own actuators, whichever merchant's",
-	"actuators.Told":    "feddi actuator status and GET /health, for the operator",
-	"ledger.Check":      "feddi ledger verify counts what it has read",
+	"actuators.Shadows":  "an operator compares an installation's plans over all merchants",
+	"actuators.Tell":     "a server tells of its own actuators, whichever merchant's",
+	"actuators.Told":     "feddi actuator status and GET /health, for the operator",
+	"ledger/audit.Check": "feddi ledger verify counts what it has read",
+	"actuators.Unpark":   "feddi actuator, on the operator's machine, names a command of whichever merchant",
 	// Work in the background, of ids that the caller of an operation never gives.
-	"identity.Sweep":               "what has expired goes, whoever's it was",
-	"webhooks.waiting":             "one queue per subscription; the worker serves all of them",
-	"webhooks.claim":               "the queue of one subscription, found by waiting",
-	"webhooks.settle":              "the deliveries that claim has given to this worker",
-	"webhooks.NextDue":             "when the worker looks at a subscription again",
-	"webhooks.disable":             "the worker gives one subscription up",
-	"webhooks.selectSubscriptions": "counts beside a subscription that was selected by its tenant",
+	"identity.Sweep":     "what has expired goes, whoever's it was",
+	"actuators.Sweep":    "commands that are done go, whoever's they were",
+	"settlement.oldest":  "the gathering begins at the first entry there is",
+	"settlement.DueRuns": "runs whose worker ended are taken up, whoever's they are",
+	"tenancy.seen":       "heartbeats of terminals that were told from their tokens, flushed together",
+	"webhooks.waiting":   "one queue per subscription; the worker serves all of them",
+	"webhooks.claim":     "the queue of one subscription, found by waiting",
+	"webhooks.settle":    "the deliveries that claim has given to this worker",
+	"webhooks.NextDue":   "when the worker looks at a subscription again",
+	"webhooks.disable":   "the worker gives one subscription up",
 	// How a tenant is found in the first place: by partner and mode.
 	"tenancy.KeyByHash":    "the credential says who calls; before it there is no tenant",
 	"tenancy.KeyByID":      "keys are a partner's, bounded by partner and mode",
+	"tenancy.Merchants":    "counts the merchants of a partner and mode",
 	"tenancy.AddMerchant":  "makes the tenant",
 	"tenancy.merchant":     "finds the tenant of a merchant; the caller compares partner and mode",
 	"tenancy.EraseSandbox": "finds the tenants of a sandbox's partner",
@@ -42,6 +47,7 @@ var everyTenant = map[string]string{
 var (
 	createdTable = regexp.MustCompile(`(?is)create table (?:if not exists )?(\w+) \((.*?)\n\)`)
 	tenantColumn = regexp.MustCompile(`(?m)^\s+tenant_no\s+integer`)
+	wholeText    = regexp.MustCompile(`(?i)^\s*(select|insert|update|delete|with|merge)\b`)
 	tableUse     = regexp.MustCompile(`(?i)\b(?:from|join|update|into|using)\s+(?:only\s+)?([a-z_]+)\b`)
 	// A tenant is named by a condition, or by the row that is written.
 	tenantNamed = regexp.MustCompile(`(?is)tenant_no\s*(=|in\b|<>)|using\s*\([^)]*tenant_no|\([^()]*tenant_no[^()]*\)\s*(=|<|>|in\b)|insert\s+into\s+\w+\s*(as\s+\w+\s*)?\([^)]*tenant_no`)
@@ -207,6 +213,9 @@ func (w *sqlWalk) declaration(d ast.Decl) (out []statement) {
 			}
 		case *ast.BinaryExpr, *ast.BasicLit:
 			if text, ok := w.fold(n.(ast.Expr), 0); ok {
+				if !wholeText.MatchString(text) { // a part of what a builder makes
+					text += " " + w.whole(d)
+				}
 				out = append(out, statement{text, name, at})
 			}
 			return false

@@ -316,7 +316,7 @@ func (s *stock) places(foreign *stock, good request, replaced func(name string, 
 			if place == "branch" { // of a key that is bound to another one
 				narrow := b
 				narrow.call.as = s.ended().narrow
-				narrow.status, narrow.code, narrow.field = http.StatusForbidden, "SCOPE_INSUFFICIENT", "context.branch_id"
+				narrow.status, narrow.code, narrow.field = http.StatusForbidden, "SCOPE_INSUFFICIENT", ""
 				out = append(out, narrow)
 			}
 		}

@@ -28,6 +28,11 @@ var bounded = []string{
 	"actuator_installations", "actuator_kinds", "actuator_revision", "actuator_status", "settlement_gathering",
 }
 
+// once are statements that an installation runs once in its life.
+var once = map[string]string{
+	"SELECT coalesce(min(xid), $1) FROM entries": "where the gathering of settlements begins, before it has ever begun",
+}
+
 // Every statement that the callable operations run, with each of their filters,
 // finds its rows by an index: none reads a table whole that grows. What is read
 // here is what Postgres did, from its own log of plans.
@@ -53,6 +58,7 @@ func TestNoOperationReadsAWholeTable(t *testing.T) {
 	if n := len(plans.Texts(statements)); n < 100 {
 		t.Errorf("only %d statements were seen", n)
 	}
+	statements = slices.DeleteFunc(statements, func(s plans.Statement) bool { return once[s.Text] != "" })
 	for _, whole := range plans.Whole(statements, func(table string) bool { return db.grows[table] }, db.partial) {
 		t.Error(whole)
 	}
@@ -139,7 +145,6 @@ func (db *explainedDB) multiply() {
 		if slices.Contains(bounded, table) {
 			continue
 		}
-		db.grows[table] = true
 		columns := db.list(`select attname::text from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and attidentity = '' and attgenerated = '' order by attnum`, table)
 		values := db.list(`select case
 			when attname = 'tenant_no' then 'tenant_no + g * 1000'
@@ -157,6 +162,13 @@ func (db *explainedDB) multiply() {
 	}
 	db.run("set session_replication_role = origin")
 	db.run("analyze")
+	// Of a table that nothing here fills, a plan would say nothing.
+	for _, table := range db.list("select relname::text from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples >= $1", large/2) {
+		db.grows[table] = !slices.Contains(bounded, table)
+	}
+	if len(db.grows) < 40 {
+		db.t.Errorf("only %d tables are large", len(db.grows))
+	}
 	for _, index := range db.list("select indexrelid::regclass::text from pg_index where indpred is not null") {
 		db.partial[index] = true
 	}
