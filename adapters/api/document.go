@@ -23,8 +23,17 @@ import (
 
 const description = `Identified retail decisioning for partners: checkout sessions, wallets, offers and their reasons.
 
-Every answer is {ok, data, error, meta}; branch on error.code and nothing else. Amounts are integers in minor units, times are RFC 3339 in UTC. ` +
-	`Members that the contract does not know are refused. Every POST carries an Idempotency-Key header and may be repeated with it.`
+**Begin** with POST /auth/keys/sandbox, which needs no credential: it answers with a key, a merchant, a terminal and seeded offers. Trade the key for the terminal's token with POST /auth/token. GET /capabilities lists what each of the two may call.
+
+**Answers** are {ok, data, error, meta}, but for GET /openapi. Branch on error.code and nothing else; each operation lists its codes in x-error-codes, and error.details name the fields at fault. Ignore members you do not know: answers may gain some. Requests may not: members that the contract does not know are refused with their path.
+
+**Retries**: every POST carries an Idempotency-Key header, a fresh UUID for each intention and the same one for each retry of it. For 24 hours the first outcome is answered again, byte for byte, with meta.idempotency_replayed true. Where error.retryable is true the same intention may succeed later: with a new key after 402, else with the same key, after Retry-After where it is sent.
+
+**Amounts** are integers in minor units of their currency; deposits (actual) and promotional credit (promo) are never one sum. Times are RFC 3339 in UTC. Ids are opaque.
+
+**Lists** come latest first, by 50 unless limit says otherwise. While meta.next_cursor is there, send it back as cursor, with the same filters; rows that are added meanwhile move nothing.
+
+**Versions** are dates: send the one you build against as meta.api_version, on reads as the header Feddi-Api-Version. x-maturity is ga (stable), beta (callable, may still tighten) or planned (answers 501; not in the document that a server serves).`
 
 // Document writes the OpenAPI document of ops. media are the media types that
 // an operation answers with beside JSON, by operation id.

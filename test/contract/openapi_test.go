@@ -133,6 +133,20 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	if checked < 100 {
 		t.Errorf("only %d examples", checked)
 	}
+	failures, err := c.Compile("openapi.json#/components/schemas/ErrorEnvelope")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := tree.(map[string]any)["components"].(map[string]any)["examples"].(map[string]any)
+	for code, example := range examples {
+		value := example.(map[string]any)["value"].(map[string]any)
+		if err := failures.Validate(value); err != nil || value["error"].(map[string]any)["code"] != code {
+			t.Errorf("the example of %s breaks the schema: %v", code, err)
+		}
+	}
+	if len(examples) < 40 {
+		t.Errorf("only %d failures have an example", len(examples))
+	}
 }
 
 func requireExamples(t *testing.T, id string, op map[string]any) {

@@ -79,6 +79,7 @@ func TestBadInput(t *testing.T) {
 			t.Parallel()
 			s := stocked(t)
 			good := s.good(op)
+			s.ended()
 			before := s.state(s.guest, s.ids["session"], s.held)
 			for _, table := range [][]bad{
 				texts(good), bodies(t, op, good), headersOf(op, good), credentials(s, op, good), tenants(s, foreign, op, good, path), currencies(good),
@@ -215,11 +216,23 @@ func credentials(s *stock, op document.Operation, good request) (out []bad) {
 		{"a token that is none", by(credential{"Authorization", "Bearer x.y.z"}), http.StatusUnauthorized, "UNAUTHENTICATED", ""},
 		{"a token without signature", by(credential{"Authorization", unsigned(s.till.value)}), http.StatusUnauthorized, "UNAUTHENTICATED", ""},
 		{"a token with another's claims", by(credential{"Authorization", tampered(s.till.value)}), http.StatusUnauthorized, "UNAUTHENTICATED", ""},
+		{"a key of the other mode", by(credential{"X-Api-Key", "fddi_live_" + strings.Repeat("x", 44)}), http.StatusUnauthorized, "UNAUTHENTICATED", ""},
 		{"another scheme", by(credential{"Authorization", "Basic eDp5"}), http.StatusUnauthorized, "UNAUTHENTICATED", "Authorization"},
 	}
+	ended := s.ended()
 	takes := func(name string) bool { return slices.Contains(op.Credentials, name) }
 	if !takes("ApiKeyAuth") {
 		out = append(out, bad{"a key", by(s.key), http.StatusForbidden, "SCOPE_INSUFFICIENT", ""})
+	} else {
+		out = append(out, bad{"a revoked key", by(ended.key), http.StatusUnauthorized, "API_KEY_REVOKED", ""})
+	}
+	if op.Operator {
+		out = append(out, bad{"a key without authority", by(ended.plain), http.StatusForbidden, "OPERATOR_REQUIRED", ""})
+	}
+	if takes("PosTerminalJWT") {
+		out = append(out,
+			bad{"a token of a revoked key", by(ended.till), http.StatusUnauthorized, "TOKEN_REVOKED", ""},
+			bad{"a token past its time", by(ended.old), http.StatusUnauthorized, "TOKEN_EXPIRED", ""})
 	}
 	if !takes("PosTerminalJWT") {
 		code := "SCOPE_INSUFFICIENT"
@@ -300,6 +313,12 @@ func (s *stock) places(foreign *stock, good request, replaced func(name string, 
 		b := bad{"another's " + place, call, http.StatusForbidden, "SCOPE_INSUFFICIENT", "context." + place + "_id"}
 		if good.as == s.key {
 			b.status, b.code, b.field = http.StatusNotFound, "NOT_FOUND", place
+			if place == "branch" { // of a key that is bound to another one
+				narrow := b
+				narrow.call.as = s.ended().narrow
+				narrow.status, narrow.code, narrow.field = http.StatusForbidden, "SCOPE_INSUFFICIENT", ""
+				out = append(out, narrow)
+			}
 		}
 		out = append(out, b)
 	}
@@ -332,6 +351,7 @@ func currencies(good request) (out []bad) {
 func TestBadReads(t *testing.T) {
 	t.Parallel()
 	s, foreign := stocked(t), stocked(t)
+	s.ended()
 	for _, op := range callable(t, http.MethodGet) {
 		good := request{method: http.MethodGet, path: s.path(op), as: s.caller(op)}
 		path := foreign.path(op)

@@ -71,12 +71,14 @@ func (a *answer) fields() (out []string) {
 type request struct {
 	method string // POST
 	path   string // below base
+	rpc    string // in place of path: a procedure of Connect
 	// as is who calls: set as a header; see shop.terminal and shop.key.
 	as     credential
 	key    string // Idempotency-Key; a new one for each POST
 	body   any    // marshalled, or sent as it is where it is a []byte
 	accept string
 	header map[string]string // set last; an empty value removes the header
+	raw    []byte            // a body in the making; see badCalls
 }
 
 // credential is a header that says who calls.
@@ -97,7 +99,11 @@ func (r request) build(ctx context.Context, server string) (*http.Request, []byt
 	if method == "" {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, method, server+base+r.path, bytes.NewReader(body))
+	url := server + base + r.path
+	if r.rpc != "" {
+		url = server + r.rpc
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,6 +177,16 @@ func judge(req *http.Request, body []byte, a *answer) (wrong []string) {
 	if a.Status == http.StatusInternalServerError || a.Status == http.StatusBadGateway || a.code() == "INTERNAL" {
 		wrong = append(wrong, "the server failed")
 	}
+	if !strings.HasPrefix(req.URL.Path, base) { // Connect, which has no document
+		if found := rpcError(a); found != nil {
+			system.accounts.note(req, found.GetCode())
+			if found.GetCode() == "INTERNAL" {
+				wrong = append(wrong, "the server failed")
+			}
+		}
+		return wrong
+	}
+	system.accounts.note(req, a.code())
 	if !strings.HasSuffix(req.URL.Path, "/openapi") && a.Body != nil {
 		wrong = append(wrong, envelope(a)...)
 	}
@@ -240,8 +256,19 @@ func open(t *testing.T) *shop {
 
 func openOn(t *testing.T, server string) *shop {
 	t.Helper()
+	return openAs(t, server, "USD")
+}
+
+// openIn is open in another currency.
+func openIn(t *testing.T, currency string) *shop {
+	t.Helper()
+	return openAs(t, system.server.URL, currency)
+}
+
+func openAs(t *testing.T, server, currency string) *shop {
+	t.Helper()
 	s := &shop{t: t, server: server, marks: map[string]bool{}}
-	s.made = sendTo(t, server, request{path: "/auth/keys/sandbox", body: object{"meta": meta(), "currency": "USD"}})
+	s.made = sendTo(t, server, request{path: "/auth/keys/sandbox", body: object{"meta": meta(), "currency": currency}})
 	s.expect(s.made, http.StatusCreated)
 	s.key = credential{"X-Api-Key", s.made.text("data.raw_key")}
 	s.where = object{

@@ -34,6 +34,8 @@ var system struct {
 	dir    string // of the shared server: its binary and its master key
 	server *feddid.Server
 	spec   *document.Document
+	// accounts are the refusals that were seen.
+	accounts accounts
 }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -52,7 +54,11 @@ func run(m *testing.M) (status int) {
 		return 1
 	default:
 	}
-	if err := errors.Join(noDefects(), verifyLedger(system.dsn), system.server.Stop()); err != nil {
+	settled := error(nil)
+	if status == 0 || *update {
+		settled = system.accounts.settle()
+	}
+	if err := errors.Join(settled, noDefects(), verifyLedger(system.dsn), system.server.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

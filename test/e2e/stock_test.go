@@ -19,6 +19,7 @@ import (
 // made when an operation needs it (id).
 type stock struct {
 	*shop
+	over  *endedCredentials // made by ended
 	guest guest
 	ids   map[string]string // by what they are, for example "session"
 	qr    object
@@ -32,7 +33,13 @@ type stock struct {
 
 func stocked(t *testing.T) *stock {
 	t.Helper()
-	s := &stock{shop: open(t)}
+	return stockUp(open(t))
+}
+
+// stockUp fills a shop.
+func stockUp(shop *shop) *stock {
+	shop.t.Helper()
+	s := &stock{shop: shop}
 	s.ids = map[string]string{"sku": "TOPUP-20", "provider": "stripe"}
 	for _, name := range []string{"merchant", "terminal", "branch", "integration"} {
 		s.ids[name] = s.made.text("data." + name + "_id")

@@ -39,7 +39,7 @@ type Source struct {
 // Write returns the document as indented JSON. The same source always gives
 // the same bytes.
 func Write(src Source) ([]byte, error) {
-	w := &writer{Source: src, schemas: schemas{comments: src.Comments, done: map[string]bool{}}}
+	w := &writer{Source: src, named: map[fault.Code]bool{}, schemas: schemas{comments: src.Comments, done: map[string]bool{}}}
 	var requests, responses []protoreflect.MessageDescriptor
 	for _, o := range src.Operations {
 		requests, responses = append(requests, o.Input), append(responses, o.Output)
@@ -58,6 +58,7 @@ func Write(src Source) ([]byte, error) {
 			{"parameters", w.parameters()},
 			{"headers", headers},
 			{"responses", w.failures},
+			{"examples", w.failureExamples()},
 			{"schemas", schemas},
 		}},
 	}
@@ -80,6 +81,7 @@ type writer struct {
 	Source
 	schemas  schemas
 	failures object // responses by status and codes, each written once
+	named    map[fault.Code]bool
 	err      error
 }
 
@@ -315,8 +317,9 @@ func (w *writer) envelope(o *operation.Operation) string {
 	data := strings.TrimSuffix(name, "Response") + "Data"
 	w.schemas.add(name, object{
 		{"type", "object"},
+		{"description", "The envelope of a success; what the operation gives is in data."},
 		{"properties", object{
-			{"ok", object{{"const", true}}},
+			{"ok", object{{"const", true}, {"description", "Whether the call succeeded."}}},
 			{"data", reference(data)},
 			{"error", object{{"type", "null"}}},
 			{"meta", w.schemas.ref((*partnerv1.ResponseMeta)(nil).ProtoReflect().Descriptor(), answered)},
@@ -336,12 +339,12 @@ func (w *writer) failure(status int, codes []fault.Code) object {
 		lines = append(lines, codeLine(string(code), fault.MeaningOf(code).What))
 	}
 	if !slices.ContainsFunc(w.failures, func(m member) bool { return m.name == name }) {
-		w.failures = w.failures.with(name, failureResponse(status, codes, lines))
+		w.failures = w.failures.with(name, w.failureResponse(status, codes, lines))
 	}
 	return object{{"$ref", "#/components/responses/" + name}}
 }
 
-func failureResponse(status int, codes []fault.Code, lines []string) object {
+func (w *writer) failureResponse(status int, codes []fault.Code, lines []string) object {
 	shown := object{{"X-Request-Id", headerRef("RequestId")}}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		shown = shown.with("Retry-After", headerRef("RetryAfter"))
@@ -355,7 +358,7 @@ func failureResponse(status int, codes []fault.Code, lines []string) object {
 	return object{
 		{"description", describe(http.StatusText(status), strings.Join(lines, "\n"))},
 		{"headers", shown},
-		{"content", object{{"application/json", object{{"schema", schema}}}}},
+		{"content", object{{"application/json", object{{"schema", schema}, {"examples", w.exampleNames(codes)}}}}},
 	}
 }
 
@@ -365,7 +368,7 @@ func (w *writer) components() object {
 		{"type", "object"},
 		{"description", "A failure. error.code is the only thing to branch on."},
 		{"properties", object{
-			{"ok", object{{"const", false}}},
+			{"ok", object{{"const", false}, {"description", "Whether the call succeeded."}}},
 			{"data", object{{"type", []string{"object", "null"}}, {"description", "null, but for GET /health, whose report is there either way."}}},
 			{"error", w.schemas.ref((*partnerv1.Error)(nil).ProtoReflect().Descriptor(), answered)},
 			{"meta", w.schemas.ref((*partnerv1.ResponseMeta)(nil).ProtoReflect().Descriptor(), answered)},

@@ -53,20 +53,25 @@ func (o *Operation) credentialCodes() []fault.Code {
 		}
 		return nil
 	}
-	codes := []fault.Code{
-		fault.CodeUnsupportedAPIVersion, fault.CodeUnauthenticated, fault.CodeScopeInsufficient, fault.CodeMerchantNotAuthorized,
-		fault.CodeRateLimited, fault.CodeSubsystemDegraded,
+	codes := []fault.Code{fault.CodeUnsupportedAPIVersion, fault.CodeUnauthenticated, fault.CodeRateLimited, fault.CodeSubsystemDegraded}
+	key, terminal := o.Takes(optionsv1.Credential_CREDENTIAL_KEY), o.Takes(optionsv1.Credential_CREDENTIAL_TERMINAL)
+	placed := o.Input.Fields().ByName("context") != nil
+	if placed || !key || !terminal || o.Options.GetPlatformScope() || o.Options.GetSandboxOnly() {
+		codes = append(codes, fault.CodeScopeInsufficient) // the wrong kind, or another place than the credential's
 	}
-	if o.Takes(optionsv1.Credential_CREDENTIAL_KEY) {
+	if placed || key && o.Input.Fields().ByName("merchant_id") != nil {
+		codes = append(codes, fault.CodeMerchantNotAuthorized)
+	}
+	if key {
 		codes = append(codes, fault.CodeAPIKeyRevoked)
 	}
-	if o.Takes(optionsv1.Credential_CREDENTIAL_TERMINAL) {
+	if terminal {
 		codes = append(codes, fault.CodeTokenExpired, fault.CodeTokenRevoked)
 	}
 	if o.Options.GetOperator() {
 		codes = append(codes, fault.CodeOperatorRequired)
 	}
-	if len(o.Segments) > 0 && slices.ContainsFunc(o.Segments, func(s Segment) bool { return s.Field != nil }) || o.Input.Fields().ByName("context") != nil {
+	if len(o.Segments) > 0 && slices.ContainsFunc(o.Segments, func(s Segment) bool { return s.Field != nil }) || placed {
 		codes = append(codes, fault.CodeNotFound)
 	}
 	return codes

@@ -120,8 +120,8 @@ with recursive w as (
   select (select d.subscription_id from webhook_deliveries d where d.state < 2 and d.subscription_id > w.subscription_id
           order by d.subscription_id limit 1)
   from w where w.subscription_id is not null)
-select w.subscription_id from w join webhook_subscriptions s on s.subscription_id = w.subscription_id and s.status = 'active'
-where exists (select 1 from webhook_deliveries d where d.subscription_id = w.subscription_id and d.state < 2 and d.due_at <= $1)`
+select w.subscription_id from w
+where (select s.status from webhook_subscriptions s where s.subscription_id = w.subscription_id) = 'active' and exists (select 1 from webhook_deliveries d where d.subscription_id = w.subscription_id and d.state < 2 and d.due_at <= $1)`
 
 // Waiting implements webhook.Queue.
 func (s *Queue) Waiting(ctx context.Context, by time.Time) ([]string, error) {

@@ -6,10 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/paging"
 	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/fault"
@@ -104,15 +106,15 @@ type ListInput struct {
 
 // List lists subscriptions, latest first. Errors: CURSOR_INVALID.
 func (s *Service) List(ctx context.Context, call *app.Call, in ListInput) (Page[webhook.Subscription], error) {
-	before, err := decode(in.Cursor)
+	end, err := paging.Open(subscriptionList, in.Cursor)
 	if err != nil {
 		return Page[webhook.Subscription]{}, err
 	}
 	limit := bound(in.Limit)
 	items, err := s.UoW.Read().Webhooks.Subscriptions(ctx, call.Tenant, webhook.SubscriptionFilter{
-		Status: webhook.Status(in.Status), Before: before, Limit: limit + 1,
+		Status: webhook.Status(in.Status), Before: end.ID, Limit: limit + 1,
 	})
-	return page(items, limit, func(s webhook.Subscription) string { return s.ID }), err
+	return page(items, limit, subscriptionList, func(s webhook.Subscription) string { return s.ID }), err
 }
 
 // DeliveriesInput asks for a page of deliveries; empty members do not narrow.
@@ -126,7 +128,7 @@ type DeliveriesInput struct {
 
 // Deliveries lists deliveries with their attempts, latest first. Errors: CURSOR_INVALID.
 func (s *Service) Deliveries(ctx context.Context, call *app.Call, in DeliveriesInput) (Page[webhook.Delivery], error) {
-	text, err := decode(in.Cursor)
+	end, err := paging.Open(deliveryList, in.Cursor)
 	if err != nil {
 		return Page[webhook.Delivery]{}, err
 	}
@@ -135,16 +137,16 @@ func (s *Service) Deliveries(ctx context.Context, call *app.Call, in DeliveriesI
 		SubscriptionID: in.SubscriptionID, EventID: in.EventID, EventType: in.EventType,
 		CreatedFrom: in.CreatedFrom, CreatedBefore: in.CreatedBefore, Limit: limit + 1,
 	}
-	if text != "" {
-		if f.Before, err = strconv.ParseInt(text, 10, 64); err != nil || f.Before <= 0 {
-			return Page[webhook.Delivery]{}, errCursor()
+	if end.ID != "" {
+		if f.Before, err = strconv.ParseInt(end.ID, 10, 64); err != nil {
+			return Page[webhook.Delivery]{}, fmt.Errorf("a cursor that was issued here has the number %q: %w", end.ID, err)
 		}
 	}
 	if state, ok := webhook.ParseState(in.State); ok {
 		f.State = &state
 	}
 	items, err := s.UoW.Read().Webhooks.Deliveries(ctx, call.Tenant, f)
-	return page(items, limit, func(d webhook.Delivery) string { return strconv.FormatInt(d.No, 10) }), err
+	return page(items, limit, deliveryList, func(d webhook.Delivery) string { return strconv.FormatInt(d.No, 10) }), err
 }
 
 // PollInput asks for the events after a cursor; no types means all.
@@ -199,23 +201,15 @@ func bound(limit int) int {
 	return min(limit, MaxLimit)
 }
 
-// page cuts the one row read too many and makes the cursor of the rest.
-func page[T any](items []T, limit int, key func(T) string) Page[T] {
-	if len(items) <= limit {
-		return Page[T]{Items: items}
-	}
-	items = items[:limit]
-	return Page[T]{Items: items, Next: base64.RawURLEncoding.EncodeToString([]byte(key(items[limit-1])))}
-}
+// The lists, as their cursors know them.
+const (
+	subscriptionList = "webhook_subscriptions"
+	deliveryList     = "webhook_deliveries"
+)
 
-func decode(cursor string) (string, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) > 64 {
-		return "", errCursor()
-	}
-	return string(raw), nil
-}
-
-func errCursor() error {
-	return fault.Field(fault.CodeCursorInvalid, "cursor", "cursor", "this cursor was not issued for this list; leave it out to begin at the first page")
+// page cuts the one row read too many and makes the cursor of the rest. Rows
+// stand in the order of their ids, which is that of their making.
+func page[T any](items []T, limit int, list string, id func(T) string) Page[T] {
+	rows, next := paging.Cut(items, limit, list, func(row T) paging.Mark { return paging.Mark{At: time.UnixMicro(0), ID: id(row)} })
+	return Page[T]{Items: rows, Next: next}
 }

@@ -131,6 +131,21 @@ func operation(path, method string, spec map[string]any) Operation {
 	return o
 }
 
+// QuerySchema is the schema of a member of an operation's query; nil where it
+// takes none of that name.
+func (d *Document) QuerySchema(o Operation, name string) map[string]any {
+	parameters, _ := at(d.Tree, "paths", o.Path, strings.ToLower(o.Method), "parameters").([]any)
+	for _, p := range parameters {
+		row, _ := p.(map[string]any)
+		row = d.Resolve(row)
+		if row["name"] == name && row["in"] == "query" {
+			schema, _ := row["schema"].(map[string]any)
+			return d.Resolve(schema)
+		}
+	}
+	return nil
+}
+
 // Resolve follows a schema's reference, where it is one.
 func (d *Document) Resolve(schema map[string]any) map[string]any {
 	ref, _ := schema["$ref"].(string)
