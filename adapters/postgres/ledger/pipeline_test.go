@@ -471,3 +471,41 @@ func TestStopFinishesWhatIsInside(t *testing.T) {
 	_, err := b.pay(t, b.code(t, guest), 20)
 	wantCode(t, err, fault.CodeSubsystemDegraded)
 }
+
+// What can wait waits until payments are through, and not for ever.
+func TestWorkThatCanWaitGivesWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.payments.Pipeline
+	p.GiveWay(t.Context(), time.Hour) // nothing is inside
+	hold := make(chan struct{})
+	b.actuator.before = func([]actuation.Snapshot) error { <-hold; return nil }
+	var paying sync.WaitGroup
+	for range 3 {
+		guest := b.customer(t, identity.Verified)
+		b.topUp(t, guest, 500)
+		code := b.code(t, guest)
+		paying.Go(func() {
+			if _, err := b.pay(t, code, 20); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for p.Depth() < 3 {
+		runtime.Gosched()
+	}
+	p.GiveWay(t.Context(), time.Millisecond) // they are all inside still
+	if p.Depth() != 3 {
+		t.Error("a payment went through")
+	}
+	waited := make(chan int64, 1)
+	go func() {
+		p.GiveWay(context.Background(), time.Hour)
+		waited <- p.Depth()
+	}()
+	close(hold)
+	if left := <-waited; left > 1 {
+		t.Errorf("%d payments are inside still", left)
+	}
+	paying.Wait()
+}

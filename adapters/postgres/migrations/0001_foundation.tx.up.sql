@@ -16,14 +16,8 @@ CREATE FUNCTION mode_name(mode smallint) RETURNS text
 --
 -- A row is inserted with status NULL (the claim) and completed by the transaction that does the work, so
 -- other transactions see whole rows or none. A statement that has its outcome at hand (the payment batch)
--- inserts whole rows at once:
---
---   INSERT INTO idempotency (partner_id, mode, operation, key, payload_hash, created_at, expires_at, status, body)
---   SELECT ... FROM unnest(...) ON CONFLICT (partner_id, mode, operation, key) DO NOTHING RETURNING key
---
--- and treats a key that did not come back as lost to another call: read that row, and replay it or plan again.
--- A row past expires_at does not count; who meets one takes it over by
---   ON CONFLICT (partner_id, mode, operation, key) DO UPDATE SET ... WHERE idempotency.expires_at <= excluded.created_at
+-- inserts whole rows at once; a key that is there already fails it, and is read and judged then.
+-- A row past expires_at does not count; who meets one takes it over or drops it.
 --
 -- Thin on purpose: the primary key is the only index on the write path besides the BRIN (a few bytes per
 -- 128 pages) that the sweep reads. Not partitioned: a partition key would have to be part of the primary
@@ -38,7 +32,7 @@ CREATE TABLE idempotency (
     expires_at   timestamptz NOT NULL,
     payload_hash bytea NOT NULL CHECK (octet_length(payload_hash) = 32),
     body         bytea,
-    PRIMARY KEY (partner_id, mode, operation, key)
+    PRIMARY KEY (key, partner_id, mode, operation) -- the key first: it alone tells rows apart, and compares in one step
 ) WITH (fillfactor = 80); -- room to complete a claim in its own page (HOT)
 
 CREATE INDEX idempotency_expires_at ON idempotency USING brin (expires_at) WITH (autosummarize = on);

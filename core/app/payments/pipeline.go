@@ -52,6 +52,7 @@ type Pipeline struct {
 	Timeout                time.Duration
 
 	locks locks
+	calm  calm
 	// closing is read-locked by who submits, so that none comes after Stop.
 	closing sync.RWMutex
 	open    bool
@@ -137,31 +138,57 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	return l
 }
 
-// idle is how many payments may be inside while work that can wait goes on, and
-// look how often that is looked at.
-const (
-	idle = 1
-	look = 5 * time.Millisecond
-)
+// idle is how many payments may be inside while work that can wait goes on.
+const idle = 1
+
+// calm lets work that can wait hear that hardly any payment is inside.
+type calm struct {
+	waiting atomic.Int32
+	mu      sync.Mutex
+	bell    chan struct{}
+}
+
+// next is closed when it is calm. Every next has its leave.
+func (c *calm) next() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bell == nil {
+		c.bell = make(chan struct{})
+	}
+	c.waiting.Add(1)
+	return c.bell
+}
+
+func (c *calm) leave() { c.waiting.Add(-1) }
+
+func (c *calm) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bell != nil {
+		close(c.bell)
+		c.bell = nil
+	}
+}
 
 // GiveWay waits while payments queue, for work that can come after them: until
 // hardly any is inside, or until most is over.
 func (p *Pipeline) GiveWay(ctx context.Context, most time.Duration) {
-	if most <= 0 || p.Depth() <= idle {
+	if most <= 0 {
 		return
 	}
-	end := time.NewTimer(most)
-	defer end.Stop()
-	tick := time.NewTicker(look)
-	defer tick.Stop()
-	for p.Depth() > idle {
-		select {
-		case <-tick.C:
-		case <-end.C:
-			return
-		case <-ctx.Done():
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for ctx.Err() == nil {
+		calm := p.calm.next()
+		if p.Depth() <= idle {
+			p.calm.leave()
 			return
 		}
+		select {
+		case <-calm:
+		case <-ctx.Done():
+		}
+		p.calm.leave()
 	}
 }
 
@@ -183,6 +210,9 @@ func (p *Pipeline) submit(j *job) outcome {
 	o := <-done
 	j.lane.inside.Add(-1)
 	p.inbox.Done()
+	if p.calm.waiting.Load() > 0 && p.Depth() <= idle {
+		p.calm.ring()
+	}
 	return o
 }
 
