@@ -45,7 +45,7 @@ func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([
 		}
 		return answer, complete(request, answer)
 	})
-	a.meter.add(len(batch), time.Since(began), err)
+	a.meter.Plans(len(batch), time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func garbage(format string, args ...any) *actuation.Failure {
 
 // Execute implements actuation.Executor.
 func (a *actuator) Execute(ctx context.Context, c actuation.Command) (actuation.Receipt, error) {
-	a.meter.executions.Add(1)
+	a.meter.Execution()
 	raw, err := a.call(ctx, commands, func(ctx context.Context, p *process) (any, error) {
 		if !p.driven() {
 			return nil, &actuation.Failure{Code: "unsupported_kind", Field: "kind", Message: "it was built before commands were driven; build it with the SDK of this release"}
@@ -132,21 +132,69 @@ func (a *actuator) call(ctx context.Context, l lane, do func(context.Context, *p
 		v := a.view.Load()
 		return nil, a.unavailable(&actuation.Failure{Code: "not_running", Message: string(v.state) + ": " + v.reason, Retryable: true})
 	}
-	answer, err := p.breakers[l].Execute(func() (any, error) {
-		answer, err := do(within, p)
-		if err != nil && byCaller(ctx, within, err) {
-			return nil, &givenUp{err}
+	ask := func(p *process) (any, error) {
+		return p.breakers[l].Execute(func() (any, error) {
+			answer, err := do(within, p)
+			switch {
+			case err == nil:
+				return answer, nil
+			case byCaller(ctx, within, err):
+				return nil, &excused{error: err}
+			case a.spec.Standby && gone(err):
+				return nil, &excused{error: err, died: true}
+			}
+			return answer, err
+		})
+	}
+	answer, err := ask(p)
+	var e *excused
+	if l == plans && errors.As(err, &e) && e.died {
+		// A plan is facts in, effects out: it can be asked for twice.
+		if next := a.successor(within, p); next != nil {
+			answer, err = ask(next)
 		}
-		return answer, err
-	})
+	}
 	if err != nil {
 		return nil, a.translate(within, err)
 	}
 	return answer, nil
 }
 
-// givenUp marks a call that the caller ended: no fault of the actuator.
-type givenUp struct{ error }
+// excused marks a failed call that does not count against a process: its caller
+// ended it, or the process died and another one takes its place.
+type excused struct {
+	error
+
+	died bool
+}
+
+// gone reports whether a call failed because nobody was there to answer: the
+// process died, or it was replaced between finding it and calling it.
+func gone(err error) bool {
+	code := wire.Failure(err).Code
+	return code == "not_running" || code == "canceled"
+}
+
+// successor waits for the process that takes the place of dead, and returns nil
+// where there will be none within ctx.
+func (a *actuator) successor(ctx context.Context, dead *process) *process {
+	for {
+		a.mu.Lock()
+		v, changed := a.view.Load(), a.changed
+		a.mu.Unlock()
+		if p := a.current.Load(); p != nil && p != dead {
+			return p
+		}
+		if v.state == actuation.StateFailed || v.state == actuation.StateStopped {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
 
 // byCaller reports whether a failed call ended for the caller's sake: it went
 // away, or it gave less time than the actuator's limit. The actuator keeps the
@@ -168,8 +216,8 @@ func (a *actuator) newBreaker(tripped chan struct{}) *gobreaker.CircuitBreaker[a
 		Timeout:     a.host.cfg.BreakerRest,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= a.host.cfg.BreakerTrips },
 		IsExcluded: func(err error) bool {
-			var g *givenUp
-			return errors.As(err, &g)
+			var e *excused
+			return errors.As(err, &e)
 		},
 		// A typed answer of the actuator's, however negative, is an answer.
 		IsSuccessful: func(err error) bool { return err == nil || answered(err) },
@@ -201,9 +249,9 @@ func (a *actuator) translate(within context.Context, err error) error {
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return a.unavailable(&actuation.Failure{Code: "breaker_open", Message: "too many calls failed; it is given a rest", Retryable: true})
 	}
-	var g *givenUp
-	if errors.As(err, &g) {
-		err = g.error
+	var e *excused
+	if errors.As(err, &e) {
+		err = e.error
 	}
 	var f *actuation.Failure
 	if !errors.As(err, &f) {

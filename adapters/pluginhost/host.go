@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/feddi/feddi/adapters/pluginhost/restart"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/clock"
 )
@@ -83,6 +84,10 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	return c
+}
+
+func (c Config) retries() *restart.Retries {
+	return &restart.Retries{Policy: restart.Policy{Min: c.BackoffMin, Max: c.BackoffMax, Budget: c.Budget, Window: c.Window, Cooldown: c.Cooldown}}
 }
 
 // Change is an actuator entering a state.

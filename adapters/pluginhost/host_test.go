@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -353,36 +352,6 @@ func TestTriesAgainAfterFailing(t *testing.T) {
 	}
 }
 
-func TestRetries(t *testing.T) {
-	t.Parallel()
-	cfg := Config{}.withDefaults()
-	r := &retries{cfg: &cfg}
-	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	if delay, failed := r.after(&process{started: now}, errors.New("x"), now); delay != 0 || failed {
-		t.Errorf("one that worked until now waits %v, failed %v", delay, failed)
-	}
-	r.recent = nil
-	for i := range cfg.Budget {
-		bound := cfg.BackoffMin << i
-		if delay, failed := r.after(nil, errors.New("x"), now); failed || delay < 0 || delay >= bound {
-			t.Errorf("failure %d: %v %v", i+1, delay, failed)
-		}
-		now = now.Add(time.Second)
-	}
-	if delay, failed := r.after(nil, errors.New("x"), now); !failed || delay != cfg.Cooldown {
-		t.Errorf("beyond the budget: %v %v", delay, failed)
-	}
-	if _, failed := r.after(nil, errors.New("x"), now.Add(cfg.Cooldown)); failed {
-		t.Error("the budget is not fresh after the cooldown")
-	}
-	for range cfg.Budget {
-		_, _ = r.after(nil, errors.New("x"), now)
-	}
-	if _, failed := r.after(nil, errors.New("x"), now.Add(2*cfg.Window)); failed {
-		t.Error("failures of long ago count")
-	}
-}
-
 func TestConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{Specs: []Spec{Self("odd", "actuator", "odd")}, Concurrency: 1, BreakerTrips: 100})
@@ -513,15 +482,15 @@ func TestHostKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || !alive(pid) {
-		t.Fatalf("the host said %q", line)
+	var pid, standby int
+	if _, err := fmt.Sscan(line, &pid, &standby); err != nil || !alive(pid) || !alive(standby) || pid == standby {
+		t.Fatalf("the host said %q: %v", line, err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	eventually(t, func() bool { return !alive(pid) })
+	eventually(t, func() bool { return !alive(pid) && !alive(standby) })
 }
 
 // alive reports whether a process runs; one that is dead and not yet reaped

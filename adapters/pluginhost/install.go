@@ -244,6 +244,7 @@ type Report struct {
 	Installation string // empty for the host's own
 	TenantNo     int32
 	Pid          int // its process; 0 while none runs
+	Standby      int // the process that would take over; 0 while none is ready
 	Status       actuation.Status
 	Usage        actuation.Usage
 }
@@ -261,13 +262,15 @@ func (a *actuator) pid() int {
 func (h *Host) Reports() []Report {
 	var out []Report
 	for _, a := range h.actuators {
-		out = append(out, Report{Pid: a.pid(), Status: a.status(), Usage: a.meter.usage()})
+		out = append(out, Report{Pid: a.pid(), Standby: int(a.spare.Load()), Status: a.status(), Usage: a.meter.Usage()})
 	}
 	h.own.mu.Lock()
 	defer h.own.mu.Unlock()
 	for _, in := range h.own.running {
 		for ; in != nil; in = in.next {
-			out = append(out, Report{in.ID, in.Tenant.No, in.actuator.pid(), in.actuator.status(), in.actuator.meter.usage()})
+			out = append(out, Report{
+				Installation: in.ID, TenantNo: in.Tenant.No, Pid: in.actuator.pid(), Status: in.actuator.status(), Usage: in.actuator.meter.Usage(),
+			})
 		}
 	}
 	return out
@@ -277,13 +280,13 @@ func (h *Host) Reports() []Report {
 func (h *Host) Rejected(r *actuation.Rejected) {
 	for _, in := range h.own.of(r.MerchantID) {
 		if in.Manifest.Name == r.Actuator && in.Manifest.Version == r.Version {
-			in.actuator.meter.rejections.Add(1)
+			in.actuator.meter.Rejection()
 			return
 		}
 	}
 	for _, a := range h.actuators {
 		if a.spec.Name == r.Actuator {
-			a.meter.rejections.Add(1)
+			a.meter.Rejection()
 		}
 	}
 }

@@ -78,11 +78,23 @@ func act(name string, args []string) {
 		select {}
 	case "crash":
 		os.Exit(3)
+	case "once":
+		startsOnce(args[0])
 	case "crash-twice":
 		crashTwice(args[0])
 	case "host":
 		beHost()
 	}
+}
+
+// startsOnce is the odd actuator the first time, and dies at every later start.
+func startsOnce(marker string) {
+	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		os.Exit(3)
+	}
+	_ = f.Close()
+	sdk.Serve(odd{})
 }
 
 // crashTwice dies two times, and is the odd actuator from then on.
@@ -94,10 +106,10 @@ func crashTwice(marker string) {
 	sdk.Serve(odd{})
 }
 
-// beHost is a host with one actuator; it prints the actuator's process id and
-// waits to be killed.
+// beHost is a host with one actuator; it prints the process ids of the actuator
+// and its standby and waits to be killed.
 func beHost() {
-	h, err := New(Config{Specs: []Spec{Self("wallet", "actuator", "wallet")}, Logger: slog.New(slog.DiscardHandler)})
+	h, err := New(Config{Specs: []Spec{standing("wallet")}, Logger: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		err = h.Start(context.Background())
 	}
@@ -108,7 +120,12 @@ func beHost() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(h.actuators[0].current.Load().cmd.Process.Pid)
+	for range time.Tick(time.Millisecond) {
+		if r := h.Reports()[0]; r.Standby != 0 {
+			fmt.Println(r.Pid, r.Standby)
+			break
+		}
+	}
 	select {}
 }
 
@@ -147,6 +164,8 @@ func (odd) Plan(ctx context.Context, s sdk.Snapshot) (sdk.Plan, error) {
 		return sdk.Plan{}, &sdk.Error{Code: "no_such_profile", Message: "unknown profile", Field: "facts.profile", Retryable: true}
 	case "exit":
 		os.Exit(4)
+	case "exit-once":
+		exitOnce(s.Facts)
 	case "print":
 		fmt.Println("this is not for you")
 	case "fork":
@@ -215,6 +234,18 @@ func write() (sdk.Plan, error) {
 func says(facts map[string]any) (sdk.Plan, error) {
 	data, err := json.Marshal(facts)
 	return sdk.Plan{Effects: []sdk.Effect{sdk.Annotation(data)}, Reasoning: sdk.Reasoning{Summary: "Odd.", Rule: "odd"}}, err
+}
+
+// exitOnce dies unless another process did before.
+func exitOnce(facts json.RawMessage) {
+	var in struct {
+		File string `json:"file"`
+	}
+	_ = json.Unmarshal(facts, &in)
+	if f, err := os.OpenFile(in.File, os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		_ = f.Close()
+		os.Exit(4)
+	}
 }
 
 // waitFor returns once the file named in the facts exists.
@@ -334,6 +365,13 @@ func serveNewer() {
 	versions := handshake.Plugins(&raw{answer: answers["echo"]})
 	versions[handshake.Version+1] = versions[handshake.Version]
 	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: handshake.Config(), VersionedPlugins: versions, GRPCServer: plugin.DefaultGRPCServer})
+}
+
+// standing is a spec with a standby.
+func standing(name string, args ...string) Spec {
+	s := Self(name, append([]string{"actuator", name}, args...)...)
+	s.Standby = true
+	return s
 }
 
 // own is a spec for this test binary by path and checksum.

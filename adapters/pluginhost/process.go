@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/sony/gobreaker/v2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/feddi/feddi/adapters/pluginhost/gate"
+	"github.com/feddi/feddi/adapters/pluginhost/lines"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -32,10 +35,35 @@ type process struct {
 	breakers [2]*gobreaker.CircuitBreaker[any] // by lane
 	// tripped gets a token whenever the breaker of plans changes its state.
 	tripped chan struct{}
+	// started is when it was, or when it began to serve after it had stood by.
 	started time.Time
-	dir     string     // its working directory
-	gate    *gate.Gate // nil where it is not confined
-	own     bool       // dir is its own and goes with it
+	lost    chan struct{} // closed when its connection is: it died, or is ended
+	gone    chan struct{} // closed when it was ended
+	// taken is closed when a standby is taken; rest is how long its own standby
+	// is waited with.
+	taken chan struct{}
+	rest  time.Duration
+	dir   string     // its working directory
+	gate  *gate.Gate // nil where it is not confined
+	own   bool       // dir is its own and goes with it
+}
+
+// spawn launches a process on a thread of its own that lives as long as it:
+// Linux kills a child when the thread that made it ends, and the Go runtime is
+// free to end any other.
+func (a *actuator) spawn(ctx context.Context) (p *process, err error) {
+	launched := make(chan struct{})
+	a.host.wg.Go(func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		p, err = a.launch(ctx)
+		mine := p
+		close(launched)
+		if mine != nil {
+			<-mine.gone
+		}
+	})
+	<-launched
+	return p, err
 }
 
 // launch starts the actuator's process and has it describe itself. The caller
@@ -55,9 +83,14 @@ func (a *actuator) launch(ctx context.Context) (*process, error) {
 	}
 	p.dir = dir
 	if err := a.greet(ctx, p); err != nil {
+		close(p.lost)
 		p.end()
 		return nil, err
 	}
+	go func() {
+		defer close(p.lost)
+		p.conn.WaitForStateChange(context.Background(), connectivity.Ready) // end closes it
+	}()
 	p.breakers = [...]*gobreaker.CircuitBreaker[any]{plans: a.newBreaker(p.tripped), commands: a.newBreaker(nil)}
 	return p, nil
 }
@@ -71,11 +104,14 @@ func (a *actuator) start(dir string) (*process, error) {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     a.host.cfg.StartTimeout,
-		Logger:           bridge(a.log),
-		SyncStdout:       &printed{log: a.log},
-		SyncStderr:       &printed{log: a.log},
+		Logger:           lines.Bridge(a.log),
+		SyncStdout:       &lines.Printed{Log: a.log},
+		SyncStderr:       &lines.Printed{Log: a.log},
 	}
-	p := &process{tripped: make(chan struct{}, 1), started: time.Now(), own: a.spec.Confined}
+	p := &process{
+		tripped: make(chan struct{}, 1), started: time.Now(), own: a.spec.Confined,
+		lost: make(chan struct{}), gone: make(chan struct{}), taken: make(chan struct{}),
+	}
 	if a.spec.Confined {
 		cmd, err := a.spec.confined(dir)
 		if err != nil {
@@ -147,6 +183,14 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 // drives commands and hands out stored facts.
 func (p *process) driven() bool { return p.client.NegotiatedVersion() >= handshake.Drives }
 
+// since is when it began to serve; zero for nil, which never did.
+func (p *process) since() (at time.Time) {
+	if p != nil {
+		at = p.started
+	}
+	return at
+}
+
 // ping asks whether the process answers at all.
 func (p *process) ping(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -164,6 +208,7 @@ const graceful = time.Second
 // end ends the process and waits until it and everything around it is gone.
 // It asks first; a process that does not answer is killed.
 func (p *process) end() {
+	defer close(p.gone)
 	if p.conn == nil {
 		p.kill()
 	}
@@ -172,6 +217,10 @@ func (p *process) end() {
 	timer := time.AfterFunc(graceful, p.kill)
 	defer timer.Stop()
 	p.client.Kill()
+	if p.conn != nil {
+		_ = p.conn.Close() // closed already, but where the farewell failed
+	}
+	<-p.lost
 	if p.gate != nil {
 		p.gate.Close()
 	}

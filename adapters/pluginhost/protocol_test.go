@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/feddi/feddi/adapters/pluginhost/explain"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
 )
@@ -68,7 +69,7 @@ func TestOtherVersions(t *testing.T) {
 	t.Parallel()
 	for program, says := range map[string]string{"past": "version 0 of the protocol and this feddi versions 1 to 2; it is too old", "future": "version 99 of the protocol and this feddi versions 1 to 2; it is too new"} {
 		_, err := Open(t.Context(), theirs(t, program), Config{Logger: discard, Dir: shortDir(t)})
-		var explained *Explained
+		var explained *explain.Explained
 		if !errors.As(err, &explained) || !strings.Contains(explained.Says, says) {
 			t.Errorf("%s: %v, want one that says %q", program, err, says)
 		}

@@ -44,6 +44,10 @@ type Spec struct {
 	Manifest *actuation.Manifest
 	// Installation is what a merchant installed; nil for the host's own.
 	Installation *actuation.Installation
+	// Standby keeps a second process started and described, which takes over at
+	// once when the one that serves dies. A plan that was asked of the dead one is
+	// asked of it again. It costs the memory of a process.
+	Standby bool
 }
 
 // Self is the spec of an actuator that is part of the host's own executable,

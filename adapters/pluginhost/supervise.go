@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/sony/gobreaker/v2"
-	"google.golang.org/grpc/connectivity"
 
+	"github.com/feddi/feddi/adapters/pluginhost/meter"
+	"github.com/feddi/feddi/adapters/pluginhost/restart"
 	"github.com/feddi/feddi/core/actuation"
 )
 
@@ -29,7 +28,9 @@ type actuator struct {
 	current  atomic.Pointer[process] // nil while none runs
 	view     atomic.Pointer[view]    // what callers and operators see
 	draining atomic.Bool             // the host is stopping it
-	meter    meter
+	meter    meter.Meter
+	spare    atomic.Int64           // process id of the standby; 0 while none is ready
+	unbacked atomic.Pointer[string] // why there is no standby where there should be one
 
 	mu      sync.Mutex    // guards changes of view
 	changed chan struct{} // closed and replaced at every change
@@ -59,7 +60,11 @@ func newActuator(h *Host, spec Spec) *actuator {
 
 func (a *actuator) status() actuation.Status {
 	v := a.view.Load()
-	return actuation.Status{Manifest: v.manifest, State: v.state, Since: v.since, Reason: v.reason, Restarts: v.restarts}
+	s := actuation.Status{Manifest: v.manifest, State: v.state, Since: v.since, Reason: v.reason, Restarts: v.restarts}
+	if lack := a.unbacked.Load(); lack != nil && s.State == actuation.StateReady {
+		s.Reason = *lack
+	}
+	return s
 }
 
 // set enters a state and tells whoever listens. Only the supervising goroutine
@@ -108,35 +113,59 @@ func (a *actuator) waitReady(ctx context.Context) error {
 	}
 }
 
-// supervise keeps the actuator running until ctx ends. It stays on one thread:
-// Linux kills a child when the thread that made it ends, and the Go runtime
-// would be free to end any other.
+// supervise keeps the actuator running until ctx ends.
 func (a *actuator) supervise(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer a.set(actuation.StateStopped, "the host stopped it", nil)
-	retry := &retries{cfg: &a.host.cfg}
+	spare := newStandby(a)
+	var standing sync.WaitGroup
+	if a.spec.Standby {
+		standing.Go(func() { spare.run(ctx) })
+	}
+	defer standing.Wait()
+	retry := a.host.cfg.retries()
+	var p *process
 	for ctx.Err() == nil {
-		p, err := a.launch(ctx)
+		var err error
+		if p == nil {
+			if p = spare.await(); p == nil {
+				p, err = a.spawn(ctx)
+			}
+		}
 		if err == nil {
 			a.current.Store(p)
 			a.set(actuation.StateReady, "", func(v *view) { v.manifest = p.manifest })
+			spare.want()
 			err = a.watch(ctx, p)
-			a.current.Store(nil)
 		}
 		if ctx.Err() == nil {
-			a.pause(ctx, p, err, retry)
-		} else if p != nil {
-			p.end()
+			p = a.succeed(ctx, p, err, retry, spare)
 		}
+	}
+	a.current.Store(nil)
+	if p != nil {
+		p.end()
 	}
 }
 
-// pause clears away the process p that failed, nil where there was none, and
-// waits as long as the budget of restarts demands.
-func (a *actuator) pause(ctx context.Context, p *process, cause error, retry *retries) {
+// succeed clears away the process p that failed, nil where there was none. It
+// returns the standby, which serves already; where there is none, nil after as
+// long as the budget of restarts demands.
+func (a *actuator) succeed(ctx context.Context, p *process, cause error, retry *restart.Retries, spare *standby) *process {
+	rest, failed := retry.After(p.since(), hopeless(cause), time.Now())
+	if !failed {
+		if next := spare.take(rest); next != nil {
+			a.log.Warn("actuator is down; its standby takes over", "cause", cause, "pid", next.cmd.Process.Pid)
+			next.started = time.Now()
+			a.current.Store(next)
+			a.set(actuation.StateReady, "", func(v *view) { v.restarts++ })
+			if p != nil {
+				a.host.wg.Go(func() { p.kill(); p.end() })
+			}
+			return next
+		}
+	}
 	a.log.Warn("actuator is down", "cause", cause)
-	delay, failed := retry.after(p, cause, time.Now())
+	a.current.Store(nil)
 	state := actuation.StateStarting
 	if failed {
 		state = actuation.StateFailed
@@ -146,35 +175,31 @@ func (a *actuator) pause(ctx context.Context, p *process, cause error, retry *re
 		p.kill()
 		p.end()
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	pause(ctx, rest)
+	return nil
 }
+
+// hopeless reports whether a start that failed would fail again soon: a wrong
+// file does not become right by trying.
+func hopeless(cause error) bool {
+	return errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || errors.Is(cause, errUnfit)
+}
+
+// errLost is the death of a process: it closes its socket, so no ping has to
+// miss.
+var errLost = errors.New("its connection was lost: the process died")
 
 // watch returns why the process can no longer be used; ctx's error when it ends.
 func (a *actuator) watch(ctx context.Context, p *process) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// The death of a process closes its socket: no need to wait for a ping.
-	lost := make(chan struct{})
-	go func() {
-		defer close(lost)
-		p.conn.WaitForStateChange(ctx, connectivity.Ready)
-	}()
-	defer func() { cancel(); <-lost }()
-
 	ticker := time.NewTicker(a.host.cfg.PingEvery)
 	defer ticker.Stop()
-	h := health{actuator: a, process: p}
+	h := health{pulse: pulse{actuator: a, process: p}}
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-lost:
-			return errors.New("its connection was lost: the process died")
+		case <-p.lost:
+			return errLost
 		case <-p.tripped:
 			h.look()
 		case <-ticker.C:
@@ -185,31 +210,43 @@ func (a *actuator) watch(ctx context.Context, p *process) error {
 	}
 }
 
-// health judges a running process by its pings and its breaker.
-type health struct {
+// pulse counts the pings that a process missed.
+type pulse struct {
 	*actuator
 
 	process *process
 	misses  int
-	missed  string    // why the last ping failed; empty where it did not
-	open    time.Time // since when the breaker is not closed; zero while it is
+	missed  string // why the last ping failed; empty where it did not
 }
 
-// check pings, and says why the process must be restarted, if it must.
-func (h *health) check(ctx context.Context) error {
-	err := h.process.ping(ctx, h.host.cfg.PingTimeout)
+// check pings, and says why the process must be replaced, if it must.
+func (u *pulse) check(ctx context.Context) error {
+	err := u.process.ping(ctx, u.host.cfg.PingTimeout)
 	if ctx.Err() != nil {
 		return ctx.Err() // the host is stopping; the ping says nothing
 	}
-	h.missed = ""
-	if err != nil {
-		h.missed = err.Error()
-		h.misses++
-	} else {
-		h.misses = 0
+	if err == nil {
+		u.misses, u.missed = 0, ""
+		return nil
 	}
-	if h.misses >= h.host.cfg.PingMisses {
-		return fmt.Errorf("it missed %d pings: %s", h.misses, h.missed)
+	u.misses, u.missed = u.misses+1, err.Error()
+	if u.misses >= u.host.cfg.PingMisses {
+		return fmt.Errorf("it missed %d pings: %s", u.misses, u.missed)
+	}
+	return nil
+}
+
+// health judges a running process by its pings and its breaker.
+type health struct {
+	pulse
+
+	open time.Time // since when the breaker is not closed; zero while it is
+}
+
+// check says why the process must be restarted, if it must.
+func (h *health) check(ctx context.Context) error {
+	if err := h.pulse.check(ctx); err != nil {
+		return err
 	}
 	h.look()
 	if !h.open.IsZero() && time.Since(h.open) >= h.host.cfg.HungAfter {
@@ -235,38 +272,4 @@ func (h *health) look() {
 	default:
 		h.set(actuation.StateReady, "", nil)
 	}
-}
-
-// retries is the restart policy of one actuator: full-jitter backoff, and a
-// budget per window.
-type retries struct {
-	cfg    *Config
-	recent []time.Time // failures within the window
-}
-
-// after says how long to wait after a failure at now of the process p, nil where
-// none came up, and whether the actuator counts as failed. A process that lived longer than the window starts the
-// backoff anew.
-func (r *retries) after(p *process, cause error, now time.Time) (delay time.Duration, failed bool) {
-	if p != nil && now.Sub(p.started) > r.cfg.Window {
-		r.recent = nil
-	}
-	for len(r.recent) > 0 && now.Sub(r.recent[0]) > r.cfg.Window {
-		r.recent = r.recent[1:]
-	}
-	r.recent = append(r.recent, now)
-	// A wrong file does not become right by trying again soon.
-	if errors.Is(cause, plugin.ErrChecksumsDoNotMatch) || errors.Is(cause, errUnfit) || len(r.recent) > r.cfg.Budget {
-		r.recent = nil
-		return r.cfg.Cooldown, true
-	}
-	// One that worked until now is back at once: callers are waiting.
-	if p != nil && len(r.recent) == 1 {
-		return 0, false
-	}
-	bound := r.cfg.BackoffMin << min(len(r.recent)-1, 20)
-	if bound > r.cfg.BackoffMax || bound <= 0 {
-		bound = r.cfg.BackoffMax
-	}
-	return rand.N(bound), false
 }

@@ -5,10 +5,12 @@ package feddid
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -162,15 +164,40 @@ func (s *Server) Kill() {
 	<-s.done
 }
 
-// Actuator is the process id of the program's actuator of that name.
+// Actuator is the process id of the program's actuator of that name: the one
+// that serves, which is older than its standby.
 func (s *Server) Actuator(name string) (int, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
+	all, err := s.actuators(name)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("the program has no actuator %s", name)
+	}
 	if err != nil {
 		return 0, err
 	}
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	return all[0], nil
+}
+
+// Standby is the process id of the standby of the program's actuator of that name.
+func (s *Server) Standby(name string) (int, error) {
+	all, err := s.actuators(name)
+	if err == nil && len(all) < 2 {
+		err = fmt.Errorf("the actuator %s has no standby", name)
+	}
 	if err != nil {
 		return 0, err
+	}
+	return all[1], nil
+}
+
+// actuators are the processes of an actuator, the oldest first.
+func (s *Server) actuators(name string) ([]int, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	if err != nil {
+		return nil, err
 	}
 	for _, task := range tasks {
 		more, err := os.ReadFile(task)
@@ -178,13 +205,35 @@ func (s *Server) Actuator(name string) (int, error) {
 			raw = append(append(raw, ' '), more...)
 		}
 	}
+	began := map[int]int64{}
 	for _, field := range bytes.Fields(raw) {
 		line, err := os.ReadFile("/proc/" + string(field) + "/cmdline")
-		if err == nil && strings.Contains(string(line), "\x00actuator\x00"+name) {
-			return strconv.Atoi(string(field))
+		if err != nil || !strings.Contains(string(line), "\x00actuator\x00"+name) {
+			continue // gone, or another; a dead one has no command line
+		}
+		pid, err := strconv.Atoi(string(field))
+		if err != nil {
+			return nil, err
+		}
+		if began[pid], err = start(pid); err != nil {
+			delete(began, pid) // gone since
 		}
 	}
-	return 0, fmt.Errorf("the program has no actuator %s", name)
+	return slices.SortedFunc(maps.Keys(began), func(a, b int) int { return cmp.Or(cmp.Compare(began[a], began[b]), cmp.Compare(a, b)) }), nil
+}
+
+// start is when a process was started, in ticks since the machine was.
+func start(pid int) (int64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // the name may hold anything
+	fields := strings.Fields(after)
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("process %d has no start in %q", pid, stat)
+	}
+	return strconv.ParseInt(fields[19], 10, 64)
 }
 
 // Health asks GET /health once; status 0 means that nobody listens.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/pluginhost"
+	"github.com/feddi/feddi/adapters/pluginhost/explain"
 	"github.com/feddi/feddi/adapters/pluginhost/program"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
@@ -154,7 +155,7 @@ func (v *verdict) close() {
 // fail notes why it could not be examined, and what the system said.
 func (v *verdict) fail(err error) {
 	v.Problem = err.Error()
-	var explained *pluginhost.Explained
+	var explained *explain.Explained
 	if errors.As(err, &explained) {
 		v.Problem, v.Detail = explained.Says, explained.Unwrap().Error()
 	}

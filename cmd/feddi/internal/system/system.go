@@ -307,10 +307,13 @@ func serverName() string {
 	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 }
 
-// FirstParty are the actuators that every server runs.
+// FirstParty are the actuators that every server runs. The required one, without
+// which nobody pays, has a standby; what the others decide can wait.
 func FirstParty() []pluginhost.Spec {
+	wallet := pluginhost.Self("wallet", "actuator", "wallet")
+	wallet.Standby = true
 	return []pluginhost.Spec{
-		pluginhost.Self("wallet", "actuator", "wallet"),
+		wallet,
 		pluginhost.Self("cashback", "actuator", "cashback"),
 		pluginhost.Self("attribution", "actuator", "attribution"),
 	}

@@ -1,4 +1,5 @@
-package pluginhost
+// Package meter counts what an actuator is asked.
+package meter
 
 import (
 	"math/bits"
@@ -8,16 +9,17 @@ import (
 	"github.com/feddi/feddi/core/actuation"
 )
 
-// meter counts what an actuator is asked. The zero value is ready. Times are of
+// Meter counts what one actuator is asked. The zero value is ready. Times are of
 // plans only: a command waits for the world outside.
-type meter struct {
+type Meter struct {
 	calls, snapshots, failures, rejections, executions atomic.Int64
 	// took counts calls by the position of the highest bit of their quarter
 	// microseconds: a quantile is right to a factor of two, for nothing.
 	took [40]atomic.Int64
 }
 
-func (m *meter) add(snapshots int, took time.Duration, err error) {
+// Plans counts a call for plans.
+func (m *Meter) Plans(snapshots int, took time.Duration, err error) {
 	m.calls.Add(1)
 	m.snapshots.Add(int64(snapshots))
 	if err != nil {
@@ -26,7 +28,14 @@ func (m *meter) add(snapshots int, took time.Duration, err error) {
 	m.took[min(bits.Len64(uint64(took/250)), len(m.took)-1)].Add(1)
 }
 
-func (m *meter) usage() actuation.Usage {
+// Execution counts a command.
+func (m *Meter) Execution() { m.executions.Add(1) }
+
+// Rejection counts a plan that broke a rule.
+func (m *Meter) Rejection() { m.rejections.Add(1) }
+
+// Usage is what was counted.
+func (m *Meter) Usage() actuation.Usage {
 	return actuation.Usage{
 		Calls: m.calls.Load(), Snapshots: m.snapshots.Load(), Failures: m.failures.Load(), Rejections: m.rejections.Load(),
 		Executions: m.executions.Load(),
@@ -35,7 +44,7 @@ func (m *meter) usage() actuation.Usage {
 }
 
 // quantile is the upper end of the class in which the quantile lies.
-func (m *meter) quantile(q float64) time.Duration {
+func (m *Meter) quantile(q float64) time.Duration {
 	var all int64
 	for i := range m.took {
 		all += m.took[i].Load()

@@ -1,4 +1,5 @@
-package pluginhost
+// Package lines brings what an actuator writes into the host's log.
+package lines
 
 import (
 	"bytes"
@@ -10,9 +11,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// bridge returns an hclog logger whose lines go to log. go-plugin logs its own
+// Bridge returns an hclog logger whose lines go to log. go-plugin logs its own
 // lines by it and those that the actuator writes to standard error.
-func bridge(log *slog.Logger) hclog.Logger {
+func Bridge(log *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Trace})
 	l.RegisterSink(sink{log})
 	return l
@@ -42,16 +43,17 @@ func levelOf(level hclog.Level) slog.Level {
 // maxLine bounds a line that an actuator prints.
 const maxLine = 8 << 10
 
-// printed is a writer for what an actuator prints: each line becomes a line of
-// the log.
-type printed struct {
-	log  *slog.Logger
+// Printed is a writer for what an actuator prints: each line becomes a line of
+// Log.
+type Printed struct {
+	Log *slog.Logger
+
 	mu   sync.Mutex
 	rest []byte
 }
 
 // Write implements io.Writer.
-func (p *printed) Write(text []byte) (int, error) {
+func (p *Printed) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rest = append(p.rest, text...)
@@ -60,7 +62,7 @@ func (p *printed) Write(text []byte) (int, error) {
 		if !found && len(p.rest) <= maxLine {
 			return len(text), nil
 		}
-		p.log.Info("actuator printed", "line", string(line[:min(len(line), maxLine)]))
+		p.Log.Info("actuator printed", "line", string(line[:min(len(line), maxLine)]))
 		p.rest = append(p.rest[:0:0], rest...)
 	}
 }

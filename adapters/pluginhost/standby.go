@@ -1,0 +1,148 @@
+package pluginhost
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/feddi/feddi/adapters/pluginhost/restart"
+)
+
+// settle is how long a standby is waited with after a process began to serve:
+// those who call come first, and a start takes a processor for 50 ms.
+const settle = 100 * time.Millisecond
+
+// standby keeps a second process of an actuator ready, so that the death of the
+// first costs callers no start. Its own failures change no state: what serves
+// goes on serving.
+type standby struct {
+	*actuator
+
+	begin chan struct{} // closed when the first one serves
+	once  sync.Once
+	ready chan *process // holds the one that is ready; whoever takes it owns it
+
+	mu       sync.Mutex
+	starting chan struct{} // closed when the start that is going on has ended
+}
+
+func newStandby(a *actuator) *standby {
+	done := make(chan struct{})
+	close(done)
+	return &standby{actuator: a, begin: make(chan struct{}), ready: make(chan *process, 1), starting: done}
+}
+
+// want has the first standby started.
+func (s *standby) want() { s.once.Do(func() { close(s.begin) }) }
+
+// take returns the one that is ready, nil where none is. The next one is started
+// after rest at the earliest.
+func (s *standby) take(rest time.Duration) *process {
+	select {
+	case p := <-s.ready:
+		p.rest = rest
+		close(p.taken)
+		s.spare.Store(0)
+		return p
+	default:
+		return nil
+	}
+}
+
+// await is take, once the start that is going on has ended.
+func (s *standby) await() *process {
+	s.mu.Lock()
+	starting := s.starting
+	s.mu.Unlock()
+	<-starting
+	return s.take(0)
+}
+
+// run keeps a standby until ctx ends.
+func (s *standby) run(ctx context.Context) {
+	select {
+	case <-s.begin:
+	case <-ctx.Done():
+		return
+	}
+	retry := s.host.cfg.retries()
+	for rest := time.Duration(0); pause(ctx, settle+rest); {
+		rest = s.keep(ctx, retry)
+	}
+}
+
+// keep starts one, minds it until it is taken or of no use, and returns how long
+// to wait with the next.
+func (s *standby) keep(ctx context.Context, retry *restart.Retries) time.Duration {
+	p, err := s.warm(ctx)
+	if err == nil {
+		err = s.mind(ctx, p)
+		select {
+		case <-s.ready: // nobody can take it any more
+			s.spare.Store(0)
+			p.kill()
+			p.end()
+		default:
+			<-p.taken
+			return p.rest
+		}
+	}
+	if ctx.Err() != nil {
+		return 0
+	}
+	s.log.Warn("the actuator's standby is down", "cause", err)
+	lack := "it has no standby: " + err.Error()
+	s.unbacked.Store(&lack)
+	rest, _ := retry.After(p.since(), hopeless(err), time.Now())
+	return rest
+}
+
+// warm starts one and makes it ready to be taken.
+func (s *standby) warm(ctx context.Context) (*process, error) {
+	ended := make(chan struct{})
+	defer close(ended)
+	s.mu.Lock()
+	s.starting = ended
+	s.mu.Unlock()
+	p, err := s.spawn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.unbacked.Store(nil)
+	s.spare.Store(int64(p.cmd.Process.Pid))
+	s.ready <- p
+	return p, nil
+}
+
+// mind returns nil when p is taken, and else why it is of no use.
+func (s *standby) mind(ctx context.Context, p *process) error {
+	ticker := time.NewTicker(s.host.cfg.PingEvery)
+	defer ticker.Stop()
+	pulse := pulse{actuator: s.actuator, process: p}
+	for {
+		select {
+		case <-p.taken:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.lost:
+			return errLost
+		case <-ticker.C:
+			if err := pulse.check(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// pause waits for d; false where ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
