@@ -236,6 +236,14 @@ func (p *process) kill() {
 	}
 }
 
+// discard ends a process of which nothing is to be expected; nil is none.
+func (p *process) discard() {
+	if p != nil {
+		p.kill()
+		p.end()
+	}
+}
+
 // dialed is the client side of an actuator for go-plugin: the connection.
 type dialed struct{ plugin.NetRPCUnsupportedPlugin }
 

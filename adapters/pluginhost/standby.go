@@ -18,8 +18,6 @@ const settle = 100 * time.Millisecond
 type standby struct {
 	*actuator
 
-	begin chan struct{} // closed when the first one serves
-	once  sync.Once
 	ready chan *process // holds the one that is ready; whoever takes it owns it
 
 	mu       sync.Mutex
@@ -29,42 +27,43 @@ type standby struct {
 func newStandby(a *actuator) *standby {
 	done := make(chan struct{})
 	close(done)
-	return &standby{actuator: a, begin: make(chan struct{}), ready: make(chan *process, 1), starting: done}
+	return &standby{actuator: a, ready: make(chan *process, 1), starting: done}
 }
 
-// want has the first standby started.
-func (s *standby) want() { s.once.Do(func() { close(s.begin) }) }
+// glance bounds how long a standby is looked at before it takes over.
+const glance = 20 * time.Millisecond
 
-// take returns the one that is ready, nil where none is. The next one is started
-// after rest at the earliest.
-func (s *standby) take(rest time.Duration) *process {
+// take returns the one that is ready, nil where none is, or where it died with
+// the other one. The next one is started after rest at the earliest.
+func (s *standby) take(ctx context.Context, rest time.Duration) *process {
+	var p *process
 	select {
-	case p := <-s.ready:
-		p.rest = rest
-		close(p.taken)
-		s.spare.Store(0)
-		return p
+	case p = <-s.ready:
 	default:
 		return nil
 	}
+	s.spare.Store(0)
+	p.rest = rest
+	defer close(p.taken)
+	// Late is not dead: on a busy machine it still is sooner than a start.
+	if err := p.ping(ctx, glance); err != nil && gone(err) {
+		s.host.wg.Go(p.discard)
+		return nil
+	}
+	return p
 }
 
 // await is take, once the start that is going on has ended.
-func (s *standby) await() *process {
+func (s *standby) await(ctx context.Context) *process {
 	s.mu.Lock()
 	starting := s.starting
 	s.mu.Unlock()
 	<-starting
-	return s.take(0)
+	return s.take(ctx, 0)
 }
 
 // run keeps a standby until ctx ends.
 func (s *standby) run(ctx context.Context) {
-	select {
-	case <-s.begin:
-	case <-ctx.Done():
-		return
-	}
 	retry := s.host.cfg.retries()
 	for rest := time.Duration(0); pause(ctx, settle+rest); {
 		rest = s.keep(ctx, retry)
@@ -80,8 +79,7 @@ func (s *standby) keep(ctx context.Context, retry *restart.Retries) time.Duratio
 		select {
 		case <-s.ready: // nobody can take it any more
 			s.spare.Store(0)
-			p.kill()
-			p.end()
+			p.discard()
 		default:
 			<-p.taken
 			return p.rest

@@ -23,6 +23,13 @@ func (b *bundle) backed(t *testing.T, last int) (standby int) {
 	return standby
 }
 
+// backedPatient has time, so that a busy machine fails no plan.
+func backedPatient() Spec {
+	s := Self("odd", "actuator", "patient")
+	s.Standby = true
+	return s
+}
+
 // kill kills a process and waits until the host serves with another one.
 func (b *bundle) kill(t *testing.T, pid int) {
 	t.Helper()
@@ -46,10 +53,9 @@ func (b *bundle) noChange(t *testing.T) {
 // plan fails, the standby serves, and it gets a standby of its own.
 func TestStandbyTakesOver(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{Specs: []Spec{standing("wallet")}, BackoffMin: time.Millisecond})
+	b := setup(t, Config{Specs: []Spec{backedPatient()}, BackoffMin: time.Millisecond})
 	b.ready(t)
 	b.await(t, actuation.StateReady)
-	planner := &actuation.Planner{Registry: b}
 	var (
 		callers sync.WaitGroup
 		planned atomic.Int64
@@ -63,8 +69,8 @@ func TestStandbyTakesOver(t *testing.T) {
 					return
 				default:
 				}
-				if o := planner.Plan(t.Context(), []actuation.Snapshot{payment("a")})[0]; o.Err != nil {
-					t.Error(o.Err)
+				if _, err := b.plan(t.Context(), "", ""); err != nil {
+					t.Error(err)
 					return
 				}
 				planned.Add(1)
@@ -96,9 +102,7 @@ func TestStandbyTakesOver(t *testing.T) {
 // once.
 func TestPlanIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	patient := Self("odd", "actuator", "patient")
-	patient.Standby = true
-	b := setup(t, Config{Specs: []Spec{patient}, BackoffMin: time.Millisecond, BreakerTrips: 1})
+	b := setup(t, Config{Specs: []Spec{backedPatient()}, BackoffMin: time.Millisecond, BreakerTrips: 1})
 	b.ready(t)
 	first := b.pid(0)
 	b.backed(t, 0)
@@ -162,6 +166,25 @@ func TestStandbyIsWithinTheBudget(t *testing.T) {
 	if _, err := b.For(actuation.KindWalletDebit, "mer_1"); !fault.Is(err, fault.CodeActuatorUnavailable) {
 		t.Error(err)
 	}
+}
+
+// TestStandbyDiesToo: where both die at once it is a start, as without a standby.
+func TestStandbyDiesToo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Specs: []Spec{standing("wallet")}, Budget: 2, BackoffMin: time.Millisecond, Cooldown: time.Hour})
+	b.ready(t)
+	serving, standby := b.pid(0), b.backed(t, 0)
+	for _, pid := range []int{standby, serving} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.await(t, actuation.StateStarting)
+	b.await(t, actuation.StateReady)
+	if now := b.pid(0); now == serving || now == standby || b.All()[0].Restarts == 0 {
+		t.Errorf("%+v", b.Reports()[0])
+	}
+	b.backed(t, standby)
 }
 
 // TestStandbyCannotStart: the actuator is ready and says what it lacks; without

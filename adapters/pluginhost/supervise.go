@@ -118,23 +118,25 @@ func (a *actuator) supervise(ctx context.Context) {
 	defer a.set(actuation.StateStopped, "the host stopped it", nil)
 	spare := newStandby(a)
 	var standing sync.WaitGroup
-	if a.spec.Standby {
-		standing.Go(func() { spare.run(ctx) })
-	}
+	back := sync.OnceFunc(func() {
+		if a.spec.Standby {
+			standing.Go(func() { spare.run(ctx) })
+		}
+	})
 	defer standing.Wait()
 	retry := a.host.cfg.retries()
 	var p *process
 	for ctx.Err() == nil {
 		var err error
 		if p == nil {
-			if p = spare.await(); p == nil {
+			if p = spare.await(ctx); p == nil {
 				p, err = a.spawn(ctx)
 			}
 		}
 		if err == nil {
 			a.current.Store(p)
 			a.set(actuation.StateReady, "", func(v *view) { v.manifest = p.manifest })
-			spare.want()
+			back()
 			err = a.watch(ctx, p)
 		}
 		if ctx.Err() == nil {
@@ -153,14 +155,12 @@ func (a *actuator) supervise(ctx context.Context) {
 func (a *actuator) succeed(ctx context.Context, p *process, cause error, retry *restart.Retries, spare *standby) *process {
 	rest, failed := retry.After(p.since(), hopeless(cause), time.Now())
 	if !failed {
-		if next := spare.take(rest); next != nil {
+		if next := spare.take(ctx, rest); next != nil {
 			a.log.Warn("actuator is down; its standby takes over", "cause", cause, "pid", next.cmd.Process.Pid)
 			next.started = time.Now()
 			a.current.Store(next)
 			a.set(actuation.StateReady, "", func(v *view) { v.restarts++ })
-			if p != nil {
-				a.host.wg.Go(func() { p.kill(); p.end() })
-			}
+			a.host.wg.Go(p.discard)
 			return next
 		}
 	}
@@ -171,10 +171,7 @@ func (a *actuator) succeed(ctx context.Context, p *process, cause error, retry *
 		state = actuation.StateFailed
 	}
 	a.set(state, cause.Error(), func(v *view) { v.restarts++ })
-	if p != nil {
-		p.kill()
-		p.end()
-	}
+	p.discard()
 	pause(ctx, rest)
 	return nil
 }

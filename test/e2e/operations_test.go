@@ -354,8 +354,8 @@ func TestDatabaseLostAndBack(t *testing.T) {
 	}
 }
 
-// A killed wallet actuator is started again; until then payments are refused
-// cleanly, and the same key pays afterwards.
+// A killed wallet actuator is replaced, by its standby or by a start; where
+// payments are refused until then, it is cleanly, and the same key pays afterwards.
 func TestActuatorKilled(t *testing.T) {
 	t.Parallel()
 	server, _ := own(t)

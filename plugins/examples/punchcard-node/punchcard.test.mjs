@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plan } from "./punchcard.mjs";
 import { certificate } from "./certificate.mjs";
+import { version } from "./serve.mjs";
 import { X509Certificate } from "node:crypto";
 
 const sale = (before, now, change = {}) => ({
@@ -24,6 +25,14 @@ test("it says no", () => {
   assert.equal(plan(sale(9, 1, { allowance: null })).refusal, "not_allowed");
   assert.equal(plan(sale(9, 1, { settings_json: Buffer.from('{"category":"tea"}') })).refusal, "nothing_to_count");
   assert.throws(() => plan(sale(9, 1, { settings_json: Buffer.from("[1]") })), { code: "invalid_settings" });
+});
+
+test("the newest common protocol version", () => {
+  assert.equal(version("1,2"), 2);
+  assert.equal(version("3,1"), 1);
+  assert.equal(version("2,3"), 2);
+  assert.equal(version("9"), 1); // the host says what does not fit
+  assert.equal(version(), 1);
 });
 
 test("the certificate is one", () => {

@@ -44,6 +44,15 @@ function unsupported() {
   return { code: grpc.status.UNIMPLEMENTED, details: "no commands are carried out", metadata };
 }
 
+// The protocol versions that are spoken here; actuator.proto says what they
+// mean. In 2 the host may carry out commands; this actuator declares none.
+const spoken = [1, 2];
+
+/** The newest version that the host offers and this knows; the oldest where none is. */
+export function version(offered = "") {
+  return Math.max(spoken[0], ...offered.split(",").map(Number).filter((v) => spoken.includes(v)));
+}
+
 /** Serves until the host ends the process. */
 export function serve(actuator) {
   if (process.env.FEDDI_ACTUATOR !== "8f1f5a7c-2f0e-4d0b-9a53-3d6c4c0f6f11") {
@@ -67,6 +76,6 @@ export function serve(actuator) {
     if (e) throw e;
     const host = Number(process.env.FEDDI_ACTUATOR_PARENT ?? 0);
     if (host) setInterval(() => process.ppid === host || process.exit(1), 1000).unref();
-    process.stdout.write(`1|1|unix|${socket}|grpc|${own.raw.toString("base64").replace(/=+$/, "")}\n`);
+    process.stdout.write(`1|${version(process.env.PLUGIN_PROTOCOL_VERSIONS)}|unix|${socket}|grpc|${own.raw.toString("base64").replace(/=+$/, "")}\n`);
   });
 }

@@ -289,6 +289,9 @@ func printListing(t *Terminal, rows []listed) {
 			text := fmt.Sprintf("broke rule %s %s, last %s: %s", x.Rule, plural(int(x.Count), "time"), x.LastAt.UTC().Format(time.RFC3339), x.Message)
 			fmt.Fprintln(t.Out, wrapped(text, "    ", 80))
 		}
+		if r.Restarts > 0 {
+			fmt.Fprintf(t.Out, "    its process was replaced %s\n", plural(r.Restarts, "time"))
+		}
 		if r.Reason != "" {
 			fmt.Fprintln(t.Out, wrapped(r.Reason, "    ", 80))
 		}
