@@ -18,12 +18,14 @@ func (s *Store) Hold(ctx context.Context, t tenancy.Tenant, customerIDs []string
 // $2; $3 is what else it takes.
 type step struct{ record, sql string }
 
-// naming is true where text holds the phone, e-mail or name of one of the
-// customers; while they still have them.
+// naming is true where text holds the phone or e-mail of one of the customers,
+// or a word of their name of four letters or more; while they still have them.
+// Too much rather than too little: what it finds is replaced or fetched anew.
 func naming(text string) string {
 	return `EXISTS (SELECT FROM customers n WHERE n.tenant_no = $1 AND n.customer_id = ANY ($2) AND (
 		position(substr(n.phone, 2) in ` + text + `) > 0 OR position(lower(nullif(n.email, '')) in lower(` + text + `)) > 0
-		OR length(n.name) > 2 AND position(lower(trim(both '"' from to_json(n.name)::text)) in lower(` + text + `)) > 0))`
+		OR EXISTS (SELECT FROM regexp_split_to_table(lower(n.name), '\W+') w WHERE length(w) > 3
+			AND position(trim(both '"' from to_json(w)::text) in lower(` + text + `)) > 0)))`
 }
 
 // ofTheirTopups is true for rows x beside the customers' top-ups.

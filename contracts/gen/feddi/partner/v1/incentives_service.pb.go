@@ -4340,7 +4340,8 @@ type CreateProposalRequest struct {
 	CustomerId string `protobuf:"bytes,4,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// The open session it is for; absent for the customer whatever they do next.
 	SessionId *string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
-	// What the customer is told.
+	// What the customer is told. It stays in the sale: the customer's name, a phone number and an e-mail
+	// address are refused.
 	Title string `protobuf:"bytes,6,opt,name=title,proto3" json:"title,omitempty"`
 	// What it gives.
 	Value *OfferValueSpec `protobuf:"bytes,7,opt,name=value,proto3" json:"value,omitempty"`

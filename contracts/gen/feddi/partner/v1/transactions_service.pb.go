@@ -40,7 +40,7 @@ type ListTransactionsRequest struct {
 	BranchId *string `protobuf:"bytes,4,opt,name=branch_id,json=branchId,proto3,oneof" json:"branch_id,omitempty"`
 	// Only this terminal.
 	TerminalId *string `protobuf:"bytes,5,opt,name=terminal_id,json=terminalId,proto3,oneof" json:"terminal_id,omitempty"`
-	// Only this customer.
+	// Only this customer, with the sales of identities that were merged into it.
 	CustomerId *string `protobuf:"bytes,6,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
 	// Only this session.
 	SessionId *string `protobuf:"bytes,7,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
