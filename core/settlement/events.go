@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/privacy"
 )
 
 // Types of the events of settlement.
