@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -166,6 +167,8 @@ func (r Receipt) Storable() error {
 		return badReceipt("result", "a storable JSON object of at most %d bytes", MaxDocumentBytes)
 	case len(r.Facts) > 0 && (len(r.Facts) > MaxDocumentBytes || !document(r.Facts)):
 		return badReceipt("facts", "a storable JSON object of at most %d bytes", MaxDocumentBytes)
+	case privacy.HoldsContact(r.Facts): // they go into traces, which no erasure changes
+		return badReceipt("facts", "free of phone numbers and e-mail addresses: they are about the merchant, not about a person")
 	}
 	return nil
 }

@@ -108,6 +108,20 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// Facts go into traces, which no erasure changes; a result goes with its command.
+func TestFactsAreAboutNobody(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{`{"vip": ["ada@example.com"]}`, `{"call": "+44 20 7946 0123"}`} {
+		err := actuation.Receipt{Facts: []byte(doc)}.Storable()
+		if f := actuation.FailureOf(err); f == nil || f.Field != "facts" || f.Retryable {
+			t.Errorf("%s: %v", doc, err)
+		}
+		if err := (actuation.Receipt{Result: []byte(doc)}).Storable(); err != nil {
+			t.Errorf("%s as a result: %v", doc, err)
+		}
+	}
+}
+
 func TestReceipts(t *testing.T) {
 	t.Parallel()
 	large := []byte(`{"a":"` + strings.Repeat("x", actuation.MaxDocumentBytes) + `"}`)

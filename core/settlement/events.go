@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/privacy"
 )
 
 // Types of the events of settlement.
@@ -18,8 +19,8 @@ const (
 func (d Deposit) SettledEvent(id string, now time.Time) event.Event {
 	return event.Event{ID: id, Tenant: d.Tenant, Type: EventTopupSettled, Subject: d.TopupID, At: now, Data: encode(map[string]any{
 		"topup_id": d.TopupID, "customer_id": d.CustomerID, "amount_minor": d.AmountMinor, "currency": d.Currency,
-		"fee_minor": d.Reported.FeeMinor, "net_minor": d.Reported.NetMinor, "bank_reference": d.Reported.BankReference,
-		"provider": optional(d.Provider), "provider_settlement_reference": optional(d.Reference), "settled_at": d.Reported.SettledAt,
+		"fee_minor": d.Reported.FeeMinor, "net_minor": d.Reported.NetMinor, "bank_reference": privacy.Opaque(d.Reported.BankReference),
+		"provider": optional(d.Provider), "provider_settlement_reference": optional(privacy.Opaque(d.Reference)), "settled_at": d.Reported.SettledAt,
 	})}
 }
 

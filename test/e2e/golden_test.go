@@ -311,7 +311,7 @@ func (c *coffee) capabilities() {
 		listed[id] = o
 	}
 	want(c.t, "capabilities of the key: paymentAuthorize", `{"method":"POST","path":"/payments","maturity":"beta","callable":false,"needs":"terminal"}`, listed["paymentAuthorize"])
-	want(c.t, "capabilities of the key: createApiKey", `{"method":"POST","path":"/auth/keys","maturity":"beta","callable":true,"needs":"key"}`, listed["createApiKey"])
+	want(c.t, "capabilities of the key: createApiKey", `{"method":"POST","path":"/auth/keys","maturity":"ga","callable":true,"needs":"key"}`, listed["createApiKey"])
 	for _, o := range system.spec.Operations() {
 		if listed[o.ID] == nil {
 			c.t.Errorf("%s is in the document and not in the capabilities", o.ID)

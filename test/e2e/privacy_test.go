@@ -95,6 +95,29 @@ func held(t *testing.T, needles ...string) (hits []string) {
 	return hits
 }
 
+// complain has a guest get back what can be got back, with words about them
+// wherever words go.
+func (s *shop) complain(g guest, words string) {
+	s.t.Helper()
+	transaction, payment := s.sell(s.filled(), g)
+	s.expect(s.manage("/refund/create", object{"payment_id": payment, "amount_minor": 5, "reason": words}), http.StatusCreated)
+	contest := s.expect(s.manage("/disputes", object{"transaction_id": transaction, "reason": "wrong_amount", "amount_minor": 5, "description": words,
+		"evidence": []object{{"type": "statement", "text": words, "facts": object{"who": words}}}}), http.StatusCreated)
+	s.expect(s.manage("/disputes/"+contest.text("data.dispute_id")+"/resolve", object{"outcome": "customer", "note": words}), http.StatusOK)
+	s.expect(s.manage("/transactions/"+transaction+"/void", object{"reason": words}), http.StatusOK)
+	s.expect(s.post("/customers/"+g.id+"/points", object{"type": "earn", "points": 3, "reason": words}), http.StatusCreated)
+	goodwill := object{"kind": "goodwill", "customer_id": g.id, "title": words, "value": object{"type": "amount", "amount_minor": 3}, "reason": words}
+	s.refused(s.manage("/proposals", goodwill), http.StatusBadRequest, "VALIDATION_FAILED")
+	goodwill["title"] = "Sorry"
+	for _, decision := range []string{"accept", "reject"} {
+		made := s.expect(s.manage("/proposals", goodwill), http.StatusCreated)
+		s.expect(s.manage("/proposals/"+made.text("data.proposal_id")+"/decide", object{"decision": decision, "reason": words}), http.StatusOK)
+	}
+	top := s.post("/topup/prepare", object{"customer_id": g.id, "amount_minor": 2500, "currency": "USD"}).text("data.topup_id")
+	s.ok(request{path: "/topup/confirm", body: object{"topup_id": top, "provider_settlement_reference": "ref-" + top}})
+	s.ok(request{path: "/topup/" + top + "/reverse", as: s.key, body: object{"reason": "uncollected", "note": words, "allow_partial": true}})
+}
+
 // A person's life over REST leaves nothing behind once they are erased: not in
 // the tables, not in stored answers, not in the log of events, not in what was
 // delivered. The money's record stays sound, and their phone enrols anew.
@@ -118,15 +141,24 @@ func TestAPersonIsExportedAndErased(t *testing.T) {
 	s.expect(s.manage("/enroll/identity", object{"customer_id": g.id, "name": name, "email": email}), http.StatusOK)
 	s.expect(s.post("/customers/"+g.id+"/events", object{"type": "note.taken", "attributes": object{"note": note}}), http.StatusCreated)
 	s.expect(s.post("/customers/resolve", object{"credentials": []object{byPhone(g)}}), http.StatusOK)
+	hinted := s.refused(s.post("/customers/resolve", object{"credentials": []object{byPhone(g)}, "hints": object{"name": name}}), http.StatusBadRequest, "VALIDATION_FAILED")
+	if !strings.Contains(string(hinted.Raw), `"hints"`) {
+		t.Errorf("hints are refused by %s", hinted.Raw)
+	}
 	s.expect(s.post("/identify", object{"credential": byPhone(g)}), http.StatusOK)
 	session := s.session()
 	s.ok(request{path: "/checkout/sessions/" + session + "/identify", body: object{"credential": byPhone(g)}})
 	s.ok(request{path: "/checkout/sessions/" + session + "/basket", body: basket()})
 	s.expect(s.post("/payments", bill(100, s.mint(g, "qr"))), http.StatusCreated)
+	s.expect(s.post("/checkout/sessions/"+session+"/events", object{"type": "prompt_shown", "prompt": "enroll", "data": object{"note": note}}), http.StatusCreated)
 	sold := s.expect(s.post("/checkout/sessions/"+session+"/close", object{"tenders": []object{{"type": "cash", "amount_minor": 1275}}}), http.StatusOK)
 	s.expect(s.post("/transactions/"+sold.text("data.transaction.transaction_id")+"/receipt/send", object{"channel": "sms"}), http.StatusAccepted)
-	if len(held(t, needles...)) < 4 {
-		t.Fatal("the scan is blind")
+	s.complain(g, note)
+	seen := strings.Join(held(t, needles...), "\n")
+	for _, table := range []string{"customers", "consents", "customer_events", "session_events", "payment_returns", "disputes", "transaction_voids", "points_movements", "proposals", "topups"} {
+		if !strings.Contains(seen, " FROM "+table+" ") {
+			t.Errorf("the scan sees nothing in %s:\n%s", table, seen)
+		}
 	}
 
 	asked := s.expect(s.manage("/customers/"+g.id+"/gdpr/export", object{"reason": name + " asked"}), http.StatusAccepted)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/checkout"
@@ -317,6 +318,31 @@ func (s *Store) open(ctx context.Context, sold map[branch]int64, taken []numbere
 
 // Transactions implements checkout.Transactions.
 func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.Filter) ([]checkout.Transaction, error) {
+	var rows []transactionRow
+	if err := s.page(t, f).Scan(ctx, &rows); err != nil {
+		return nil, pg.Map(err)
+	}
+	return s.listed(ctx, t, rows)
+}
+
+// page is the statement that reads a page of the list. A customer's sales are
+// those of identities that were merged into it, too: each gives as many as a
+// page holds, from its own range of the index, and the latest of those are the
+// page.
+func (s *Store) page(t tenancy.Tenant, f checkout.Filter) *bun.SelectQuery {
+	sales := s.sales(t, f)
+	if f.CustomerID == "" {
+		return sales
+	}
+	return s.q.Bun().NewSelect().ColumnExpr("sales.*").
+		TableExpr(`(SELECT ?::text AS id UNION ALL SELECT customer_id FROM customers WHERE tenant_no = ? AND merged_into = ?) AS family`,
+			f.CustomerID, t.No, f.CustomerID).
+		Join("CROSS JOIN LATERAL (?) AS sales", sales.Where("customer_id = family.id")).
+		OrderExpr("sales.created_at DESC, sales.transaction_id DESC").Limit(int64(f.Limit))
+}
+
+// sales are a page of the list, whoever's they are.
+func (s *Store) sales(t tenancy.Tenant, f checkout.Filter) *bun.SelectQuery {
 	q := s.q.Bun().NewSelect().ColumnExpr(transactionHead).Where("tenant_no = ?", t.No).Limit(int64(f.Limit))
 	// A list by status is in the order of the standings, whose index holds it;
 	// most sales are completed, and have none.
@@ -338,7 +364,7 @@ func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.F
 		q = q.Where("customer_id IS NOT NULL")
 	}
 	for _, equal := range []struct{ condition, value string }{
-		{"branch_id = ?", f.BranchID}, {"terminal_id = ?", f.TerminalID}, {"customer_id = ?", f.CustomerID}, {"session_id = ?", f.SessionID},
+		{"branch_id = ?", f.BranchID}, {"terminal_id = ?", f.TerminalID}, {"session_id = ?", f.SessionID},
 	} {
 		if equal.value != "" {
 			q = q.Where(equal.condition, equal.value)
@@ -358,11 +384,7 @@ func (s *Store) Transactions(ctx context.Context, t tenancy.Tenant, f checkout.F
 	if f.After.TransactionID != "" {
 		q = q.Where("("+at+", "+id+") < (?, ?)", f.After.CreatedAt, f.After.TransactionID)
 	}
-	var rows []transactionRow
-	if err := q.Scan(ctx, &rows); err != nil {
-		return nil, pg.Map(err)
-	}
-	return s.listed(ctx, t, rows)
+	return q
 }
 
 func (s *Store) listed(ctx context.Context, t tenancy.Tenant, rows []transactionRow) ([]checkout.Transaction, error) {

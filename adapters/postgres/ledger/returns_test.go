@@ -208,6 +208,30 @@ func TestRefundsTogetherNeverExceedThePayment(t *testing.T) {
 	b.sound(t)
 }
 
+// A branch's credential reads, voids and refunds the payments of its branch and
+// those of no place; of another branch it learns nothing.
+func TestAPaymentIsSeenWhereItsReturnsAre(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	p := b.paid(t, guest, 1000)
+	for branch, seen := range map[string]bool{"": true, p.Place.BranchID: true, "brn_2": false} {
+		call := b.call("paymentGet")
+		call.Actor.BranchID = branch
+		got, err := b.payments.Get(t.Context(), call, p.ID)
+		if seen && (err != nil || got.Payment.ID != p.ID) {
+			t.Errorf("from branch %q: %+v, %v", branch, got.Payment, err)
+		}
+		if !seen && (!fault.Is(err, fault.CodeNotFound) || got.Payment.ID != "" || got.Balance.ActualMinor != 0) {
+			t.Errorf("from branch %q: %+v, %v", branch, got, err)
+		}
+	}
+	if p.Place.BranchID != "brn_1" {
+		t.Errorf("paid at %+v", p.Place)
+	}
+}
+
 // One key is one refund, however often and at once it is sent.
 func TestRefundUnderOneKey(t *testing.T) {
 	t.Parallel()

@@ -35,20 +35,50 @@ func ofSessions(table, key string) string {
 		WHERE key > $3 ORDER BY key LIMIT $4`
 }
 
-// payments are found by their session, by the sale they paid, or by the code
-// they waited for: there is no index by customer on the payment path.
-const payments = `SELECT p.payment_id AS key, to_jsonb(p) - ARRAY['tenant_no', 'code_hash', 'decision'] AS doc FROM payments p
-	WHERE p.tenant_no = $1 AND p.payment_id = ANY (ARRAY(
-		SELECT id FROM (
-			SELECT y.payment_id AS id FROM checkout_sessions s JOIN payments y ON y.tenant_no = s.tenant_no AND y.session_id = s.session_id
+// paid are the ids of the customers' payments: they are found by their session,
+// by the sale they paid, or by the code they waited for. There is no index by
+// customer on the payment path.
+const paid = `(SELECT y.payment_id AS id FROM checkout_sessions s JOIN payments y ON y.tenant_no = s.tenant_no AND y.session_id = s.session_id
 			WHERE s.tenant_no = $1 AND s.customer_id = ANY ($2) AND y.customer_id = ANY ($2)
 			UNION
 			SELECT d->>'payment_id' FROM transactions t CROSS JOIN jsonb_array_elements(t.tenders) d
 			WHERE t.tenant_no = $1 AND t.customer_id = ANY ($2) AND d->>'payment_id' <> ''
 			UNION
-			SELECT y.payment_id FROM payments y WHERE y.tenant_no = $1 AND y.customer_id = ANY ($2) AND y.code_hash IS NOT NULL) found
-		WHERE id > $3 ORDER BY id LIMIT $4))
+			SELECT y.payment_id FROM payments y WHERE y.tenant_no = $1 AND y.customer_id = ANY ($2) AND y.code_hash IS NOT NULL)`
+
+const payments = `SELECT p.payment_id AS key, to_jsonb(p) - ARRAY['tenant_no', 'code_hash', 'decision'] AS doc FROM payments p
+	WHERE p.tenant_no = $1 AND p.payment_id = ANY (ARRAY(SELECT id FROM ` + paid + ` found WHERE id > $3 ORDER BY id LIMIT $4))
 	ORDER BY p.payment_id`
+
+const returned = `SELECT r.return_id AS key, to_jsonb(r) - ARRAY['tenant_no', 'actor_id'] AS doc
+	FROM ` + paid + ` found JOIN payment_returns r ON r.tenant_no = $1 AND r.payment_id = found.id
+	WHERE r.return_id > $3 ORDER BY r.return_id LIMIT $4`
+
+// ofSales reads rows that stand beside the customers' sales, x, without further
+// columns.
+func ofSales(table, key, without string) string {
+	return `SELECT key, doc FROM (
+			SELECT ` + key + ` AS key, to_jsonb(x) - ARRAY['tenant_no'` + without + `] AS doc
+			FROM transactions t JOIN ` + table + ` x ON x.tenant_no = t.tenant_no AND x.transaction_id = t.transaction_id
+			WHERE t.tenant_no = $1 AND t.customer_id = ANY ($2)) r
+		WHERE key > $3 ORDER BY key LIMIT $4`
+}
+
+// ofTopups reads rows that stand beside the customers' top-ups, x.
+func ofTopups(table, key, without string) string {
+	return `SELECT x.` + key + ` AS key, to_jsonb(x) - ARRAY['tenant_no'` + without + `] AS doc
+		FROM topups p JOIN ` + table + ` x ON x.tenant_no = p.tenant_no AND x.topup_id = p.topup_id
+		WHERE p.tenant_no = $1 AND p.customer_id = ANY ($2) AND x.` + key + ` > $3 ORDER BY x.` + key + ` LIMIT $4`
+}
+
+// told are the commands that decisions about the customers' sales gave to
+// actuators.
+const told = `transactions t JOIN transaction_rulings r ON r.tenant_no = t.tenant_no AND r.transaction_id = t.transaction_id
+	JOIN actuator_commands c ON c.tenant_no = r.tenant_no AND c.decision_id = r.decision_id AND c.decision_id <> ''
+	WHERE t.tenant_no = $1 AND t.customer_id = ANY ($2)`
+
+const commands = `SELECT c.command_id AS key, to_jsonb(c) - ARRAY['tenant_no', 'attempts', 'due_at', 'failure', 'shadow', 'scheduled'] AS doc
+	FROM ` + told + ` AND c.command_id > $3 ORDER BY c.command_id LIMIT $4`
 
 var sections = []section{
 	{privacy.Section{Name: "identity", Title: "Who you are"}, whole("customers", "customer_id", "")},
@@ -59,15 +89,27 @@ var sections = []section{
 	{privacy.Section{Name: "customer_events", Title: "What was told about you"}, whole("customer_events", "customer_event_id", "")},
 	{privacy.Section{Name: "wallets", Title: "Your wallet"}, whole("wallets", "customer_id", "")},
 	{privacy.Section{Name: "topups", Title: "Your top-ups"}, whole("topups", "topup_id", "")},
+	{privacy.Section{Name: "topup_settlements", Title: "How your top-ups reached the bank"}, ofTopups("topup_settlements", "topup_id", "")},
+	{privacy.Section{Name: "topup_callbacks", Title: "Deposits for you that could not be credited"}, ofTopups("provider_callbacks", "callback_id", "")},
 	{privacy.Section{Name: "grants", Title: "Promotional credit you were given"}, whole("grants", "grant_id", "")},
 	{privacy.Section{Name: "claims", Title: "Releases of that credit"}, whole("claims", "claim_id", "")},
 	{privacy.Section{Name: "points", Title: "Your points"}, whole("points_movements", "movement_id", "")},
 	{privacy.Section{Name: "sessions", Title: "Your visits"}, whole("checkout_sessions", "session_id", "")},
+	{privacy.Section{Name: "session_events", Title: "What tills noted during your visits"}, ofSessions("session_events", "x.session_id || '/' || x.event_id")},
 	{privacy.Section{Name: "baskets", Title: "What you were buying"}, ofSessions("basket_revisions", "x.session_id || '/' || lpad(x.revision::text, 10, '0')")},
 	{privacy.Section{Name: "offers", Title: "Offers applied for you"}, ofSessions("offer_applications", "x.application_id")},
 	{privacy.Section{Name: "decisions", Title: "Decisions taken about you, and why"}, ofSessions("decisions", "x.decision_id")},
+	{privacy.Section{Name: "proposals", Title: "What was proposed to you"}, whole("proposals", "proposal_id", "")},
 	{privacy.Section{Name: "payments", Title: "Your payments"}, payments},
+	{privacy.Section{Name: "returns", Title: "What you got back of your payments"}, returned},
 	{privacy.Section{Name: "transactions", Title: "Your purchases"}, whole("transactions", "transaction_id", "")},
+	{privacy.Section{Name: "voids", Title: "Purchases that were undone"}, ofSales("transaction_voids", "x.transaction_id", ", 'actor_id'")},
+	{privacy.Section{Name: "disputes", Title: "Purchases that were contested"}, whole("disputes", "dispute_id", "")},
+	{
+		privacy.Section{Name: "attributions", Title: "Offers that partners say you saw before a purchase"},
+		ofSales("attribution_exposures", "x.transaction_id || '/' || x.offer_id || '/' || x.trace_id", ""),
+	},
+	{privacy.Section{Name: "commands", Title: "What was passed on after your purchases to services outside"}, commands},
 	{
 		privacy.Section{Name: "receipts", Title: "Your receipts"},
 		`SELECT x.transaction_id AS key, jsonb_build_object('receipt_number', x.receipt_number, 'issued_at', x.created_at, 'currency', x.currency,

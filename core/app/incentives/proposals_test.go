@@ -1,6 +1,7 @@
 package incentives_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -229,6 +230,8 @@ func TestProposalsAreRefused(t *testing.T) {
 	session := s.open(ann, coffee()...)
 	euros, err := s.CreateBudget(t.Context(), s.call, incentives.CreateBudgetInput{Name: "Small", CapMinor: 50})
 	s.must(err)
+	_, err = s.db.Q().Exec(t.Context(), "update customers set name = 'Ann Quillfeather' where customer_id = $1", ann)
+	s.must(err)
 	past, far := noon.Add(-time.Second), noon.Add(offers.MaxProposalLife+time.Second)
 	for what, c := range map[string]struct {
 		in   proposals.CreateInput
@@ -243,9 +246,11 @@ func TestProposalsAreRefused(t *testing.T) {
 		"a rate without a basket": {proposals.CreateInput{CustomerID: ann, Value: offers.Value{Type: offers.ValuePercent, PercentBP: 100}}, fault.CodeValidationFailed},
 		"points without a basket": {proposals.CreateInput{CustomerID: ann, Value: offers.Value{Type: offers.ValuePoints, Points: 5}}, fault.CodeValidationFailed},
 		"over before it begins":   {proposals.CreateInput{CustomerID: ann, Value: amount(1), ExpiresAt: &past}, fault.CodeValidationFailed},
+		"a title with a name":     {proposals.CreateInput{CustomerID: ann, Value: amount(1), Title: "Sorry, ann!"}, fault.CodeValidationFailed},
+		"a title with a phone":    {proposals.CreateInput{CustomerID: ann, Value: amount(1), Title: "For +14155550009"}, fault.CodeValidationFailed},
 		"open for a hundred days": {proposals.CreateInput{CustomerID: ann, Value: amount(1), ExpiresAt: &far}, fault.CodeValidationFailed},
 	} {
-		c.in.Kind, c.in.Title = offers.ProposeGoodwill, "t"
+		c.in.Kind, c.in.Title = offers.ProposeGoodwill, cmp.Or(c.in.Title, "t")
 		_, err := s.proposals().Create(t.Context(), s.till(), c.in)
 		wants(t, what, err, c.code)
 	}

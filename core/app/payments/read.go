@@ -6,6 +6,7 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/identities"
+	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
@@ -13,10 +14,14 @@ import (
 )
 
 // Get reads one payment with its wallet as it is now. One that waits for a
-// code past its time shows as failed. Errors: NOT_FOUND.
+// code past its time shows as failed. Errors: NOT_FOUND, also for one of a place
+// that the caller's credential does not see.
 func (s *Service) Get(ctx context.Context, call *app.Call, id string) (Result, error) {
 	st := s.UoW.Read()
 	p, err := st.Ledger.Payment(ctx, call.Tenant, id)
+	if err == nil && !checkout.Within(call.Actor, p.Place) {
+		err = fault.NotFound("payment")
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -70,6 +71,10 @@ func (s *Service) draft(ctx context.Context, st app.Stores, call *app.Call, in C
 	customer, err := st.Identity.Customer(ctx, call.Tenant, in.CustomerID)
 	if err == nil && customer.Status != identity.Active { // rule 10
 		err = fault.NotFound("customer")
+	}
+	if err == nil && (customer.NamedIn(in.Title) || privacy.HoldsContact([]byte(in.Title))) {
+		err = fault.Field(fault.CodeValidationFailed, "title", "no_personal_data",
+			"the title is printed on receipts and stays in the sale, which an erasure does not change; leave names, phone numbers and e-mail addresses out, and give them in reason where they are needed")
 	}
 	if err != nil {
 		return p, err

@@ -13,6 +13,7 @@ import (
 	"github.com/feddi/feddi/core/app/topup"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -147,5 +148,13 @@ func TestCallbacksOfProduction(t *testing.T) {
 	}
 	if n := s.count("select count(*) from provider_callbacks where tenant_no is null and result = 'unmatched' and reference = 'pi_1'"); n != 1 {
 		t.Errorf("%d are kept", n)
+	}
+	// Whose deposit it is nobody knows, so that no erasure would find a person in it.
+	const mail = "ada@example.com"
+	if r, err = s.topups.Callback(t.Context(), call, s.signed("top_none", mail, 2500, "usd")); err != nil || r.Result != topup.CallbackUnmatched {
+		t.Errorf("%+v %v", r, err)
+	}
+	if n := s.count("select count(*) from provider_callbacks where reference = '" + privacy.Opaque(mail) + "' and position('" + mail + "' in reference) = 0"); n != 1 {
+		t.Errorf("%d are kept as hashes", n)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/privacy"
 	"github.com/feddi/feddi/core/settlement"
 	"github.com/feddi/feddi/core/tenancy"
 )
@@ -112,15 +113,16 @@ func (s *Service) settled(ctx context.Context, call *app.Call, top ledger.Topup,
 }
 
 // set sets aside what could not be credited. The sandbox, whose secrets anybody
-// can derive, keeps none that leads to no top-up.
+// can derive, keeps none that leads to no top-up. Of what may belong to nobody
+// known here, references that hold a phone or an e-mail address are kept as hashes.
 func (s *Service) set(ctx context.Context, call *app.Call, provider string, top ledger.Topup, n Notice, result CallbackResult, now time.Time) (Received, error) {
 	if top.ID == "" && call.Actor.Mode == tenancy.Sandbox {
 		return Received{Result: result}, nil
 	}
 	err := s.UoW.Do(ctx, func(ctx context.Context, st app.Stores) error {
 		return st.Settlement.RecordCallback(ctx, settlement.Callback{
-			ID: s.IDs.Make(ids.Callback), Tenant: top.Tenant, Provider: provider, Result: string(result), TopupID: n.TopupID,
-			Reference: n.Reference, AmountMinor: n.AmountMinor, Currency: n.Currency, At: now,
+			ID: s.IDs.Make(ids.Callback), Tenant: top.Tenant, Provider: provider, Result: string(result), TopupID: privacy.Opaque(n.TopupID),
+			Reference: privacy.Opaque(n.Reference), AmountMinor: n.AmountMinor, Currency: n.Currency, At: now,
 		})
 	})
 	return Received{top.ID, result}, err

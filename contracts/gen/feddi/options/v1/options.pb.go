@@ -156,7 +156,8 @@ type Operation struct {
 	Idempotent bool `protobuf:"varint,6,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	// Error codes the operation can answer beyond those of every operation of its kind.
 	Errors []string `protobuf:"bytes,7,rep,name=errors,proto3" json:"errors,omitempty"`
-	// The response holds a secret; its stored answer is sealed with the caller's Idempotency-Key.
+	// The response holds a secret, or words that may tell of a person; its stored answer is sealed
+	// with the caller's Idempotency-Key.
 	SecretResponse bool `protobuf:"varint,8,opt,name=secret_response,json=secretResponse,proto3" json:"secret_response,omitempty"`
 	// How long a stored answer lives, in seconds; 0 means 24 hours.
 	IdempotencyTtlSeconds int32 `protobuf:"varint,9,opt,name=idempotency_ttl_seconds,json=idempotencyTtlSeconds,proto3" json:"idempotency_ttl_seconds,omitempty"`

@@ -218,9 +218,7 @@ type ResolveIdentityRequest struct {
 	// Where the call happens.
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
 	// The signals, strongest first or in any order.
-	Credentials []*Credential `protobuf:"bytes,3,rep,name=credentials,proto3" json:"credentials,omitempty"`
-	// Further hints, for example a name on a loyalty card; never stored.
-	Hints         *structpb.Struct `protobuf:"bytes,4,opt,name=hints,proto3" json:"hints,omitempty"`
+	Credentials   []*Credential `protobuf:"bytes,3,rep,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,13 +270,6 @@ func (x *ResolveIdentityRequest) GetContext() *RequestContext {
 func (x *ResolveIdentityRequest) GetCredentials() []*Credential {
 	if x != nil {
 		return x.Credentials
-	}
-	return nil
-}
-
-func (x *ResolveIdentityRequest) GetHints() *structpb.Struct {
-	if x != nil {
-		return x.Hints
 	}
 	return nil
 }
@@ -3091,14 +3082,13 @@ const file_feddi_partner_v1_customers_service_proto_rawDesc = "" +
 	"\t_customerB\n" +
 	"\n" +
 	"\b_balanceB\x15\n" +
-	"\x13_unclaimed_cashback\"\x92\x02\n" +
+	"\x13_unclaimed_cashback\"\xf0\x01\n" +
 	"\x16ResolveIdentityRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
 	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12J\n" +
 	"\vcredentials\x18\x03 \x03(\v2\x1c.feddi.partner.v1.CredentialB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\n" +
-	"R\vcredentials\x12-\n" +
-	"\x05hints\x18\x04 \x01(\v2\x17.google.protobuf.StructR\x05hints\"\x8e\x03\n" +
+	"R\vcredentialsJ\x04\b\x04\x10\x05R\x05hints\"\x8e\x03\n" +
 	"\x17ResolveIdentityResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12;\n" +
 	"\x06status\x18\x02 \x01(\tB#\x9a\xdb\x18\x1f\x12\bresolved\x12\bconflict\x12\tnot_foundR\x06status\x12Q\n" +
@@ -3541,17 +3531,17 @@ var file_feddi_partner_v1_customers_service_proto_goTypes = []any{
 	(*RequestMeta)(nil),                       // 38: feddi.partner.v1.RequestMeta
 	(*RequestContext)(nil),                    // 39: feddi.partner.v1.RequestContext
 	(*Credential)(nil),                        // 40: feddi.partner.v1.Credential
-	(*structpb.Struct)(nil),                   // 41: google.protobuf.Struct
-	(*CustomerContext)(nil),                   // 42: feddi.partner.v1.CustomerContext
-	(*Reasoning)(nil),                         // 43: feddi.partner.v1.Reasoning
-	(*timestamppb.Timestamp)(nil),             // 44: google.protobuf.Timestamp
-	(*LifetimeActivity)(nil),                  // 45: feddi.partner.v1.LifetimeActivity
-	(*Program)(nil),                           // 46: feddi.partner.v1.Program
-	(*LinkedCredential)(nil),                  // 47: feddi.partner.v1.LinkedCredential
-	(*Offer)(nil),                             // 48: feddi.partner.v1.Offer
-	(*LinkedCard)(nil),                        // 49: feddi.partner.v1.LinkedCard
-	(*ChannelPreference)(nil),                 // 50: feddi.partner.v1.ChannelPreference
-	(*OfferOptOuts)(nil),                      // 51: feddi.partner.v1.OfferOptOuts
+	(*CustomerContext)(nil),                   // 41: feddi.partner.v1.CustomerContext
+	(*Reasoning)(nil),                         // 42: feddi.partner.v1.Reasoning
+	(*timestamppb.Timestamp)(nil),             // 43: google.protobuf.Timestamp
+	(*LifetimeActivity)(nil),                  // 44: feddi.partner.v1.LifetimeActivity
+	(*Program)(nil),                           // 45: feddi.partner.v1.Program
+	(*LinkedCredential)(nil),                  // 46: feddi.partner.v1.LinkedCredential
+	(*Offer)(nil),                             // 47: feddi.partner.v1.Offer
+	(*LinkedCard)(nil),                        // 48: feddi.partner.v1.LinkedCard
+	(*ChannelPreference)(nil),                 // 49: feddi.partner.v1.ChannelPreference
+	(*OfferOptOuts)(nil),                      // 50: feddi.partner.v1.OfferOptOuts
+	(*structpb.Struct)(nil),                   // 51: google.protobuf.Struct
 	(*CustomerEvent)(nil),                     // 52: feddi.partner.v1.CustomerEvent
 	(*GdprCount)(nil),                         // 53: feddi.partner.v1.GdprCount
 }
@@ -3564,124 +3554,123 @@ var file_feddi_partner_v1_customers_service_proto_depIdxs = []int32{
 	38,  // 5: feddi.partner.v1.ResolveIdentityRequest.meta:type_name -> feddi.partner.v1.RequestMeta
 	39,  // 6: feddi.partner.v1.ResolveIdentityRequest.context:type_name -> feddi.partner.v1.RequestContext
 	40,  // 7: feddi.partner.v1.ResolveIdentityRequest.credentials:type_name -> feddi.partner.v1.Credential
-	41,  // 8: feddi.partner.v1.ResolveIdentityRequest.hints:type_name -> google.protobuf.Struct
-	33,  // 9: feddi.partner.v1.ResolveIdentityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	42,  // 10: feddi.partner.v1.ResolveIdentityResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
-	4,   // 11: feddi.partner.v1.ResolveIdentityResponse.signals:type_name -> feddi.partner.v1.IdentitySignal
-	43,  // 12: feddi.partner.v1.ResolveIdentityResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
-	33,  // 13: feddi.partner.v1.GetCustomerResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 14: feddi.partner.v1.GetCustomerResponse.member_since:type_name -> google.protobuf.Timestamp
-	44,  // 15: feddi.partner.v1.GetCustomerResponse.verified_at:type_name -> google.protobuf.Timestamp
-	45,  // 16: feddi.partner.v1.GetCustomerResponse.lifetime:type_name -> feddi.partner.v1.LifetimeActivity
-	46,  // 17: feddi.partner.v1.GetCustomerResponse.program:type_name -> feddi.partner.v1.Program
-	47,  // 18: feddi.partner.v1.GetCustomerResponse.linked_credentials:type_name -> feddi.partner.v1.LinkedCredential
-	44,  // 19: feddi.partner.v1.GetCustomerResponse.created_at:type_name -> google.protobuf.Timestamp
-	44,  // 20: feddi.partner.v1.GetCustomerResponse.updated_at:type_name -> google.protobuf.Timestamp
-	33,  // 21: feddi.partner.v1.GetCustomerSummaryResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	34,  // 22: feddi.partner.v1.GetCustomerSummaryResponse.customer:type_name -> feddi.partner.v1.Customer
-	35,  // 23: feddi.partner.v1.GetCustomerSummaryResponse.balance:type_name -> feddi.partner.v1.Balance
-	36,  // 24: feddi.partner.v1.GetCustomerSummaryResponse.unclaimed_cashback:type_name -> feddi.partner.v1.UnclaimedCashback
-	37,  // 25: feddi.partner.v1.GetCustomerSummaryResponse.recent_activity:type_name -> feddi.partner.v1.CustomerActivity
-	48,  // 26: feddi.partner.v1.GetCustomerSummaryResponse.best_next_offer:type_name -> feddi.partner.v1.Offer
-	33,  // 27: feddi.partner.v1.ListCustomerActivityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	37,  // 28: feddi.partner.v1.ListCustomerActivityResponse.activity:type_name -> feddi.partner.v1.CustomerActivity
-	33,  // 29: feddi.partner.v1.ListCustomerCredentialsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	47,  // 30: feddi.partner.v1.ListCustomerCredentialsResponse.credentials:type_name -> feddi.partner.v1.LinkedCredential
-	38,  // 31: feddi.partner.v1.LinkCustomerCredentialRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 32: feddi.partner.v1.LinkCustomerCredentialRequest.context:type_name -> feddi.partner.v1.RequestContext
-	40,  // 33: feddi.partner.v1.LinkCustomerCredentialRequest.credential:type_name -> feddi.partner.v1.Credential
-	33,  // 34: feddi.partner.v1.LinkCustomerCredentialResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	49,  // 35: feddi.partner.v1.LinkCustomerCredentialResponse.card:type_name -> feddi.partner.v1.LinkedCard
-	44,  // 36: feddi.partner.v1.LinkCustomerCredentialResponse.linked_at:type_name -> google.protobuf.Timestamp
-	44,  // 37: feddi.partner.v1.LinkCustomerCredentialResponse.last_used_at:type_name -> google.protobuf.Timestamp
-	38,  // 38: feddi.partner.v1.UnlinkCustomerCredentialRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 39: feddi.partner.v1.UnlinkCustomerCredentialRequest.context:type_name -> feddi.partner.v1.RequestContext
-	33,  // 40: feddi.partner.v1.UnlinkCustomerCredentialResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	49,  // 41: feddi.partner.v1.UnlinkCustomerCredentialResponse.card:type_name -> feddi.partner.v1.LinkedCard
-	44,  // 42: feddi.partner.v1.UnlinkCustomerCredentialResponse.linked_at:type_name -> google.protobuf.Timestamp
-	44,  // 43: feddi.partner.v1.UnlinkCustomerCredentialResponse.last_used_at:type_name -> google.protobuf.Timestamp
-	33,  // 44: feddi.partner.v1.GetCustomerPreferencesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	50,  // 45: feddi.partner.v1.GetCustomerPreferencesResponse.channels:type_name -> feddi.partner.v1.ChannelPreference
-	51,  // 46: feddi.partner.v1.GetCustomerPreferencesResponse.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
-	44,  // 47: feddi.partner.v1.GetCustomerPreferencesResponse.updated_at:type_name -> google.protobuf.Timestamp
-	38,  // 48: feddi.partner.v1.UpdateCustomerPreferencesRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 49: feddi.partner.v1.UpdateCustomerPreferencesRequest.context:type_name -> feddi.partner.v1.RequestContext
-	50,  // 50: feddi.partner.v1.UpdateCustomerPreferencesRequest.channels:type_name -> feddi.partner.v1.ChannelPreference
-	51,  // 51: feddi.partner.v1.UpdateCustomerPreferencesRequest.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
-	33,  // 52: feddi.partner.v1.UpdateCustomerPreferencesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	50,  // 53: feddi.partner.v1.UpdateCustomerPreferencesResponse.channels:type_name -> feddi.partner.v1.ChannelPreference
-	51,  // 54: feddi.partner.v1.UpdateCustomerPreferencesResponse.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
-	44,  // 55: feddi.partner.v1.UpdateCustomerPreferencesResponse.updated_at:type_name -> google.protobuf.Timestamp
-	38,  // 56: feddi.partner.v1.LogCustomerEventRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 57: feddi.partner.v1.LogCustomerEventRequest.context:type_name -> feddi.partner.v1.RequestContext
-	44,  // 58: feddi.partner.v1.LogCustomerEventRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	41,  // 59: feddi.partner.v1.LogCustomerEventRequest.attributes:type_name -> google.protobuf.Struct
-	33,  // 60: feddi.partner.v1.LogCustomerEventResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	41,  // 61: feddi.partner.v1.LogCustomerEventResponse.attributes:type_name -> google.protobuf.Struct
-	44,  // 62: feddi.partner.v1.LogCustomerEventResponse.occurred_at:type_name -> google.protobuf.Timestamp
-	44,  // 63: feddi.partner.v1.LogCustomerEventResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	33,  // 64: feddi.partner.v1.ListCustomerEventsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	52,  // 65: feddi.partner.v1.ListCustomerEventsResponse.events:type_name -> feddi.partner.v1.CustomerEvent
-	38,  // 66: feddi.partner.v1.RequestGdprExportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 67: feddi.partner.v1.RequestGdprExportRequest.context:type_name -> feddi.partner.v1.RequestContext
-	33,  // 68: feddi.partner.v1.RequestGdprExportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 69: feddi.partner.v1.RequestGdprExportResponse.download_expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 70: feddi.partner.v1.RequestGdprExportResponse.counts:type_name -> feddi.partner.v1.GdprCount
-	44,  // 71: feddi.partner.v1.RequestGdprExportResponse.requested_at:type_name -> google.protobuf.Timestamp
-	44,  // 72: feddi.partner.v1.RequestGdprExportResponse.completed_at:type_name -> google.protobuf.Timestamp
-	38,  // 73: feddi.partner.v1.RequestGdprErasureRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 74: feddi.partner.v1.RequestGdprErasureRequest.context:type_name -> feddi.partner.v1.RequestContext
-	33,  // 75: feddi.partner.v1.RequestGdprErasureResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 76: feddi.partner.v1.RequestGdprErasureResponse.download_expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 77: feddi.partner.v1.RequestGdprErasureResponse.counts:type_name -> feddi.partner.v1.GdprCount
-	44,  // 78: feddi.partner.v1.RequestGdprErasureResponse.requested_at:type_name -> google.protobuf.Timestamp
-	44,  // 79: feddi.partner.v1.RequestGdprErasureResponse.completed_at:type_name -> google.protobuf.Timestamp
-	33,  // 80: feddi.partner.v1.GetGdprRequestResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 81: feddi.partner.v1.GetGdprRequestResponse.download_expires_at:type_name -> google.protobuf.Timestamp
-	53,  // 82: feddi.partner.v1.GetGdprRequestResponse.counts:type_name -> feddi.partner.v1.GdprCount
-	44,  // 83: feddi.partner.v1.GetGdprRequestResponse.requested_at:type_name -> google.protobuf.Timestamp
-	44,  // 84: feddi.partner.v1.GetGdprRequestResponse.completed_at:type_name -> google.protobuf.Timestamp
-	38,  // 85: feddi.partner.v1.SetCustomerStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	39,  // 86: feddi.partner.v1.SetCustomerStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
-	33,  // 87: feddi.partner.v1.SetCustomerStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	44,  // 88: feddi.partner.v1.SetCustomerStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
-	0,   // 89: feddi.partner.v1.CustomersService.LookupCustomer:input_type -> feddi.partner.v1.LookupCustomerRequest
-	2,   // 90: feddi.partner.v1.CustomersService.ResolveIdentity:input_type -> feddi.partner.v1.ResolveIdentityRequest
-	5,   // 91: feddi.partner.v1.CustomersService.GetCustomer:input_type -> feddi.partner.v1.GetCustomerRequest
-	7,   // 92: feddi.partner.v1.CustomersService.GetCustomerSummary:input_type -> feddi.partner.v1.GetCustomerSummaryRequest
-	9,   // 93: feddi.partner.v1.CustomersService.ListCustomerActivity:input_type -> feddi.partner.v1.ListCustomerActivityRequest
-	11,  // 94: feddi.partner.v1.CustomersService.ListCustomerCredentials:input_type -> feddi.partner.v1.ListCustomerCredentialsRequest
-	13,  // 95: feddi.partner.v1.CustomersService.LinkCustomerCredential:input_type -> feddi.partner.v1.LinkCustomerCredentialRequest
-	15,  // 96: feddi.partner.v1.CustomersService.UnlinkCustomerCredential:input_type -> feddi.partner.v1.UnlinkCustomerCredentialRequest
-	17,  // 97: feddi.partner.v1.CustomersService.GetCustomerPreferences:input_type -> feddi.partner.v1.GetCustomerPreferencesRequest
-	19,  // 98: feddi.partner.v1.CustomersService.UpdateCustomerPreferences:input_type -> feddi.partner.v1.UpdateCustomerPreferencesRequest
-	21,  // 99: feddi.partner.v1.CustomersService.LogCustomerEvent:input_type -> feddi.partner.v1.LogCustomerEventRequest
-	23,  // 100: feddi.partner.v1.CustomersService.ListCustomerEvents:input_type -> feddi.partner.v1.ListCustomerEventsRequest
-	25,  // 101: feddi.partner.v1.CustomersService.RequestGdprExport:input_type -> feddi.partner.v1.RequestGdprExportRequest
-	27,  // 102: feddi.partner.v1.CustomersService.RequestGdprErasure:input_type -> feddi.partner.v1.RequestGdprErasureRequest
-	29,  // 103: feddi.partner.v1.CustomersService.GetGdprRequest:input_type -> feddi.partner.v1.GetGdprRequestRequest
-	31,  // 104: feddi.partner.v1.CustomersService.SetCustomerStatus:input_type -> feddi.partner.v1.SetCustomerStatusRequest
-	1,   // 105: feddi.partner.v1.CustomersService.LookupCustomer:output_type -> feddi.partner.v1.LookupCustomerResponse
-	3,   // 106: feddi.partner.v1.CustomersService.ResolveIdentity:output_type -> feddi.partner.v1.ResolveIdentityResponse
-	6,   // 107: feddi.partner.v1.CustomersService.GetCustomer:output_type -> feddi.partner.v1.GetCustomerResponse
-	8,   // 108: feddi.partner.v1.CustomersService.GetCustomerSummary:output_type -> feddi.partner.v1.GetCustomerSummaryResponse
-	10,  // 109: feddi.partner.v1.CustomersService.ListCustomerActivity:output_type -> feddi.partner.v1.ListCustomerActivityResponse
-	12,  // 110: feddi.partner.v1.CustomersService.ListCustomerCredentials:output_type -> feddi.partner.v1.ListCustomerCredentialsResponse
-	14,  // 111: feddi.partner.v1.CustomersService.LinkCustomerCredential:output_type -> feddi.partner.v1.LinkCustomerCredentialResponse
-	16,  // 112: feddi.partner.v1.CustomersService.UnlinkCustomerCredential:output_type -> feddi.partner.v1.UnlinkCustomerCredentialResponse
-	18,  // 113: feddi.partner.v1.CustomersService.GetCustomerPreferences:output_type -> feddi.partner.v1.GetCustomerPreferencesResponse
-	20,  // 114: feddi.partner.v1.CustomersService.UpdateCustomerPreferences:output_type -> feddi.partner.v1.UpdateCustomerPreferencesResponse
-	22,  // 115: feddi.partner.v1.CustomersService.LogCustomerEvent:output_type -> feddi.partner.v1.LogCustomerEventResponse
-	24,  // 116: feddi.partner.v1.CustomersService.ListCustomerEvents:output_type -> feddi.partner.v1.ListCustomerEventsResponse
-	26,  // 117: feddi.partner.v1.CustomersService.RequestGdprExport:output_type -> feddi.partner.v1.RequestGdprExportResponse
-	28,  // 118: feddi.partner.v1.CustomersService.RequestGdprErasure:output_type -> feddi.partner.v1.RequestGdprErasureResponse
-	30,  // 119: feddi.partner.v1.CustomersService.GetGdprRequest:output_type -> feddi.partner.v1.GetGdprRequestResponse
-	32,  // 120: feddi.partner.v1.CustomersService.SetCustomerStatus:output_type -> feddi.partner.v1.SetCustomerStatusResponse
-	105, // [105:121] is the sub-list for method output_type
-	89,  // [89:105] is the sub-list for method input_type
-	89,  // [89:89] is the sub-list for extension type_name
-	89,  // [89:89] is the sub-list for extension extendee
-	0,   // [0:89] is the sub-list for field type_name
+	33,  // 8: feddi.partner.v1.ResolveIdentityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	41,  // 9: feddi.partner.v1.ResolveIdentityResponse.customer_context:type_name -> feddi.partner.v1.CustomerContext
+	4,   // 10: feddi.partner.v1.ResolveIdentityResponse.signals:type_name -> feddi.partner.v1.IdentitySignal
+	42,  // 11: feddi.partner.v1.ResolveIdentityResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
+	33,  // 12: feddi.partner.v1.GetCustomerResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 13: feddi.partner.v1.GetCustomerResponse.member_since:type_name -> google.protobuf.Timestamp
+	43,  // 14: feddi.partner.v1.GetCustomerResponse.verified_at:type_name -> google.protobuf.Timestamp
+	44,  // 15: feddi.partner.v1.GetCustomerResponse.lifetime:type_name -> feddi.partner.v1.LifetimeActivity
+	45,  // 16: feddi.partner.v1.GetCustomerResponse.program:type_name -> feddi.partner.v1.Program
+	46,  // 17: feddi.partner.v1.GetCustomerResponse.linked_credentials:type_name -> feddi.partner.v1.LinkedCredential
+	43,  // 18: feddi.partner.v1.GetCustomerResponse.created_at:type_name -> google.protobuf.Timestamp
+	43,  // 19: feddi.partner.v1.GetCustomerResponse.updated_at:type_name -> google.protobuf.Timestamp
+	33,  // 20: feddi.partner.v1.GetCustomerSummaryResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	34,  // 21: feddi.partner.v1.GetCustomerSummaryResponse.customer:type_name -> feddi.partner.v1.Customer
+	35,  // 22: feddi.partner.v1.GetCustomerSummaryResponse.balance:type_name -> feddi.partner.v1.Balance
+	36,  // 23: feddi.partner.v1.GetCustomerSummaryResponse.unclaimed_cashback:type_name -> feddi.partner.v1.UnclaimedCashback
+	37,  // 24: feddi.partner.v1.GetCustomerSummaryResponse.recent_activity:type_name -> feddi.partner.v1.CustomerActivity
+	47,  // 25: feddi.partner.v1.GetCustomerSummaryResponse.best_next_offer:type_name -> feddi.partner.v1.Offer
+	33,  // 26: feddi.partner.v1.ListCustomerActivityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	37,  // 27: feddi.partner.v1.ListCustomerActivityResponse.activity:type_name -> feddi.partner.v1.CustomerActivity
+	33,  // 28: feddi.partner.v1.ListCustomerCredentialsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	46,  // 29: feddi.partner.v1.ListCustomerCredentialsResponse.credentials:type_name -> feddi.partner.v1.LinkedCredential
+	38,  // 30: feddi.partner.v1.LinkCustomerCredentialRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 31: feddi.partner.v1.LinkCustomerCredentialRequest.context:type_name -> feddi.partner.v1.RequestContext
+	40,  // 32: feddi.partner.v1.LinkCustomerCredentialRequest.credential:type_name -> feddi.partner.v1.Credential
+	33,  // 33: feddi.partner.v1.LinkCustomerCredentialResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	48,  // 34: feddi.partner.v1.LinkCustomerCredentialResponse.card:type_name -> feddi.partner.v1.LinkedCard
+	43,  // 35: feddi.partner.v1.LinkCustomerCredentialResponse.linked_at:type_name -> google.protobuf.Timestamp
+	43,  // 36: feddi.partner.v1.LinkCustomerCredentialResponse.last_used_at:type_name -> google.protobuf.Timestamp
+	38,  // 37: feddi.partner.v1.UnlinkCustomerCredentialRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 38: feddi.partner.v1.UnlinkCustomerCredentialRequest.context:type_name -> feddi.partner.v1.RequestContext
+	33,  // 39: feddi.partner.v1.UnlinkCustomerCredentialResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	48,  // 40: feddi.partner.v1.UnlinkCustomerCredentialResponse.card:type_name -> feddi.partner.v1.LinkedCard
+	43,  // 41: feddi.partner.v1.UnlinkCustomerCredentialResponse.linked_at:type_name -> google.protobuf.Timestamp
+	43,  // 42: feddi.partner.v1.UnlinkCustomerCredentialResponse.last_used_at:type_name -> google.protobuf.Timestamp
+	33,  // 43: feddi.partner.v1.GetCustomerPreferencesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	49,  // 44: feddi.partner.v1.GetCustomerPreferencesResponse.channels:type_name -> feddi.partner.v1.ChannelPreference
+	50,  // 45: feddi.partner.v1.GetCustomerPreferencesResponse.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
+	43,  // 46: feddi.partner.v1.GetCustomerPreferencesResponse.updated_at:type_name -> google.protobuf.Timestamp
+	38,  // 47: feddi.partner.v1.UpdateCustomerPreferencesRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 48: feddi.partner.v1.UpdateCustomerPreferencesRequest.context:type_name -> feddi.partner.v1.RequestContext
+	49,  // 49: feddi.partner.v1.UpdateCustomerPreferencesRequest.channels:type_name -> feddi.partner.v1.ChannelPreference
+	50,  // 50: feddi.partner.v1.UpdateCustomerPreferencesRequest.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
+	33,  // 51: feddi.partner.v1.UpdateCustomerPreferencesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	49,  // 52: feddi.partner.v1.UpdateCustomerPreferencesResponse.channels:type_name -> feddi.partner.v1.ChannelPreference
+	50,  // 53: feddi.partner.v1.UpdateCustomerPreferencesResponse.offer_opt_outs:type_name -> feddi.partner.v1.OfferOptOuts
+	43,  // 54: feddi.partner.v1.UpdateCustomerPreferencesResponse.updated_at:type_name -> google.protobuf.Timestamp
+	38,  // 55: feddi.partner.v1.LogCustomerEventRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 56: feddi.partner.v1.LogCustomerEventRequest.context:type_name -> feddi.partner.v1.RequestContext
+	43,  // 57: feddi.partner.v1.LogCustomerEventRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	51,  // 58: feddi.partner.v1.LogCustomerEventRequest.attributes:type_name -> google.protobuf.Struct
+	33,  // 59: feddi.partner.v1.LogCustomerEventResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	51,  // 60: feddi.partner.v1.LogCustomerEventResponse.attributes:type_name -> google.protobuf.Struct
+	43,  // 61: feddi.partner.v1.LogCustomerEventResponse.occurred_at:type_name -> google.protobuf.Timestamp
+	43,  // 62: feddi.partner.v1.LogCustomerEventResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	33,  // 63: feddi.partner.v1.ListCustomerEventsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	52,  // 64: feddi.partner.v1.ListCustomerEventsResponse.events:type_name -> feddi.partner.v1.CustomerEvent
+	38,  // 65: feddi.partner.v1.RequestGdprExportRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 66: feddi.partner.v1.RequestGdprExportRequest.context:type_name -> feddi.partner.v1.RequestContext
+	33,  // 67: feddi.partner.v1.RequestGdprExportResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 68: feddi.partner.v1.RequestGdprExportResponse.download_expires_at:type_name -> google.protobuf.Timestamp
+	53,  // 69: feddi.partner.v1.RequestGdprExportResponse.counts:type_name -> feddi.partner.v1.GdprCount
+	43,  // 70: feddi.partner.v1.RequestGdprExportResponse.requested_at:type_name -> google.protobuf.Timestamp
+	43,  // 71: feddi.partner.v1.RequestGdprExportResponse.completed_at:type_name -> google.protobuf.Timestamp
+	38,  // 72: feddi.partner.v1.RequestGdprErasureRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 73: feddi.partner.v1.RequestGdprErasureRequest.context:type_name -> feddi.partner.v1.RequestContext
+	33,  // 74: feddi.partner.v1.RequestGdprErasureResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 75: feddi.partner.v1.RequestGdprErasureResponse.download_expires_at:type_name -> google.protobuf.Timestamp
+	53,  // 76: feddi.partner.v1.RequestGdprErasureResponse.counts:type_name -> feddi.partner.v1.GdprCount
+	43,  // 77: feddi.partner.v1.RequestGdprErasureResponse.requested_at:type_name -> google.protobuf.Timestamp
+	43,  // 78: feddi.partner.v1.RequestGdprErasureResponse.completed_at:type_name -> google.protobuf.Timestamp
+	33,  // 79: feddi.partner.v1.GetGdprRequestResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 80: feddi.partner.v1.GetGdprRequestResponse.download_expires_at:type_name -> google.protobuf.Timestamp
+	53,  // 81: feddi.partner.v1.GetGdprRequestResponse.counts:type_name -> feddi.partner.v1.GdprCount
+	43,  // 82: feddi.partner.v1.GetGdprRequestResponse.requested_at:type_name -> google.protobuf.Timestamp
+	43,  // 83: feddi.partner.v1.GetGdprRequestResponse.completed_at:type_name -> google.protobuf.Timestamp
+	38,  // 84: feddi.partner.v1.SetCustomerStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	39,  // 85: feddi.partner.v1.SetCustomerStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
+	33,  // 86: feddi.partner.v1.SetCustomerStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	43,  // 87: feddi.partner.v1.SetCustomerStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
+	0,   // 88: feddi.partner.v1.CustomersService.LookupCustomer:input_type -> feddi.partner.v1.LookupCustomerRequest
+	2,   // 89: feddi.partner.v1.CustomersService.ResolveIdentity:input_type -> feddi.partner.v1.ResolveIdentityRequest
+	5,   // 90: feddi.partner.v1.CustomersService.GetCustomer:input_type -> feddi.partner.v1.GetCustomerRequest
+	7,   // 91: feddi.partner.v1.CustomersService.GetCustomerSummary:input_type -> feddi.partner.v1.GetCustomerSummaryRequest
+	9,   // 92: feddi.partner.v1.CustomersService.ListCustomerActivity:input_type -> feddi.partner.v1.ListCustomerActivityRequest
+	11,  // 93: feddi.partner.v1.CustomersService.ListCustomerCredentials:input_type -> feddi.partner.v1.ListCustomerCredentialsRequest
+	13,  // 94: feddi.partner.v1.CustomersService.LinkCustomerCredential:input_type -> feddi.partner.v1.LinkCustomerCredentialRequest
+	15,  // 95: feddi.partner.v1.CustomersService.UnlinkCustomerCredential:input_type -> feddi.partner.v1.UnlinkCustomerCredentialRequest
+	17,  // 96: feddi.partner.v1.CustomersService.GetCustomerPreferences:input_type -> feddi.partner.v1.GetCustomerPreferencesRequest
+	19,  // 97: feddi.partner.v1.CustomersService.UpdateCustomerPreferences:input_type -> feddi.partner.v1.UpdateCustomerPreferencesRequest
+	21,  // 98: feddi.partner.v1.CustomersService.LogCustomerEvent:input_type -> feddi.partner.v1.LogCustomerEventRequest
+	23,  // 99: feddi.partner.v1.CustomersService.ListCustomerEvents:input_type -> feddi.partner.v1.ListCustomerEventsRequest
+	25,  // 100: feddi.partner.v1.CustomersService.RequestGdprExport:input_type -> feddi.partner.v1.RequestGdprExportRequest
+	27,  // 101: feddi.partner.v1.CustomersService.RequestGdprErasure:input_type -> feddi.partner.v1.RequestGdprErasureRequest
+	29,  // 102: feddi.partner.v1.CustomersService.GetGdprRequest:input_type -> feddi.partner.v1.GetGdprRequestRequest
+	31,  // 103: feddi.partner.v1.CustomersService.SetCustomerStatus:input_type -> feddi.partner.v1.SetCustomerStatusRequest
+	1,   // 104: feddi.partner.v1.CustomersService.LookupCustomer:output_type -> feddi.partner.v1.LookupCustomerResponse
+	3,   // 105: feddi.partner.v1.CustomersService.ResolveIdentity:output_type -> feddi.partner.v1.ResolveIdentityResponse
+	6,   // 106: feddi.partner.v1.CustomersService.GetCustomer:output_type -> feddi.partner.v1.GetCustomerResponse
+	8,   // 107: feddi.partner.v1.CustomersService.GetCustomerSummary:output_type -> feddi.partner.v1.GetCustomerSummaryResponse
+	10,  // 108: feddi.partner.v1.CustomersService.ListCustomerActivity:output_type -> feddi.partner.v1.ListCustomerActivityResponse
+	12,  // 109: feddi.partner.v1.CustomersService.ListCustomerCredentials:output_type -> feddi.partner.v1.ListCustomerCredentialsResponse
+	14,  // 110: feddi.partner.v1.CustomersService.LinkCustomerCredential:output_type -> feddi.partner.v1.LinkCustomerCredentialResponse
+	16,  // 111: feddi.partner.v1.CustomersService.UnlinkCustomerCredential:output_type -> feddi.partner.v1.UnlinkCustomerCredentialResponse
+	18,  // 112: feddi.partner.v1.CustomersService.GetCustomerPreferences:output_type -> feddi.partner.v1.GetCustomerPreferencesResponse
+	20,  // 113: feddi.partner.v1.CustomersService.UpdateCustomerPreferences:output_type -> feddi.partner.v1.UpdateCustomerPreferencesResponse
+	22,  // 114: feddi.partner.v1.CustomersService.LogCustomerEvent:output_type -> feddi.partner.v1.LogCustomerEventResponse
+	24,  // 115: feddi.partner.v1.CustomersService.ListCustomerEvents:output_type -> feddi.partner.v1.ListCustomerEventsResponse
+	26,  // 116: feddi.partner.v1.CustomersService.RequestGdprExport:output_type -> feddi.partner.v1.RequestGdprExportResponse
+	28,  // 117: feddi.partner.v1.CustomersService.RequestGdprErasure:output_type -> feddi.partner.v1.RequestGdprErasureResponse
+	30,  // 118: feddi.partner.v1.CustomersService.GetGdprRequest:output_type -> feddi.partner.v1.GetGdprRequestResponse
+	32,  // 119: feddi.partner.v1.CustomersService.SetCustomerStatus:output_type -> feddi.partner.v1.SetCustomerStatusResponse
+	104, // [104:120] is the sub-list for method output_type
+	88,  // [88:104] is the sub-list for method input_type
+	88,  // [88:88] is the sub-list for extension type_name
+	88,  // [88:88] is the sub-list for extension extendee
+	0,   // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_customers_service_proto_init() }
