@@ -388,6 +388,48 @@ func TestActuatorKilled(t *testing.T) {
 	s.is(s.balance(g), "balance", `{"actual_minor":881}`)
 }
 
+// With its standby killed as well, payments are refused until one is started:
+// cleanly, with when to come again, and the same key pays then.
+func TestActuatorKilledWithItsStandby(t *testing.T) {
+	t.Parallel()
+	server, _ := own(t)
+	s := openOn(t, server.URL)
+	g := s.verified("+14155550123")
+	s.fund(g, 900)
+	var payment request
+	paid := 0
+	eventually(t, func() error {
+		standby, err := server.Standby("wallet")
+		if err != nil {
+			return err // not started yet
+		}
+		live, err := server.Actuator("wallet")
+		if err != nil {
+			return err
+		}
+		payment = s.as("/payments", bill(crumb, s.mint(g, "qr")))
+		for _, pid := range []int{standby, live} {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // gone already where this fails
+		}
+		switch a := sendTo(t, s.server, payment); {
+		case a.Status == http.StatusCreated:
+			paid++
+			return fmt.Errorf("the next one was there before the payment: %s", a.Raw)
+		case a.Status != http.StatusServiceUnavailable || a.code() != "ACTUATOR_UNAVAILABLE" || a.Header.Get("Retry-After") == "":
+			t.Fatalf("%d %s", a.Status, a.Raw)
+		}
+		return nil
+	})
+	eventually(t, func() error {
+		if a := sendTo(t, s.server, payment); a.Status != http.StatusCreated {
+			return fmt.Errorf("%d %s", a.Status, a.Raw)
+		}
+		return nil
+	})
+	ready(t, server)
+	s.is(s.balance(g), "balance", fmt.Sprintf(`{"actual_minor":%d}`, 900-19*(paid+1)))
+}
+
 // A wallet actuator that hangs makes payments fail in time, with nothing
 // changed, and the same key pays when it answers again. An optional one that
 // hangs holds no close up: the decision waits and is carried out later.
