@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,7 @@ type lane struct {
 	// jobs wait to be planned, decided ones to be committed. Each holds a job once
 	// at most, and has room for all that may be inside, so that sending never blocks.
 	jobs     chan *job
-	decided  chan *job
+	decided  chan []*job // as they were planned, so that none is committed ahead of the others
 	planners sync.WaitGroup
 	inside   atomic.Int64 // waiting or at work
 	limit    int64
@@ -124,12 +125,12 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	if l == nil {
 		// What is at work is not waiting: the queue is full when Queue wait beside it.
 		l = &lane{limit: int64(p.Queue + p.Planners*p.Batch)}
-		l.jobs, l.decided = make(chan *job, l.limit), make(chan *job, l.limit)
+		l.jobs, l.decided = make(chan *job, l.limit), make(chan []*job, l.limit)
 		p.lanes[name] = l
 		for range p.Planners {
 			l.planners.Go(func() { stage(l.jobs, p.Batch, p.round) })
 		}
-		p.work.Go(func() { stage(l.decided, p.Batch, p.commit) })
+		p.work.Go(func() { p.committer(l) })
 		p.work.Go(func() {
 			l.planners.Wait()
 			close(l.decided)
@@ -338,6 +339,7 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 		}
 		return
 	}
+	ready := make([]*job, 0, len(batch)) // the committer's: the batch is used again meanwhile
 	for i, j := range batch {
 		j.plan = plans[i]
 		err := guard(func() (err error) {
@@ -350,7 +352,30 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 		case err != nil:
 			p.finish(j, outcome{err: err})
 		default:
-			j.lane.decided <- j
+			ready = append(ready, j)
+		}
+	}
+	if len(ready) > 0 {
+		ready[0].lane.decided <- ready
+	}
+}
+
+// committer commits what is decided, as much at a time as there is.
+func (p *Pipeline) committer(l *lane) {
+	var batch []*job
+	for first := range l.decided {
+		batch = append(batch[:0], first...)
+		for waiting := true; waiting && len(batch) < p.Batch; {
+			select {
+			case more, ok := <-l.decided:
+				waiting = ok
+				batch = append(batch, more...)
+			default:
+				waiting = false
+			}
+		}
+		for some := range slices.Chunk(batch, p.Batch) {
+			p.commit(some)
 		}
 	}
 }
