@@ -220,10 +220,13 @@ type poisoned struct {
 	payments.Journal
 	amount  int64
 	commits atomic.Int64
+	planned chan struct{} // the first commit waits for it
 }
 
 func (p *poisoned) Commit(ctx context.Context, batch []payments.Posting) error {
-	p.commits.Add(1)
+	if p.commits.Add(1) == 1 {
+		<-p.planned
+	}
 	for i := range batch {
 		if batch[i].Payment.AmountMinor == p.amount {
 			batch[i].Payment.Currency = "\x00" // no text that the database takes
@@ -235,7 +238,7 @@ func (p *poisoned) Commit(ctx context.Context, batch []payments.Posting) error {
 func TestOneBadPaymentStandsAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	journal := &poisoned{Journal: b.journal, amount: 13}
+	journal := &poisoned{Journal: b.journal, amount: 13, planned: make(chan struct{})}
 	pipeline := b.pipeline(journal)
 	pipeline.Planners = 1
 	pipeline.Start()
@@ -252,8 +255,12 @@ func TestOneBadPaymentStandsAlone(t *testing.T) {
 	// that they travel together.
 	inside, hold := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	b.actuator.before = func([]actuation.Snapshot) error {
+	asked := 0 // by the one planner
+	b.actuator.before = func(batch []actuation.Snapshot) error {
 		once.Do(func() { close(inside); <-hold })
+		if asked += len(batch); asked == n {
+			close(journal.planned)
+		}
 		return nil
 	}
 	first := make(chan error, 1)
