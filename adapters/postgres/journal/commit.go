@@ -63,9 +63,9 @@ cap AS (
 		grant_ids = CASE WHEN x.lots > 0 THEN ({source.id})[x.lot + 1 : x.lot + x.lots] END,
 		grant_minors = CASE WHEN x.lots > 0 THEN ({source.amount})[x.lot + 1 : x.lot + x.lots] END,
 		entry_id = x.entry, decision = x.decision::json, captured_at = x.at
-	FROM unnest({capture.id}, {capture.tenant}, {capture.promo}, {capture.actual}, {capture.lot}, {capture.lots}, {capture.entry}, {capture.decision}, {capture.at})
-		x(id, tenant_no, promo, actual, lot, lots, entry, decision, at)
-	WHERE p.payment_id = x.id AND p.tenant_no = x.tenant_no AND p.status = 'requires_capture'
+	FROM unnest({capture.place}, {capture.id}, {capture.tenant}, {capture.promo}, {capture.actual}, {capture.lot}, {capture.lots}, {capture.entry}, {capture.decision}, {capture.at})
+		x(place, id, tenant_no, promo, actual, lot, lots, entry, decision, at)
+	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant_no AND p.status = 'requires_capture'
 	RETURNING 1),
 ent AS (
 	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at)
@@ -130,6 +130,7 @@ type columns struct {
 		created, at                                         []time.Time
 	}
 	capture struct { // those that waited for a code
+		place               []pgtype.TID
 		id, entry, decision []string
 		tenant, lot, lots   []int32
 		promo, actual       []int64
@@ -214,6 +215,7 @@ var parameters = []parameter{
 	{"pay.decision", "text[]", func(c *columns) any { return list(c.pay.decision) }},
 	{"pay.created", "timestamptz[]", func(c *columns) any { return list(c.pay.created) }},
 	{"pay.at", "timestamptz[]", func(c *columns) any { return list(c.pay.at) }},
+	{"capture.place", "tid[]", func(c *columns) any { return list(c.capture.place) }},
 	{"capture.id", "text[]", func(c *columns) any { return list(c.capture.id) }},
 	{"capture.tenant", "int4[]", func(c *columns) any { return list(c.capture.tenant) }},
 	{"capture.promo", "int8[]", func(c *columns) any { return list(c.capture.promo) }},
@@ -310,7 +312,7 @@ func (c *columns) add(p *payments.Posting) error {
 	tenant := p.Payment.Tenant.No
 	c.addKey(p)
 	c.addWallet(p, at, tenant)
-	c.addPayment(p, tenant)
+	c.addPayment(p, at, tenant)
 	if s := p.Session; s != nil {
 		d := &c.session
 		d.place, d.tenant, d.id, d.version = append(d.place, at.session), append(d.tenant, tenant), append(d.id, s.ID), append(d.version, s.Version)
@@ -355,7 +357,7 @@ func (c *columns) addWallet(p *payments.Posting, at *places, tenant int32) {
 	}
 }
 
-func (c *columns) addPayment(p *payments.Posting, tenant int32) {
+func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
 	pay := &p.Payment
 	lot, lots := int32(len(c.source.id)), int32(len(pay.Debit.Sources))
 	for _, s := range pay.Debit.Sources {
@@ -366,7 +368,8 @@ func (c *columns) addPayment(p *payments.Posting, tenant int32) {
 	e.at = append(e.at, p.At)
 	if p.CodeHash == nil {
 		d := &c.capture
-		d.id, d.tenant, d.entry, d.decision = append(d.id, pay.ID), append(d.tenant, tenant), append(d.entry, pay.EntryID), append(d.decision, string(pay.Decision))
+		d.place, d.id, d.tenant = append(d.place, at.payment), append(d.id, pay.ID), append(d.tenant, tenant)
+		d.entry, d.decision = append(d.entry, pay.EntryID), append(d.decision, string(pay.Decision))
 		d.promo, d.actual, d.lot, d.lots = append(d.promo, pay.Debit.PromoMinor()), append(d.actual, pay.Debit.ActualMinor), append(d.lot, lot), append(d.lots, lots)
 		d.at = append(d.at, p.At)
 		return

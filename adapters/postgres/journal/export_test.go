@@ -42,7 +42,7 @@ func known(list []PreparedStatement, statement string) bool {
 	return false
 }
 
-// Explain gives the generic plans of both hot statements, as the journal's
+// Explain gives the generic plans of the hot statements, as the journal's
 // connections make them.
 func (j *Journal) Explain(ctx context.Context) (string, error) {
 	c, err := j.db.Pool().Acquire(ctx)
@@ -51,7 +51,7 @@ func (j *Journal) Explain(ctx context.Context) (string, error) {
 	}
 	defer c.Release()
 	var b strings.Builder
-	for name, statement := range map[string]string{"reading": readStatement, "committing": commitStatement} {
+	for name, statement := range map[string]string{"reading": readStatement, "looking_up": lookUpStatement, "committing": commitStatement} {
 		d, err := c.Conn().Prepare(ctx, name, statement)
 		if err != nil {
 			return "", err

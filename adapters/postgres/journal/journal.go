@@ -1,5 +1,5 @@
-// Package journal is the payment pipeline's way to the books: two set-based
-// statements, whatever the number of payments.
+// Package journal is the payment pipeline's way to the books: a set-based read
+// and a set-based commit, whatever the number of payments.
 package journal
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/feddi/feddi/core/app/payments"
 )
 
-// Journal implements payments.Journal: two statements, both set-based and
+// Journal implements payments.Journal with statements that are set-based and
 // prepared, each one round trip for any number of payments. It has a few
 // connections of its own, so that nothing else can keep payments waiting, and
 // plans its statements once per connection.

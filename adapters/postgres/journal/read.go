@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"encoding/binary"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,32 +19,45 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// readStatement gives one row per want and live lot. OFFSET 0 keeps the lots a
+// readTemplate gives one row per want and live lot. OFFSET 0 keeps the lots a
 // look-up of their own: joined plainly, their partial index could be read whole.
-const readStatement = `
+// What only few wants ask for is in braces.
+const readTemplate = `
 SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
-	d.payload_hash, d.status, d.body, d.created_at, d.expires_at,
 	c.customer_id, c.kind, c.expires_at, c.used_at, c.bound_session_id,
-	p.status,
-	u.customer_id, u.state = 'VERIFIED', u.status = 'active',
+	u.state = 'VERIFIED', u.status = 'active',
 	w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor, w.version, w.first_topup_at, w.first_purchase_at,
 	s.version, s.state, s.currency, s.customer_id, s.credential_type, s.probationary, s.basket_minor, s.discount_minor, s.paid_minor, s.expires_at,
-	g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at, g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at
-FROM unnest($1::int4[], $2::text[], $3::int2[], $4::text[], $5::uuid[], $6::bytea[], $7::text[], $8::text[], $9::text[])
-	WITH ORDINALITY x(tenant_no, partner_id, mode, operation, key, code_hash, customer_id, payment_id, session_id, i)
-LEFT JOIN idempotency d ON d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10
+	g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at, g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at{columns}
+FROM unnest($1::int4[], $2::bytea[], $3::text[], $4::text[]{arrays})
+	WITH ORDINALITY x(tenant_no, code_hash, customer_id, session_id{names}, i)
 LEFT JOIN payment_codes c ON c.tenant_no = x.tenant_no AND c.code_hash = x.code_hash
-LEFT JOIN payments p ON p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id
 LEFT JOIN customers u ON u.tenant_no = x.tenant_no AND u.customer_id = coalesce(x.customer_id, c.customer_id)
 LEFT JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id)
 LEFT JOIN checkout_sessions s ON s.tenant_no = x.tenant_no AND s.session_id = x.session_id
-LEFT JOIN LATERAL (
-	SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED')
-	OFFSET 0) g ON true`
+LEFT JOIN LATERAL (SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED') OFFSET 0) g ON true{joins}`
+
+// readStatement reads what every payment rests on; lookUpStatement reads what a
+// key's outcome or the payment to capture is, too.
+var (
+	readStatement   = strings.NewReplacer("{columns}", "", "{arrays}", "", "{names}", "", "{joins}", "").Replace(readTemplate)
+	lookUpStatement = strings.NewReplacer(
+		"{columns}", ", d.payload_hash, d.status, d.body, d.created_at, d.expires_at, p.ctid, p.status",
+		"{arrays}", ", $5::text[], $6::int2[], $7::text[], $8::uuid[], $9::text[]",
+		"{names}", ", partner_id, mode, operation, key, payment_id",
+		"{joins}", `
+LEFT JOIN idempotency d ON d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10
+LEFT JOIN payments p ON p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id`).Replace(readTemplate)
+)
 
 // Read implements payments.Journal.
 func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time) ([]payments.State, error) {
-	rows, err := j.q.Query(ctx, readStatement, wantColumns(wants, now)...)
+	statement, args := readStatement, wantColumns(wants)
+	lookUp := slices.ContainsFunc(wants, func(w payments.Want) bool { return w.LookUp || w.PaymentID != "" })
+	if lookUp {
+		statement, args = lookUpStatement, append(args, lookUpColumns(wants, now)...)
+	}
+	rows, err := j.q.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +73,10 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 		if states[i].Where == nil {
 			states[i].Where = at
 			readHead(&r, &wants[i], &states[i])
+			if lookUp {
+				r.next = lookUpColumn
+				readLookUp(&r, &wants[i], &states[i], at)
+			}
 		}
 		r.next = firstLotColumn
 		if id := r.text(); id != "" {
@@ -74,8 +93,8 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 // places are where a state's rows were read: a commit on that state finds them
 // there without a search, or finds that somebody changed them.
 type places struct {
-	code, wallet, session pgtype.TID
-	lots                  []lotPlace
+	code, wallet, session, payment pgtype.TID
+	lots                           []lotPlace
 }
 
 type lotPlace struct {
@@ -93,24 +112,35 @@ func (p *places) lot(id string) pgtype.TID {
 	return pgtype.TID{OffsetNumber: 0, Valid: true}
 }
 
-// firstLotColumn is where the lot's columns begin in readStatement.
-const firstLotColumn = 37
+// Where the lot's columns begin in readTemplate, and those of lookUpStatement.
+const (
+	firstLotColumn = 30
+	lookUpColumn   = 42
+)
 
-func wantColumns(wants []payments.Want, now time.Time) []any {
+func wantColumns(wants []payments.Want) []any {
 	n := len(wants)
-	tenants, modes := make([]int32, n), make([]int16, n)
-	partners, operations := make([]string, n), make([]string, n)
-	keys, codes := make([]*[16]byte, n), make([][]byte, n)
-	customers, pays, sessions := make([]*string, n), make([]*string, n), make([]*string, n)
+	tenants, codes := make([]int32, n), make([][]byte, n)
+	customers, sessions := make([]*string, n), make([]*string, n)
 	for i := range wants {
 		w := &wants[i]
-		tenants[i], codes[i] = w.Tenant.No, w.CodeHash
+		tenants[i], codes[i], customers[i], sessions[i] = w.Tenant.No, w.CodeHash, null(w.CustomerID), null(w.SessionID)
+	}
+	return []any{tenants, codes, customers, sessions}
+}
+
+func lookUpColumns(wants []payments.Want, now time.Time) []any {
+	n := len(wants)
+	partners, modes, operations := make([]string, n), make([]int16, n), make([]string, n)
+	keys, pays := make([]*[16]byte, n), make([]*string, n)
+	for i := range wants {
+		w := &wants[i]
 		if w.LookUp {
 			partners[i], modes[i], operations[i], keys[i] = scopeColumns(w.Scope)
 		}
-		customers[i], pays[i], sessions[i] = null(w.CustomerID), null(w.PaymentID), null(w.SessionID)
+		pays[i] = null(w.PaymentID)
 	}
-	return []any{tenants, partners, modes, operations, keys, codes, customers, pays, sessions, now}
+	return []any{partners, modes, operations, keys, pays, now}
 }
 
 // scopeColumns is an idempotency scope as it is stored. A key that is no UUID
@@ -126,13 +156,6 @@ func scopeColumns(s idempotency.Scope) (partner string, mode int16, operation st
 }
 
 func readHead(r *rawRow, want *payments.Want, st *payments.State) {
-	if hash := r.bytes(); hash != nil {
-		st.Replay = &idempotency.Record{Scope: want.Scope, PayloadHash: [32]byte(hash)}
-		st.Replay.Outcome = idempotency.Outcome{Status: int(r.int16()), Body: append([]byte(nil), r.bytes()...)}
-		st.Replay.CreatedAt, st.Replay.ExpiresAt = r.time(), r.time()
-	} else {
-		r.skip(4)
-	}
 	payer := want.CustomerID
 	if customer := r.text(); customer != "" {
 		payer = customer
@@ -143,11 +166,21 @@ func readHead(r *rawRow, want *payments.Want, st *payments.State) {
 	} else {
 		r.skip(4)
 	}
-	st.Status = ledger.PaymentStatus(r.text())
-	r.skip(1) // customers.customer_id: null where the customer is gone, then the next two are null, which is false
-	st.Verified, st.Active = r.bool(), r.bool()
+	st.Verified, st.Active = r.bool(), r.bool() // null where the customer is gone, which is false
 	st.Wallet = readWallet(r, want.Tenant, payer)
 	st.Session = readSession(r, want)
+}
+
+func readLookUp(r *rawRow, want *payments.Want, st *payments.State, at *places) {
+	if hash := r.bytes(); hash != nil {
+		st.Replay = &idempotency.Record{Scope: want.Scope, PayloadHash: [32]byte(hash)}
+		st.Replay.Outcome = idempotency.Outcome{Status: int(r.int16()), Body: append([]byte(nil), r.bytes()...)}
+		st.Replay.CreatedAt, st.Replay.ExpiresAt = r.time(), r.time()
+	} else {
+		r.skip(4)
+	}
+	at.payment = r.place()
+	st.Status = ledger.PaymentStatus(r.text())
 }
 
 func readWallet(r *rawRow, t tenancy.Tenant, customerID string) *ledger.Wallet {
