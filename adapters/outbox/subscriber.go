@@ -29,7 +29,7 @@ const (
 	// firstPoll to lastPoll is the wait before the log is read again after an
 	// empty read: short at first, because an event of a transaction that is just
 	// committing becomes readable within milliseconds.
-	firstPoll, lastPoll = 2 * time.Millisecond, 100 * time.Millisecond
+	firstPoll, lastPoll = 5 * time.Millisecond, 100 * time.Millisecond
 	// keepEvery is how often a consumer writes down its place at most: each is a
 	// commit of its own. What it handled since comes again after a crash.
 	keepEvery = 50 * time.Millisecond

@@ -1,26 +1,54 @@
 package outbox
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+// apart is how long after one wake-up the next one comes at the earliest. Whoever
+// commits seldom wakes the readers at once; hundreds of commits a second are read
+// some at a time, because a reading costs the same for one event as for fifty.
+const apart = 5 * time.Millisecond
 
 // Wake tells the readers of this server that events were committed, so that
 // none has to wait for its poll. Safe for concurrent use; a nil *Wake is silent.
 type Wake struct {
-	mu sync.Mutex
-	ch chan struct{}
+	mu   sync.Mutex
+	ch   chan struct{}
+	last time.Time // of the latest wake-up
+	due  bool      // one is on its way
 }
 
 // NewWake returns a Wake.
 func NewWake() *Wake { return &Wake{ch: make(chan struct{})} }
 
-// Ring wakes every reader. Call it after the commit.
+// Ring wakes every reader, at once or a few milliseconds after the last time.
+// Call it after the commit.
 func (w *Wake) Ring() {
 	if w == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.due {
+		return
+	}
+	if wait := apart - time.Since(w.last); wait > 0 {
+		w.due = true
+		time.AfterFunc(wait, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.fire()
+		})
+		return
+	}
+	w.fire()
+}
+
+// fire needs the lock.
+func (w *Wake) fire() {
 	close(w.ch)
-	w.ch = make(chan struct{})
+	w.ch, w.last, w.due = make(chan struct{}), time.Now(), false
 }
 
 // next is closed at the next Ring. Take it before reading, or a ring in
