@@ -139,8 +139,12 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	return l
 }
 
-// idle is how many payments may be inside while work that can wait goes on.
-const idle = 1
+// idle is how many payments may be inside while work that can wait goes on, and
+// lasting is how long after a busy time that has to be so.
+const (
+	idle    = 1
+	lasting = 5 * time.Millisecond
+)
 
 // calm lets work that can wait hear that hardly any payment is inside.
 type calm struct {
@@ -187,6 +191,11 @@ func (p *Pipeline) GiveWay(ctx context.Context, most time.Duration) {
 		}
 		select {
 		case <-calm:
+			// Between two batches hardly any is inside, too: it has to last.
+			select {
+			case <-time.After(lasting):
+			case <-ctx.Done():
+			}
 		case <-ctx.Done():
 		}
 		p.calm.leave()
