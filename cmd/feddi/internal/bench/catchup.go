@@ -44,3 +44,23 @@ func (d *Deployment) catchUp(ctx context.Context) (atEnd int64, took time.Durati
 	}
 	return atEnd, 0, nil
 }
+
+// ungathered tells whether the settlement of what was written has work left.
+const ungathered = `SELECT EXISTS (SELECT 1 FROM entries e, settlement_gathering g WHERE e.xid >= g.xid AND (e.xid, e.entry_id) > (g.xid, g.entry_id))`
+
+// gather waits, for as long as patience lasts, until the background has done
+// what follows from the preparation: it is not what is measured.
+func (d *Deployment) gather(ctx context.Context) error {
+	for begin := time.Now(); time.Since(begin) < patience; {
+		if some, err := pg.One[bool](ctx, d.DB.Q(), ungathered); err != nil || !some {
+			return err
+		}
+		d.tell("what was prepared is gathered", -1)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(look):
+		}
+	}
+	return nil
+}

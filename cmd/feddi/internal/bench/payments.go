@@ -264,9 +264,12 @@ func (r *PaymentsReport) row(ctx context.Context, d *Deployment, s *stage.Stage,
 	return err
 }
 
-// settle brings the machine to rest: the garbage of the preparation is
-// collected and what it wrote is on disk.
+// settle brings the machine to rest: what follows from the preparation is done,
+// its garbage is collected, and what it wrote is on disk.
 func (d *Deployment) settle(ctx context.Context) error {
+	if err := d.gather(ctx); err != nil {
+		return err
+	}
 	runtime.GC()
 	_, err := d.DB.Pool().Exec(ctx, "CHECKPOINT")
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && refused.Code == insufficientPrivilege {

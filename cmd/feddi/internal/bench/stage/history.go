@@ -59,9 +59,14 @@ func (s *Stage) History(ctx context.Context, n int, tick func(done int)) error {
 			tick(2 * min(done+part, payments))
 		}
 	}
-	_, err := s.db.Pool().Exec(ctx, "VACUUM ANALYZE payments")
-	if err != nil {
-		return err
+	for _, sql := range []string{"VACUUM ANALYZE payments", gathered} {
+		if _, err := s.db.Pool().Exec(ctx, sql); err != nil {
+			return err
+		}
 	}
 	return s.Settle(ctx)
 }
+
+// gathered says of the past that its days are settled: else the background
+// would gather millions of entries while something else is measured.
+const gathered = `UPDATE settlement_gathering SET xid = pg_snapshot_xmin(pg_current_snapshot())::text::bigint, entry_id = ''`
