@@ -385,8 +385,15 @@ func (s *shop) verified(phone string) guest {
 // fund tops a wallet up.
 func (s *shop) fund(g guest, minor int64) {
 	s.t.Helper()
-	a := s.ok(request{path: "/topup/prepare", body: object{"customer_id": g.id, "amount_minor": minor, "currency": "USD"}})
-	s.ok(request{path: "/topup/confirm", body: object{"topup_id": a.text("data.topup_id"), "provider_settlement_reference": "ref-" + uuid.NewString()}})
+	s.deposit(g, minor)
+}
+
+// deposit tops a wallet up and returns the top-up.
+func (s *shop) deposit(g guest, minor int64) (topup string) {
+	s.t.Helper()
+	topup = s.ok(request{path: "/topup/prepare", body: object{"customer_id": g.id, "amount_minor": minor, "currency": "USD"}}).text("data.topup_id")
+	s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
+	return topup
 }
 
 // mint makes a payment code and returns it as a credential of a body.

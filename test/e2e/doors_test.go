@@ -39,7 +39,7 @@ func described(t *testing.T, op document.Operation) *operation.Operation {
 
 // overConnect is a REST request as the unary call of the Connect protocol that
 // means the same, with its message as JSON.
-func (s *stock) overConnect(op document.Operation, r request) request {
+func (s *shop) overConnect(op document.Operation, r request) request {
 	s.t.Helper()
 	o := described(s.t, op)
 	message := object{}
