@@ -178,15 +178,15 @@ func judge(req *http.Request, body []byte, a *answer) (wrong []string) {
 		wrong = append(wrong, "the server failed")
 	}
 	if !strings.HasPrefix(req.URL.Path, base) { // Connect, which has no document
-		if found := rpcError(a); found != nil {
-			system.accounts.note(req, found.GetCode())
-			if found.GetCode() == "INTERNAL" {
-				wrong = append(wrong, "the server failed")
-			}
+		found := rpcError(a)
+		if system.accounts.answered(req, a, found.GetCode()); found.GetCode() == "INTERNAL" {
+			wrong = append(wrong, "the server failed")
 		}
 		return wrong
 	}
-	system.accounts.note(req, a.code())
+	if a.text("error.details.0.field") != "route" {
+		system.accounts.answered(req, a, a.code())
+	}
 	if !strings.HasSuffix(req.URL.Path, "/openapi") && a.Body != nil {
 		wrong = append(wrong, envelope(a)...)
 	}

@@ -250,9 +250,14 @@ func TestEveryOperationRefusesOverConnect(t *testing.T) {
 // over Connect a message can.
 func TestHealthTakesNothing(t *testing.T) {
 	t.Parallel()
-	a := send(t, request{rpc: "/feddi.partner.v1.PlatformService/GetHealth", body: object{"colour": "red"}})
+	health := request{rpc: "/feddi.partner.v1.PlatformService/GetHealth", body: object{}}
+	a := send(t, health.with(object{"colour": "red"}))
 	if code := rpcCode(t, a); code != "VALIDATION_FAILED" {
 		t.Errorf("%s: %s", code, a.Raw)
+	}
+	rest := send(t, request{method: http.MethodGet, path: "/health"})
+	if over := send(t, health); over.Status != http.StatusOK || over.text("status") != rest.text("data.status") {
+		t.Errorf("%s\nand over Connect %d %s", rest.Raw, over.Status, over.Raw)
 	}
 }
 
