@@ -247,7 +247,7 @@ type Registry interface {
 	// For returns the actuator that serves kind for a merchant; a fault
 	// ACTUATOR_UNAVAILABLE where it is down or there is none.
 	For(kind Kind, merchantID string) (Actuator, error)
-	// All lists every loaded actuator with its state, for /capabilities and /health.
+	// All lists the platform's actuators with their states, for /health.
 	All() []Status
 }
 

@@ -449,3 +449,21 @@ func TestEventData(t *testing.T) {
 		}
 	})
 }
+
+// A wallet takes deposits up to what an amount may be, with those on their way;
+// one that holds more, by what went back to it, takes none.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		actual, pending, amount int64
+		ok                      bool
+	}{
+		{0, 0, money.MaxMinor, true}, {0, 0, money.MaxMinor + 1, false}, {1, 0, money.MaxMinor, false}, {0, 1, money.MaxMinor, false},
+		{money.MaxMinor - 3, 2, 1, true}, {money.MaxMinor - 3, 2, 2, false}, {2 * money.MaxMinor, 0, 1, false}, {2 * money.MaxMinor, 0, 0, true},
+	} {
+		err := ledger.Wallet{ActualMinor: c.actual, PendingTopupsMinor: c.pending}.Room("amount_minor", c.amount)
+		if (err == nil) != c.ok || err != nil && !fault.Is(err, fault.CodeAmountOutOfRange) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

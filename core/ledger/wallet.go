@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/money"
 	"github.com/feddi/feddi/core/tenancy"
 )
@@ -41,6 +42,18 @@ func (w Wallet) Validate() error {
 		return fmt.Errorf("%w: a figure of wallet %s is negative", ErrInvariant, w.CustomerID)
 	}
 	return nil
+}
+
+// Room gives nil where the wallet takes amount more of deposits. What is on its
+// way counts, so that a deposit that was paid is never refused for want of room.
+// Errors: AMOUNT_OUT_OF_RANGE naming field.
+func (w Wallet) Room(field string, amountMinor int64) error {
+	left := max(money.MaxMinor-w.ActualMinor-w.PendingTopupsMinor, 0)
+	if amountMinor <= left {
+		return nil
+	}
+	return fault.Field(fault.CodeAmountOutOfRange, field, "wallet_limit",
+		"a wallet holds at most %d minor units of deposits, with those on their way; top up at most %d", money.MaxMinor, left)
 }
 
 // Qualifies reports whether a grant of this wallet may be RELEASED: the

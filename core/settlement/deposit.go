@@ -77,10 +77,10 @@ func (d Deposit) Settle(b Banked) (_ Deposit, changed bool, err error) {
 		return d, false, fault.Field(fault.CodeStateConflict, "lines.topup_id", "topup_completed",
 			"the top-up %s is %s; only a COMPLETED one can be settled", d.TopupID, d.State)
 	case d.Currency != b.Currency:
-		return d, false, fault.Field(fault.CodeCurrencyMismatch, "currency", "topup_currency", "the top-up %s is in %s", d.TopupID, d.Currency)
+		return d, false, fault.Field(fault.CodeCurrencyMismatch, "currency", "topup_currency", "the top-up %s is in %s; settle it with others of that currency", d.TopupID, d.Currency)
 	case b.FeeMinor > d.AmountMinor:
 		return d, false, fault.Field(fault.CodeAmountOutOfRange, "lines.fee_minor", "fee_within_deposit",
-			"the fee of %s is %d, more than the deposit of %d", d.TopupID, b.FeeMinor, d.AmountMinor)
+			"the fee of %s is %d, more than the deposit of %d; give at most that", d.TopupID, b.FeeMinor, d.AmountMinor)
 	case d.Progress == Settled && d.Reported.BankReference == b.BankReference && d.Reported.FeeMinor == b.FeeMinor:
 		return d, false, nil
 	case d.Progress == Settled:

@@ -178,15 +178,15 @@ func judge(req *http.Request, body []byte, a *answer) (wrong []string) {
 		wrong = append(wrong, "the server failed")
 	}
 	if !strings.HasPrefix(req.URL.Path, base) { // Connect, which has no document
-		if found := rpcError(a); found != nil {
-			system.accounts.note(req, found.GetCode())
-			if found.GetCode() == "INTERNAL" {
-				wrong = append(wrong, "the server failed")
-			}
+		found := rpcError(a)
+		if system.accounts.answered(req, a, found.GetCode()); found.GetCode() == "INTERNAL" {
+			wrong = append(wrong, "the server failed")
 		}
 		return wrong
 	}
-	system.accounts.note(req, a.code())
+	if a.text("error.details.0.field") != "route" {
+		system.accounts.answered(req, a, a.code())
+	}
 	if !strings.HasSuffix(req.URL.Path, "/openapi") && a.Body != nil {
 		wrong = append(wrong, envelope(a)...)
 	}
@@ -385,8 +385,15 @@ func (s *shop) verified(phone string) guest {
 // fund tops a wallet up.
 func (s *shop) fund(g guest, minor int64) {
 	s.t.Helper()
-	a := s.ok(request{path: "/topup/prepare", body: object{"customer_id": g.id, "amount_minor": minor, "currency": "USD"}})
-	s.ok(request{path: "/topup/confirm", body: object{"topup_id": a.text("data.topup_id"), "provider_settlement_reference": "ref-" + uuid.NewString()}})
+	s.deposit(g, minor)
+}
+
+// deposit tops a wallet up and returns the top-up.
+func (s *shop) deposit(g guest, minor int64) (topup string) {
+	s.t.Helper()
+	topup = s.ok(request{path: "/topup/prepare", body: object{"customer_id": g.id, "amount_minor": minor, "currency": "USD"}}).text("data.topup_id")
+	s.ok(request{path: "/topup/confirm", body: object{"topup_id": topup, "provider_settlement_reference": "ref-" + uuid.NewString()}})
+	return topup
 }
 
 // mint makes a payment code and returns it as a credential of a body.

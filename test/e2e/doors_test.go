@@ -39,7 +39,7 @@ func described(t *testing.T, op document.Operation) *operation.Operation {
 
 // overConnect is a REST request as the unary call of the Connect protocol that
 // means the same, with its message as JSON.
-func (s *stock) overConnect(op document.Operation, r request) request {
+func (s *shop) overConnect(op document.Operation, r request) request {
 	s.t.Helper()
 	o := described(s.t, op)
 	message := object{}
@@ -250,9 +250,14 @@ func TestEveryOperationRefusesOverConnect(t *testing.T) {
 // over Connect a message can.
 func TestHealthTakesNothing(t *testing.T) {
 	t.Parallel()
-	a := send(t, request{rpc: "/feddi.partner.v1.PlatformService/GetHealth", body: object{"colour": "red"}})
+	health := request{rpc: "/feddi.partner.v1.PlatformService/GetHealth", body: object{}}
+	a := send(t, health.with(object{"colour": "red"}))
 	if code := rpcCode(t, a); code != "VALIDATION_FAILED" {
 		t.Errorf("%s: %s", code, a.Raw)
+	}
+	rest := send(t, request{method: http.MethodGet, path: "/health"})
+	if over := send(t, health); over.Status != http.StatusOK || over.text("status") != rest.text("data.status") {
+		t.Errorf("%s\nand over Connect %d %s", rest.Raw, over.Status, over.Raw)
 	}
 }
 

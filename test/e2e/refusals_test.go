@@ -120,6 +120,14 @@ func TestCurrenciesDoNotMix(t *testing.T) {
 		"targets": object{"basket_wide": true}, "currency": "USD", "status": "draft", "funding": object{"budget_id": budget, "funded_by": "merchant"}}
 	s.refused(s.manage("/offers", offer), http.StatusBadRequest, "CURRENCY_MISMATCH")
 	s.refused(s.manage("/offers/"+s.made.text("data.seed.offers.0")+"/update", object{"funding": object{"budget_id": budget, "funded_by": "merchant"}}), http.StatusBadRequest, "CURRENCY_MISMATCH")
+	proposal, deposit := off(g, "", ""), s.deposit(g, 900)
+	delete(proposal, "budget_id")
+	proposal["currency"] = "EUR"
+	s.refuses(g, nil,
+		refusal{s.as("/proposals", proposal), 400, "CURRENCY_MISMATCH", "currency", "wallet_currency", "propose in USD"},
+		refusal{s.byKey("/topup/settlement", object{"bank_reference": "B1", "currency": "EUR", "settled_at": "2026-06-14T06:00:00Z",
+			"lines": []object{{"topup_id": deposit, "fee_minor": 3}}}), 400, "CURRENCY_MISMATCH", "currency", "topup_currency", "settle it with others of that currency"},
+	)
 	s.refused(s.get("/topup/reload-bonus/config?currency=GBP"), http.StatusBadRequest, "UNSUPPORTED_CURRENCY")
 }
 

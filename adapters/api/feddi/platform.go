@@ -26,10 +26,16 @@ type Health struct {
 // /health must work while everything else does not.
 type Probe interface{ Health() Health }
 
+// Loaded knows the actuators that serve a merchant: the platform's, and those of
+// its own that are no shadows. An empty merchant has none of its own.
+type Loaded interface {
+	LoadedFor(merchantID string) []actuation.Status
+}
+
 // PlatformDeps are what the platform domain needs, identify apart.
 type PlatformDeps struct {
 	Directory tenancy.Directory
-	Actuators actuation.Registry
+	Actuators Loaded
 	Probe     Probe
 	// Version is the build of the server.
 	Version string
@@ -69,7 +75,7 @@ func (a platformAPI) health(_ context.Context, call *app.Call, _ *partnerv1.GetH
 func (a platformAPI) capabilities(ctx context.Context, call *app.Call, _ *partnerv1.GetCapabilitiesRequest) (*partnerv1.GetCapabilitiesResponse, error) {
 	res := &partnerv1.GetCapabilitiesResponse{
 		Mode: string(call.Actor.Mode), IntegrationId: call.Actor.PartnerID, MerchantIds: call.Actor.Merchants, ApiVersions: a.APIVersions,
-		Operations: a.operations(call.Actor), Actuators: actuators(a.Actuators.All()),
+		Operations: a.operations(call.Actor), Actuators: actuators(a.Actuators.LoadedFor(call.Tenant.MerchantID)),
 	}
 	settings, err := a.settings(ctx, call)
 	if err != nil {

@@ -71,7 +71,7 @@ func (o *Operation) credentialCodes() []fault.Code {
 	if o.Options.GetOperator() {
 		codes = append(codes, fault.CodeOperatorRequired)
 	}
-	if len(o.Segments) > 0 && slices.ContainsFunc(o.Segments, func(s Segment) bool { return s.Field != nil }) || placed {
+	if slices.ContainsFunc(o.Segments, func(s Segment) bool { return s.Field != nil }) || placed && key { // a terminal's place is its token's
 		codes = append(codes, fault.CodeNotFound)
 	}
 	return codes

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/checkout"
+	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/idempotency"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
@@ -59,7 +61,7 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	}
 	rows, err := j.q.Query(ctx, statement, args...)
 	if err != nil {
-		return nil, err
+		return nil, readable(err)
 	}
 	defer rows.Close()
 	states := make([]payments.State, len(wants))
@@ -87,7 +89,16 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	for i := range states {
 		ledger.SortSpending(states[i].Lots)
 	}
-	return states, pg.Map(rows.Err())
+	return states, readable(rows.Err())
+}
+
+// readable maps a failed read. One that waited for a lock is nobody's defect:
+// somebody has a table to themselves, as a migration does for a moment.
+func readable(err error) error {
+	if err = pg.Map(err); errors.Is(err, pg.ErrLockTimeout) {
+		return fault.New(fault.CodeSubsystemDegraded, "the wallets are held by somebody else; nothing was changed; retry with the same key").After(time.Second).Because(err)
+	}
+	return err
 }
 
 // places are where a state's rows were read: a commit on that state finds them

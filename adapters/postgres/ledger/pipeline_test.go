@@ -413,6 +413,27 @@ func TestHeldWalletHoldsUpNobodyElse(t *testing.T) {
 	must(t, err)
 }
 
+// A read that waits for a table, as while a migration has it, fails as what it
+// is, and the same payment goes through afterwards.
+func TestALockedTableIsNoDefect(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 500)
+	code := b.code(t, guest)
+	tx, err := b.db.Pool().Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE wallets IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	_, err = b.pay(t, code, 20)
+	if f := fault.As(err); f == nil || f.Code != fault.CodeSubsystemDegraded || f.RetryAfter == 0 {
+		t.Errorf("while the wallets are locked: %v", err)
+	}
+	must(t, tx.Rollback(t.Context()))
+	_, err = b.pay(t, code, 20)
+	must(t, err)
+}
+
 func TestFullQueueAnswersOverloaded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -83,13 +83,10 @@ func (p *probe) set(h feddi.Health) {
 	p.health = h
 }
 
-// noActuators is a registry of a server that loads none.
-type noActuators struct{ all []actuation.Status }
+// loaded are the actuators of a server, for any merchant.
+type loaded []actuation.Status
 
-func (noActuators) For(k actuation.Kind, _ string) (actuation.Actuator, error) {
-	return nil, actuation.Unavailable(string(k), nil)
-}
-func (n noActuators) All() []actuation.Status { return n.all }
+func (l loaded) LoadedFor(string) []actuation.Status { return l }
 
 // start starts a server on the database of c.
 func (c *city) start() *server {
@@ -121,10 +118,10 @@ func (c *city) start() *server {
 	apimerchants.Register(reg, &merchants.Service{UoW: uow, Clock: c.clock, IDs: c.ids, Changes: listeners})
 	feddi.RegisterPlatform(reg, feddi.PlatformDeps{
 		Directory: directory, Probe: s.probe, Version: "1.2.3", APIVersions: pipeline.Versions,
-		Actuators: noActuators{[]actuation.Status{{
+		Actuators: loaded{{
 			Manifest: actuation.Manifest{Name: "wallet", Version: "1.0.0", DecisionKinds: []actuation.Kind{actuation.KindWalletDebit}, Policy: actuation.Required},
 			State:    actuation.StateFailed,
-		}}},
+		}},
 	})
 	door, err := api.New(pipeline.Config{
 		Registry: reg, Auth: s.auth, Places: feddi.Places{Directory: directory}, Replays: idempotency.New(c.db.Q()),

@@ -83,7 +83,7 @@ func Issue(ctx context.Context, st app.Stores, in IssueInput) (ledger.Grant, err
 func Add(c *ledger.Change, verified bool, in IssueInput) (ledger.Grant, error) {
 	if in.Currency != c.Wallet.Currency {
 		return ledger.Grant{}, fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency",
-			"the wallet is in %s, the grant in %s", c.Wallet.Currency, in.Currency)
+			"the wallet is in %s, the grant in %s; give it in %s", c.Wallet.Currency, in.Currency, c.Wallet.Currency)
 	}
 	source := at(in.Now)
 	g := ledger.Grant{

@@ -71,7 +71,7 @@ func (s *Service) ResolveSeveral(ctx context.Context, call *app.Call, in Several
 	for i, c := range in.Credentials {
 		if err := s.Guesses.Take(call, c, now); err != nil {
 			s.giveBack(call, in.Credentials[:i], nil)
-			return Several{}, err
+			return Several{}, named(err, i)
 		}
 	}
 	out, err := app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Several, error) {

@@ -94,7 +94,7 @@ func checkSession(s *checkout.Session, p ledger.Payment, customerID string, now 
 		return fault.Field(fault.CodeStateConflict, "credential", "session_customer",
 			"the session belongs to another customer; pay with that customer's credential")
 	case s.Currency != p.Currency:
-		return fault.Field(fault.CodeCurrencyMismatch, "currency", "session_currency", "the session is in %s", s.Currency)
+		return fault.Field(fault.CodeCurrencyMismatch, "currency", "session_currency", "the session is in %s; pay in %s", s.Currency, s.Currency)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func checkSession(s *checkout.Session, p ledger.Payment, customerID string, now 
 func checkAmount(s *checkout.Session, p ledger.Payment, walletCurrency string, minimum int64) error {
 	switch {
 	case walletCurrency != p.Currency:
-		return fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s", walletCurrency)
+		return fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s; pay in %s", walletCurrency, walletCurrency)
 	case p.AmountMinor < max(minimum, 1) || p.AmountMinor > money.MaxMinor:
 		return fault.Field(fault.CodeAmountOutOfRange, "amount_minor", "merchant_range",
 			"give %d to %d minor units", max(minimum, 1), money.MaxMinor)

@@ -97,7 +97,7 @@ func (s *Service) check(ctx context.Context, st app.Stores, set tenancy.Settings
 	w := book.Wallet
 	c := Check{CustomerID: w.CustomerID, Currency: w.Currency, ActualMinor: w.ActualMinor, PromoMinor: ledger.SpendablePromo(book.Lots, now)}
 	if in.Currency != "" && in.Currency != w.Currency {
-		return Check{}, fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s", w.Currency)
+		return Check{}, fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s; ask in %s", w.Currency, w.Currency)
 	}
 	if in.AmountMinor == 0 {
 		return c, nil

@@ -25,7 +25,7 @@ type DecideInput struct {
 // budget that it needs; where that fails the proposal stays open. The caller
 // needs the authority of what it becomes. Errors: NOT_FOUND, SCOPE_INSUFFICIENT,
 // OPERATOR_REQUIRED, SESSION_ENDED, OFFER_EXPIRED, STATE_CONFLICT,
-// OFFER_NOT_ELIGIBLE, BUDGET_EXHAUSTED, CURRENCY_MISMATCH.
+// OFFER_NOT_ELIGIBLE, BUDGET_EXHAUSTED.
 func (s *Service) Decide(ctx context.Context, call *app.Call, in DecideInput) (View, error) {
 	merchant, err := s.Directory.Merchant(ctx, call.Tenant.MerchantID)
 	if err != nil {

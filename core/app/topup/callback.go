@@ -95,7 +95,7 @@ func (s *Service) Callback(ctx context.Context, call *app.Call, in CallbackInput
 		return Received{top.ID, CallbackCredited}, nil
 	case fault.Is(err, fault.CodeDuplicateReference):
 		return s.set(ctx, call, in.Provider, top, notice, CallbackDuplicate, now)
-	case fault.Is(err, fault.CodeStateConflict), fault.Is(err, fault.CodeAmountOutOfRange), fault.Is(err, fault.CodeNotFound):
+	case fault.Is(err, fault.CodeStateConflict), fault.Is(err, fault.CodeNotFound):
 		return s.set(ctx, call, in.Provider, top, notice, CallbackNotPending, now)
 	default:
 		return Received{}, err

@@ -122,13 +122,17 @@ func (s *Service) credit(ctx context.Context, st app.Stores, set tenancy.Setting
 	if err := sameCurrency(book.Wallet, top.Currency); err != nil {
 		return Outcome{}, err
 	}
+	// A prepared one has had its room since.
+	if err := book.Wallet.Room("quantity", top.AmountMinor-pending); err != nil {
+		return Outcome{}, err
+	}
 	top.EntryID = s.IDs.Make(ids.Entry)
 	c := ledger.Begin(book.Wallet)
 	if err := c.Expect(-pending); err != nil {
 		return Outcome{}, err
 	}
 	if err := c.Deposit(ledger.Head{ID: top.EntryID, Kind: ledger.EntryTopup, RefID: top.ID, At: now}, top.AmountMinor); err != nil {
-		return Outcome{}, fault.Field(fault.CodeAmountOutOfRange, "amount_minor", "wallet_range", "the wallet cannot hold that much").Because(err)
+		return Outcome{}, err
 	}
 	if err := grants.Unlock(c, book.Lots, set.ClaimGate, book.Verified, now); err != nil {
 		return Outcome{}, err

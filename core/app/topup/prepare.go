@@ -67,6 +67,9 @@ func (s *Service) draft(ctx context.Context, call *app.Call, in PrepareInput) (l
 	if err := sameCurrency(ledger.Wallet{Currency: b.Currency}, in.Currency); err != nil {
 		return ledger.Topup{}, err
 	}
+	if err := (ledger.Wallet{ActualMinor: b.ActualMinor, PendingTopupsMinor: b.PendingTopupsMinor}).Room("amount_minor", in.AmountMinor); err != nil {
+		return ledger.Topup{}, err
+	}
 	until := now.Add(ledger.PendingLife)
 	return ledger.Topup{
 		ID: s.IDs.Make(ids.Topup), Tenant: t, CustomerID: customer, SessionID: in.SessionID, State: ledger.TopupPending,
@@ -79,6 +82,9 @@ func (s *Service) draft(ctx context.Context, call *app.Call, in PrepareInput) (l
 func (s *Service) open(ctx context.Context, st app.Stores, top ledger.Topup) (Outcome, error) {
 	book, err := st.Ledger.Book(ctx, top.Tenant, top.CustomerID)
 	if err != nil {
+		return Outcome{}, err
+	}
+	if err := book.Wallet.Room("amount_minor", top.AmountMinor); err != nil { // others may have come since
 		return Outcome{}, err
 	}
 	c := ledger.Begin(book.Wallet)

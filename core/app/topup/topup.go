@@ -105,9 +105,9 @@ func (s *Service) customer(ctx context.Context, st app.Stores, t tenancy.Tenant,
 			"nobody is identified in the session; identify it or name the customer_id")
 	case customerID != "" && session.CustomerID != "" && customerID != session.CustomerID:
 		return "", fault.Field(fault.CodeStateConflict, "customer_id", "session_customer",
-			"the session belongs to another customer")
+			"the session belongs to another customer; leave customer_id out, or the session_id")
 	case session.Currency != currency:
-		return "", fault.Field(fault.CodeCurrencyMismatch, "currency", "session_currency", "the session is in %s", session.Currency)
+		return "", fault.Field(fault.CodeCurrencyMismatch, "currency", "session_currency", "the session is in %s; top up in %s, or leave session_id out", session.Currency, session.Currency)
 	case customerID == "":
 		return session.CustomerID, nil
 	}
@@ -119,7 +119,7 @@ func sameCurrency(w ledger.Wallet, currency string) error {
 	if w.Currency == currency {
 		return nil
 	}
-	return fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s", w.Currency)
+	return fault.Field(fault.CodeCurrencyMismatch, "currency", "wallet_currency", "the wallet is in %s; top up in %s", w.Currency, w.Currency)
 }
 
 // sandbox is the payment provider of the sandbox: it shows what a provider

@@ -56,7 +56,7 @@ func (s *System) handler() (http.Handler, error) {
 func (s *System) register(reg *pipeline.Registry) {
 	u := s.Uses
 	feddi.RegisterPlatform(reg, feddi.PlatformDeps{
-		Directory: s.directory, Actuators: s.Host, Probe: s.probe, Version: s.Version, APIVersions: apiVersions,
+		Directory: s.directory, Actuators: loaded{s.Host}, Probe: s.probe, Version: s.Version, APIVersions: apiVersions,
 	})
 	feddi.RegisterAuth(reg, feddi.AuthDeps{Auth: u.Auth, Sandbox: u.Sandbox})
 	terminals.Register(reg, u.Terminals)
