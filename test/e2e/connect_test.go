@@ -50,20 +50,28 @@ type headers struct {
 // WrapUnary implements connect.Interceptor.
 func (h *headers) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		req.Header().Set("Idempotency-Key", h.key)
-		if h.key == "" {
-			req.Header().Set("Idempotency-Key", uuid.NewString())
-		}
-		if h.as.name != "" {
-			req.Header().Set(h.as.name, h.as.value)
-		}
+		h.put(req.Header())
 		return next(ctx, req)
 	}
 }
 
+func (h *headers) put(header http.Header) {
+	header.Set("Idempotency-Key", h.key)
+	if h.key == "" {
+		header.Set("Idempotency-Key", uuid.NewString())
+	}
+	if h.as.name != "" {
+		header.Set(h.as.name, h.as.value)
+	}
+}
+
 // WrapStreamingClient implements connect.Interceptor.
-func (*headers) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
+func (h *headers) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		h.put(conn.RequestHeader())
+		return conn
+	}
 }
 
 // WrapStreamingHandler implements connect.Interceptor.

@@ -120,6 +120,11 @@ func TestCurrenciesDoNotMix(t *testing.T) {
 		"targets": object{"basket_wide": true}, "currency": "USD", "status": "draft", "funding": object{"budget_id": budget, "funded_by": "merchant"}}
 	s.refused(s.manage("/offers", offer), http.StatusBadRequest, "CURRENCY_MISMATCH")
 	s.refused(s.manage("/offers/"+s.made.text("data.seed.offers.0")+"/update", object{"funding": object{"budget_id": budget, "funded_by": "merchant"}}), http.StatusBadRequest, "CURRENCY_MISMATCH")
+	offer["draft_id"] = "off"
+	for _, stored := range []string{"name", "currency", "status"} {
+		delete(offer, stored)
+	}
+	s.refused(s.manage("/offers/evaluate", object{"drafts": []object{offer}, "session_ids": []string{session}}), http.StatusBadRequest, "CURRENCY_MISMATCH")
 	s.refused(s.get("/topup/reload-bonus/config?currency=GBP"), http.StatusBadRequest, "UNSUPPORTED_CURRENCY")
 }
 
