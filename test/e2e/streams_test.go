@@ -235,7 +235,7 @@ func followed(ctx context.Context, c clients, req *partnerv1.EvaluateOffersReque
 	if err != nil {
 		return nil, nil, err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // Err says how it ended
 	for stream.Receive() {
 		if p := stream.Msg().GetProgress(); p != nil {
 			told = append(told, p)
