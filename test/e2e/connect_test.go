@@ -92,12 +92,14 @@ type clients struct {
 	transactions partnerv1connect.TransactionsServiceClient
 }
 
-func (p protocol) clients(h *headers) clients {
+func (p protocol) clients(h *headers) clients { return p.clientsOn(system.server.URL, h) }
+
+func (p protocol) clientsOn(url string, h *headers) clients {
 	client := plain
 	if p.h2c {
 		client = h2c()
 	}
-	url, options := system.server.URL, append([]connect.ClientOption{connect.WithInterceptors(h)}, p.options...)
+	options := append([]connect.ClientOption{connect.WithInterceptors(h)}, p.options...)
 	return clients{
 		platform:     partnerv1connect.NewPlatformServiceClient(client, url, options...),
 		auth:         partnerv1connect.NewAuthServiceClient(client, url, options...),

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -243,4 +246,84 @@ func followed(ctx context.Context, c clients, req *partnerv1.EvaluateOffersReque
 		answer = stream.Msg().GetAnswer()
 	}
 	return told, answer, stream.Err()
+}
+
+// Who hangs up stops the query that runs for them, long before its deadline.
+func TestHangingUpStopsTheQuery(t *testing.T) {
+	t.Parallel()
+	server, o := own(t)
+	s := openOn(t, server.URL)
+	session := s.session()
+	s.ok(request{path: "/checkout/sessions/" + session + "/basket", body: basket()})
+	s.expect(s.get("/checkout/sessions/"+session+"/offers"), http.StatusOK)
+	for _, p := range protocols {
+		lock := locked(t, o.DSN, "decision_traces") // what the trial has to read
+		ctx, hangUp := context.WithCancel(t.Context())
+		stream, err := p.clientsOn(server.URL, &headers{as: s.key}).incentives.StreamEvaluateOffers(ctx, &partnerv1.EvaluateOffersRequest{
+			Meta: rpcMeta(), Context: s.place(), SessionIds: []string{session},
+		})
+		if err != nil || !stream.Receive() || stream.Msg().GetProgress().GetCasesTotal() != 1 {
+			t.Fatalf("%s: %v, %v", p.name, stream.Msg(), err)
+		}
+		lock.waiting(t, 1)
+		hangUp()
+		lock.waiting(t, 0)
+		lock.open(t)
+	}
+	eventually(t, func() error { // by the caller, not by a deadline
+		canceled := 0
+		for line := range splitLines(server.Output()) {
+			if strings.Contains(line, "evaluateOffers") && strings.Contains(line, "context canceled") {
+				canceled++
+			}
+		}
+		if canceled != len(protocols) {
+			return fmt.Errorf("%d calls were cancelled of %d", canceled, len(protocols))
+		}
+		return nil
+	})
+}
+
+// lock keeps a table from everybody else.
+type lock struct{ conn, look *pgx.Conn }
+
+func locked(t *testing.T, dsn, table string) lock {
+	t.Helper()
+	l := lock{connected(t, dsn), connected(t, dsn)}
+	if _, err := l.conn.Exec(t.Context(), "begin; lock table "+table+" in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func connected(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}
+
+// waiting waits until so many readings of sessions' feeds stand before the lock.
+func (l lock) waiting(t *testing.T, want int) {
+	t.Helper()
+	eventually(t, func() error {
+		var n int
+		err := l.look.QueryRow(t.Context(), `select count(*) from pg_stat_activity
+			where datname = current_database() and wait_event_type = 'Lock' and query like '%want.session_id%'`).Scan(&n)
+		if err == nil && n != want {
+			err = fmt.Errorf("%d queries wait, want %d", n, want)
+		}
+		return err
+	})
+}
+
+// open lets everybody in again.
+func (l lock) open(t *testing.T) {
+	t.Helper()
+	if _, err := l.conn.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
 }
