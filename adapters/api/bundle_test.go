@@ -187,6 +187,8 @@ type bundle struct {
 	calls   []app.Call // every call that reached a handler
 	prepare func(ctx context.Context, call *app.Call, amount int64) (prepared, error)
 	health  int // status of GET /health
+	// trial answers evaluateOffers with a number of cases; report is nil unless it is streamed.
+	trial   func(ctx context.Context, report func(done int)) (int, error)
 	retried bool
 	// observed are the answers by operation, status, code and whether replayed.
 	observed []string
@@ -283,6 +285,7 @@ func (s service) register(reg *pipeline.Registry) {
 	pipeline.Handle(reg, partnerv1connect.AuthServiceCreateSandboxCredentialsProcedure, s.sandbox)
 	pipeline.Handle(reg, partnerv1connect.AuthServiceListApiKeysProcedure, s.listKeys, pipeline.AnyMerchant())
 	pipeline.Handle(reg, partnerv1connect.IncentivesServiceClawbackGrantProcedure, s.clawback)
+	pipeline.Handle(reg, partnerv1connect.IncentivesServiceEvaluateOffersProcedure, s.evaluate)
 	pipeline.Handle(reg, partnerv1connect.CustomersServiceLookupCustomerProcedure, s.lookup)
 	pipeline.Handle(reg, partnerv1connect.PlatformServiceGetHealthProcedure, s.getHealth)
 	pipeline.Handle(reg, partnerv1connect.TransactionsServiceGetReceiptProcedure, s.receipt,
@@ -384,6 +387,22 @@ func (s service) listKeys(_ context.Context, call *app.Call, _ *partnerv1.ListAp
 func (s service) clawback(_ context.Context, call *app.Call, req *partnerv1.ClawbackGrantRequest) (*partnerv1.ClawbackGrantResponse, error) {
 	s.saw(call)
 	return &partnerv1.ClawbackGrantResponse{}, nil
+}
+
+func (s service) evaluate(ctx context.Context, call *app.Call, _ *partnerv1.EvaluateOffersRequest) (*partnerv1.EvaluateOffersResponse, error) {
+	s.saw(call)
+	report := pipeline.Reporter(ctx, func(done int) *partnerv1.EvaluateOffersProgress {
+		return &partnerv1.EvaluateOffersProgress{CasesDone: int32(done), CasesTotal: 9}
+	})
+	return pipeline.Run(ctx, call, func(ctx context.Context, call *app.Call, report func(int)) (int, error) {
+		cases, err := s.bundle.trial(ctx, report)
+		if err != nil {
+			return 0, err
+		}
+		return app.Mutate(ctx, s.bundle.replays, s.bundle.clock.Now(), call, func(context.Context, app.Stores) (int, error) { return cases, nil })
+	}, report, func(_ *app.Call, cases int) *partnerv1.EvaluateOffersResponse {
+		return &partnerv1.EvaluateOffersResponse{Meta: pipeline.Trace("dt_1"), Totals: &partnerv1.OfferEvaluationTotals{CasesCount: int32(cases), Currency: "USD"}}
+	})
 }
 
 func (s service) lookup(_ context.Context, call *app.Call, _ *partnerv1.LookupCustomerRequest) (*partnerv1.LookupCustomerResponse, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,21 +30,29 @@ type sender struct {
 
 func (s sender) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		req.Header().Set("Authorization", "Bearer token-a")
-		req.Header().Set("Idempotency-Key", s.key)
-		for name, value := range s.more {
-			if value == "" {
-				req.Header().Del(name)
-			} else {
-				req.Header().Set(name, value)
-			}
-		}
+		s.put(req.Header())
 		return next(ctx, req)
 	}
 }
 
-func (sender) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
+func (s sender) put(header http.Header) {
+	header.Set("Authorization", "Bearer token-a")
+	header.Set("Idempotency-Key", s.key)
+	for name, value := range s.more {
+		if value == "" {
+			header.Del(name)
+		} else {
+			header.Set(name, value)
+		}
+	}
+}
+
+func (s sender) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		s.put(conn.RequestHeader())
+		return conn
+	}
 }
 
 func (sender) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
@@ -65,17 +74,23 @@ var protocols = map[string]struct {
 	"connect proto":     {},
 	"connect json":      {options: []connect.ClientOption{connect.WithProtoJSON()}},
 	"connect proto h2c": {h2: true},
+	"connect json h2c":  {options: []connect.ClientOption{connect.WithProtoJSON()}, h2: true},
 	"grpc":              {options: []connect.ClientOption{connect.WithGRPC()}, h2: true},
 	"grpc-web":          {options: []connect.ClientOption{connect.WithGRPCWeb()}},
 }
 
 func (b *bundle) topups(protocol string, s sender) partnerv1connect.TopupServiceClient {
+	client, options := b.way(protocol, s)
+	return partnerv1connect.NewTopupServiceClient(client, b.server.URL, options...)
+}
+
+func (b *bundle) way(protocol string, s sender) (*http.Client, []connect.ClientOption) {
 	p := protocols[protocol]
 	client := b.server.Client()
 	if p.h2 {
 		client = h2c()
 	}
-	return partnerv1connect.NewTopupServiceClient(client, b.server.URL, append(p.options, connect.WithInterceptors(s))...)
+	return client, append(slices.Clone(p.options), connect.WithInterceptors(s))
 }
 
 func prepareRequest() *partnerv1.PrepareTopupRequest {

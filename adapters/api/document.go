@@ -33,6 +33,8 @@ const description = `Identified retail decisioning for partners: checkout sessio
 
 **Lists** come latest first, by 50 unless limit says otherwise. While meta.next_cursor is there, send it back as cursor, with the same filters; rows that are added meanwhile move nothing.
 
+**Streams**: x-stream names the procedure of Connect and gRPC that does an operation and tells meanwhile how far it is: the same request, credential, key, errors and, as its last message, answer.
+
 **Versions** are dates: send the one you build against as meta.api_version, on reads as the header Feddi-Api-Version. x-maturity is ga (stable), beta (callable, may still tighten) or planned (answers 501; not in the document that a server serves).`
 
 // Document writes the OpenAPI document of ops. media are the media types that

@@ -50,20 +50,28 @@ type headers struct {
 // WrapUnary implements connect.Interceptor.
 func (h *headers) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		req.Header().Set("Idempotency-Key", h.key)
-		if h.key == "" {
-			req.Header().Set("Idempotency-Key", uuid.NewString())
-		}
-		if h.as.name != "" {
-			req.Header().Set(h.as.name, h.as.value)
-		}
+		h.put(req.Header())
 		return next(ctx, req)
 	}
 }
 
+func (h *headers) put(header http.Header) {
+	header.Set("Idempotency-Key", h.key)
+	if h.key == "" {
+		header.Set("Idempotency-Key", uuid.NewString())
+	}
+	if h.as.name != "" {
+		header.Set(h.as.name, h.as.value)
+	}
+}
+
 // WrapStreamingClient implements connect.Interceptor.
-func (*headers) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
+func (h *headers) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		h.put(conn.RequestHeader())
+		return conn
+	}
 }
 
 // WrapStreamingHandler implements connect.Interceptor.
@@ -84,12 +92,14 @@ type clients struct {
 	transactions partnerv1connect.TransactionsServiceClient
 }
 
-func (p protocol) clients(h *headers) clients {
+func (p protocol) clients(h *headers) clients { return p.clientsOn(system.server.URL, h) }
+
+func (p protocol) clientsOn(url string, h *headers) clients {
 	client := plain
 	if p.h2c {
 		client = h2c()
 	}
-	url, options := system.server.URL, append([]connect.ClientOption{connect.WithInterceptors(h)}, p.options...)
+	options := append([]connect.ClientOption{connect.WithInterceptors(h)}, p.options...)
 	return clients{
 		platform:     partnerv1connect.NewPlatformServiceClient(client, url, options...),
 		auth:         partnerv1connect.NewAuthServiceClient(client, url, options...),

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,21 @@ func blocks(page, language string) (out []string) {
 		out = append(out, m[1])
 	}
 	return out
+}
+
+// programOf writes the one program of the page in a language that has a text to
+// a file of that name.
+func programOf(t *testing.T, language, text, name string) (file string) {
+	t.Helper()
+	code := slices.DeleteFunc(blocks(integrating(t), language), func(block string) bool { return !strings.Contains(block, text) })
+	if len(code) != 1 {
+		t.Fatalf("the page has %d programs in %s with %s", len(code), language, text)
+	}
+	file = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(code[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // Whoever types the commands of the page, top to bottom, buys a coffee.
@@ -88,14 +104,7 @@ func TestVerifyingByThePage(t *testing.T) {
 			if err != nil {
 				rig.NotRun(t, "the %s of docs/integrating.md: no %s on this machine", language, run.program)
 			}
-			code := blocks(integrating(t), language)
-			if len(code) != 1 {
-				t.Fatalf("the page has %d programs in %s", len(code), language)
-			}
-			file := filepath.Join(t.TempDir(), run.file)
-			if err := os.WriteFile(file, []byte(code[0]), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			file := programOf(t, language, "whsec_", run.file)
 			command := append(slices.Clone(run.arguments), file)
 			for what, d := range deliveries(t) {
 				cmd := exec.CommandContext(t.Context(), program, command...)
@@ -108,6 +117,32 @@ func TestVerifyingByThePage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The program of the page tries an offer on the sessions there were, and tells
+// how far it is.
+func TestTryingByThePage(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	g := s.verified("+14155550164")
+	for range 2 {
+		session := s.session()
+		s.ok(request{path: "/checkout/sessions/" + session + "/identify", body: object{"credential": byPhone(g)}})
+		s.ok(request{path: "/checkout/sessions/" + session + "/basket", body: basket()})
+		s.expect(s.get("/checkout/sessions/"+session+"/offers"), http.StatusOK)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "run", programOf(t, "go", "StreamEvaluateOffers", "try.go"))
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "FEDDI="+s.server, "KEY="+s.key.value, "MERCHANT="+s.made.text("data.merchant_id"))
+	printed, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, printed)
+	}
+	lines := strings.Split(string(printed), "\r")
+	if len(lines) < 3 || lines[0] != "0 of 2 sessions" || lines[len(lines)-2] != "2 of 2 sessions" ||
+		lines[len(lines)-1] != "2 of 2 sessions change: 500 in place of 200 USD\n" {
+		t.Errorf("it printed %q", printed)
 	}
 }
 

@@ -129,11 +129,13 @@ func TestEvaluateOffers(t *testing.T) {
 	s.refused(s.manage("/offers/evaluate", object{"session_ids": []string{"cs_none"}}), http.StatusNotFound, "NOT_FOUND")
 	s.refused(open(t).manage("/offers/evaluate", object{"session_ids": []string{session}}), http.StatusNotFound, "NOT_FOUND")
 	s.refused(s.post("/offers/evaluate", body), http.StatusForbidden, "SCOPE_INSUFFICIENT")
-	over, err := s.rpc().incentives.EvaluateOffers(t.Context(), &partnerv1.EvaluateOffersRequest{
+	over := object{"basket_id": "b", "lines": []object{{"line_id": "1", "sku": "TEA", "quantity": 1, "unit_price_minor": 300, "discount_minor": 301}}}
+	s.refused(s.manage("/offers/evaluate", object{"baskets": []object{over}}), http.StatusUnprocessableEntity, "AMOUNT_OUT_OF_RANGE")
+	rpc, err := s.rpc().incentives.EvaluateOffers(t.Context(), &partnerv1.EvaluateOffersRequest{
 		Meta: &partnerv1.RequestMeta{ApiVersion: version}, Context: s.place(), SessionIds: []string{session},
 	})
-	if err != nil || over.GetTotals().GetCasesCount() != 1 || over.GetTotals().GetChangedCount() != 0 {
-		t.Errorf("over Connect: %v, %v", over, err)
+	if err != nil || rpc.GetTotals().GetCasesCount() != 1 || rpc.GetTotals().GetChangedCount() != 0 {
+		t.Errorf("over Connect: %v, %v", rpc, err)
 	}
 }
 

@@ -128,6 +128,11 @@ func TestCurrenciesDoNotMix(t *testing.T) {
 		refusal{s.byKey("/topup/settlement", object{"bank_reference": "B1", "currency": "EUR", "settled_at": "2026-06-14T06:00:00Z",
 			"lines": []object{{"topup_id": deposit, "fee_minor": 3}}}), 400, "CURRENCY_MISMATCH", "currency", "topup_currency", "settle it with others of that currency"},
 	)
+	offer["draft_id"] = "off"
+	for _, stored := range []string{"name", "currency", "status"} {
+		delete(offer, stored)
+	}
+	s.refused(s.manage("/offers/evaluate", object{"drafts": []object{offer}, "session_ids": []string{session}}), http.StatusBadRequest, "CURRENCY_MISMATCH")
 	s.refused(s.get("/topup/reload-bonus/config?currency=GBP"), http.StatusBadRequest, "UNSUPPORTED_CURRENCY")
 }
 

@@ -103,10 +103,14 @@ func (a platformAPI) settings(ctx context.Context, call *app.Call) (tenancy.Sett
 func (a platformAPI) operations(actor tenancy.Actor) []*partnerv1.CapabilityOperation {
 	var out []*partnerv1.CapabilityOperation
 	for _, op := range a.registry.Operations() {
-		out = append(out, &partnerv1.CapabilityOperation{
+		row := &partnerv1.CapabilityOperation{
 			OperationId: op.ID, Method: op.Method, Path: op.PublicPath(), Maturity: op.Maturity(),
 			Callable: pipeline.Permit(op, actor) == nil, Needs: op.Needs(),
-		})
+		}
+		if op.Stream != nil {
+			row.Stream = &op.Stream.Procedure
+		}
+		out = append(out, row)
 	}
 	return out
 }

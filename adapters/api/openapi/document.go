@@ -137,6 +137,9 @@ func (w *writer) operation(o *operation.Operation) object {
 			out = out.with(flag.name, true)
 		}
 	}
+	if o.Stream != nil {
+		out = out.with("x-stream", o.Stream.Procedure)
+	}
 	return out
 }
 

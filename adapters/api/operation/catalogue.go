@@ -27,14 +27,20 @@ type Catalogue struct {
 }
 
 // Load reads the catalogue of a surface. It reports every contradiction in the
-// contract at once: ids or routes used twice, variables without a field.
+// contract at once: ids or routes used twice, variables without a field, streams
+// of nothing.
 func Load(files Files, surface string) (*Catalogue, error) {
 	c := &Catalogue{Package: surface, byProcedure: map[string]*Operation{}, byID: map[string]*Operation{}}
 	var errs []error
+	var streams []protoreflect.MethodDescriptor
 	for _, file := range filesOf(files, surface) {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for j := range methods.Len() {
+				if streamed(methods.Get(j)) != "" {
+					streams = append(streams, methods.Get(j))
+					continue
+				}
 				o, err := Read(methods.Get(j))
 				errs = append(errs, err)
 				if o != nil && err == nil {
@@ -42,6 +48,9 @@ func Load(files Files, surface string) (*Catalogue, error) {
 				}
 			}
 		}
+	}
+	for _, rpc := range streams {
+		errs = append(errs, c.attach(rpc))
 	}
 	return c, errors.Join(errs...)
 }
@@ -78,7 +87,8 @@ func sameShape(a, b []Segment) bool {
 	})
 }
 
-// Procedure returns the operation of a Connect path, or nil.
+// Procedure returns the operation that a Connect path leads to, be it the
+// operation's own or that of its stream; or nil.
 func (c *Catalogue) Procedure(procedure string) *Operation { return c.byProcedure[procedure] }
 
 // ID returns the operation of an id, or nil.

@@ -41,6 +41,8 @@ type Operation struct {
 	Body protoreflect.FieldDescriptor
 	// Options is what the contract says beyond the HTTP rule.
 	Options *optionsv1.Operation
+	// Stream is the RPC that streams the operation over Connect; nil where none does.
+	Stream *Stream
 	// RPC, Input and Output are the descriptors.
 	RPC    protoreflect.MethodDescriptor
 	Input  protoreflect.MessageDescriptor
@@ -158,6 +160,11 @@ func (o *Operation) InPath(f protoreflect.FieldDescriptor) bool {
 	return slices.ContainsFunc(o.Segments, func(s Segment) bool { return s.Field != nil && s.Field.Number() == f.Number() })
 }
 
+// procedureOf is the Connect path of an RPC.
+func procedureOf(rpc protoreflect.MethodDescriptor) string {
+	return fmt.Sprintf("/%s/%s", rpc.Parent().FullName(), rpc.Name())
+}
+
 // Read makes the Operation of an RPC. It returns nil for an RPC without the
 // option, and an error where the contract contradicts itself.
 func Read(rpc protoreflect.MethodDescriptor) (*Operation, error) {
@@ -165,11 +172,10 @@ func Read(rpc protoreflect.MethodDescriptor) (*Operation, error) {
 	if options == nil {
 		return nil, nil
 	}
-	service := rpc.Parent()
 	o := &Operation{
 		ID:        options.GetId(),
-		Procedure: fmt.Sprintf("/%s/%s", service.FullName(), rpc.Name()),
-		Service:   string(service.Name()),
+		Procedure: procedureOf(rpc),
+		Service:   string(rpc.Parent().Name()),
 		Options:   options,
 		RPC:       rpc,
 		Input:     rpc.Input(),
@@ -205,6 +211,9 @@ func (o *Operation) check(rule *annotations.HttpRule) error {
 	}
 	if !strings.HasSuffix(o.Service, "Service") {
 		return fmt.Errorf("%s: the service's name does not end in Service", o.Procedure)
+	}
+	if o.RPC.IsStreamingServer() || o.RPC.IsStreamingClient() {
+		return fmt.Errorf("%s: an operation takes one message and answers one; stream it by an RPC of its own", o.Procedure)
 	}
 	for _, code := range o.Options.GetErrors() {
 		if _, known := fault.Codes()[fault.Code(code)]; !known {

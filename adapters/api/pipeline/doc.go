@@ -5,6 +5,7 @@
 //	Begin   request id, credential, rate limit, Idempotency-Key     before the body is read
 //	decode  (the door's: JSON, path and query, or protobuf)
 //	Invoke  version, field rules, scope, merchant and place, replay, handler, meta
+//	Stream  Invoke, with what the use case reports on the way
 //
 // # Writing an operation
 //
@@ -44,6 +45,8 @@
 //   - *app.Replay may be returned as it came: the pipeline answers with the
 //     stored outcome.
 //   - A read is the same with a use case that reads; call.Pin is then nil.
+//   - Where an RPC streams the operation (the contract's option streams), the same
+//     function answers it: the use case gets Reporter(ctx, encode) to report to.
 //
 // Options: Unsearched leaves the look-up of the key to the use case (hot
 // paths), AnyMerchant serves what belongs to the partner and not to a merchant,

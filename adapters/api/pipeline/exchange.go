@@ -29,6 +29,7 @@ type Exchange struct {
 	began    time.Time
 	key      string // the Idempotency-Key, lower case; empty where none is needed
 	pinned   atomic.Bool
+	steps    *steps // of a stream; nil where the answer is all that is sent
 }
 
 type exchangeKey struct{}

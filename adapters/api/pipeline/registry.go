@@ -107,7 +107,7 @@ func Handle[Req, Res any, PReq message[Req], PRes message[Res]](r *Registry, pro
 func (r *Registry) add(procedure string, h *Handler) error {
 	h.Op = r.catalogue.Procedure(procedure)
 	switch {
-	case h.Op == nil:
+	case h.Op == nil || h.Op.Procedure != procedure: // a stream is answered by its operation's handler
 		return fmt.Errorf("no operation has the procedure %s", procedure)
 	case h.Op.Planned():
 		return fmt.Errorf("%s has a handler but is planned in the contract", h.Op.ID)

@@ -1,7 +1,8 @@
 // Package rpc is the Connect door: the same operations over Connect, gRPC and
 // gRPC-Web, as binary protobuf or as protojson. It decodes a message, hands it
 // to the pipeline, and answers with the response or with an error that carries
-// one detail, feddi.partner.v1.Error.
+// one detail, feddi.partner.v1.Error. Operations that the contract streams are
+// served as streams beside.
 package rpc
 
 import (
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/core/fault"
@@ -35,16 +37,17 @@ type Door struct {
 func New(p *pipeline.Pipeline, headers func(http.Header, *pipeline.Answer)) *Door {
 	d := &Door{pipeline: p, headers: headers, handlers: map[string]http.Handler{}, errors: connect.NewErrorWriter()}
 	for _, op := range p.Registry.Operations() {
-		d.handlers[op.Procedure] = d.handler(p.Registry.Handler(op))
+		options := d.options(p.Registry.Handler(op))
+		d.handlers[op.Procedure] = connect.NewUnaryHandler(op.Procedure, d.serve, options)
+		if op.Stream != nil {
+			d.handlers[op.Stream.Procedure] = connect.NewServerStreamHandler(op.Stream.Procedure, d.stream, options)
+		}
 	}
 	return d
 }
 
-func (d *Door) handler(h *pipeline.Handler) http.Handler {
-	return connect.NewUnaryHandler(h.Op.Procedure,
-		func(ctx context.Context, req *connect.Request[inbound]) (*connect.Response[outbound], error) {
-			return d.serve(ctx, req.Msg)
-		},
+func (d *Door) options(h *pipeline.Handler) connect.HandlerOption {
+	return connect.WithHandlerOptions(
 		connect.WithRequestGate(func(ctx context.Context, _ connect.Spec, peer connect.Peer, header http.Header) (context.Context, error) {
 			return d.begin(ctx, h, header, peer.Addr)
 		}),
@@ -93,15 +96,10 @@ func (d *Door) begin(ctx context.Context, h *pipeline.Handler, header http.Heade
 	return context.WithValue(ctx, exchangeKey{}, x), nil
 }
 
-func (d *Door) serve(ctx context.Context, in *inbound) (*connect.Response[outbound], error) {
-	x, ok := ctx.Value(exchangeKey{}).(*pipeline.Exchange)
-	if !ok {
-		return nil, connect.NewError(connect.CodeInternal, errors.New("the call was not opened"))
-	}
-	x.Body = in.wire
-	req := x.Handler.NewRequest()
-	if err := in.decode(req); err != nil {
-		return nil, d.failure(d.pipeline.Fail(ctx, x, err))
+func (d *Door) serve(ctx context.Context, in *connect.Request[inbound]) (*connect.Response[outbound], error) {
+	x, req, err := d.decode(ctx, in.Msg)
+	if err != nil {
+		return nil, err
 	}
 	a := d.pipeline.Invoke(ctx, x, req)
 	if a.Message == nil {
@@ -110,6 +108,38 @@ func (d *Door) serve(ctx context.Context, in *inbound) (*connect.Response[outbou
 	res := connect.NewResponse(&outbound{a.Message})
 	d.headers(res.Header(), a)
 	return res, nil
+}
+
+// stream is serve for an operation's stream. A failure ends it, whether there
+// were messages before or not.
+func (d *Door) stream(ctx context.Context, in *connect.Request[inbound], out *connect.ServerStream[outbound]) error {
+	x, req, err := d.decode(ctx, in.Msg)
+	if err != nil {
+		return err
+	}
+	send := func(step *pipeline.Answer) error {
+		d.headers(out.ResponseHeader(), step) // counts before the first message
+		return out.Send(&outbound{step.Message})
+	}
+	a := d.pipeline.Stream(ctx, x, req, send)
+	if a.Message == nil {
+		return d.failure(a)
+	}
+	return send(a)
+}
+
+// decode reads the message of the call that begin opened.
+func (d *Door) decode(ctx context.Context, in *inbound) (*pipeline.Exchange, proto.Message, error) {
+	x, ok := ctx.Value(exchangeKey{}).(*pipeline.Exchange)
+	if !ok {
+		return nil, nil, connect.NewError(connect.CodeInternal, errors.New("the call was not opened"))
+	}
+	x.Body = in.wire
+	req := x.Handler.NewRequest()
+	if err := in.decode(req); err != nil {
+		return nil, nil, d.failure(d.pipeline.Fail(ctx, x, err))
+	}
+	return x, req, nil
 }
 
 // failure is an answer without a message as an error of Connect.

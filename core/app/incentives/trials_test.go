@@ -1,6 +1,7 @@
 package incentives_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -8,12 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/incentives"
 	"github.com/feddi/feddi/core/app/trials"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/clock"
+	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Trials are tested beside the feeds that they are compared with: on one shop.
@@ -217,6 +221,111 @@ func (c *ticking) Now() time.Time {
 	return c.Manual.Now().Add(time.Duration(c.looks.Add(1)) * 700 * time.Millisecond)
 }
 
+// passed opens n sessions that were asked for their offers, and one that never was.
+func (s *shop) passed(n int) (sessions []string) {
+	s.t.Helper()
+	for range n {
+		session := s.open("", coffee()...)
+		s.feed(session)
+		sessions = append(sessions, session.ID)
+	}
+	return append(sessions, s.open("", coffee()...).ID)
+}
+
+// TestATrialTellsHowFarItIs holds that every case is told once, tried or
+// skipped, from none to all, with the sums that the answer has at last; and that
+// who asks for it gets the answer of who does not.
+func TestATrialTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.create(off("LATTE", 50))
+	in := trials.Input{
+		SessionIDs: s.passed(25), Drafts: []trials.Draft{draft("d", wide(500))},
+		Baskets: []trials.Basket{{ID: "b1", Draft: checkout.Draft{Lines: coffee()}}},
+	}
+	silent := s.try(in)
+	var told []trials.Progress
+	in.Progress = func(p trials.Progress) { told = append(told, p) }
+	r := s.try(in)
+	one, err := json.Marshal(silent)
+	s.must(err)
+	two, err := json.Marshal(r)
+	s.must(err)
+	if string(one) != string(two) || silent.TraceID != r.TraceID {
+		t.Errorf("telling changes the answer:\n%s\n%s", one, two)
+	}
+	if len(told) != 28 {
+		t.Fatalf("told %d times", len(told))
+	}
+	for done, p := range told {
+		if p.Done != done || p.Total != 27 || p.Totals.Cases+p.Totals.Skipped != done {
+			t.Errorf("told %+v, want %d of 27", p, done)
+		}
+	}
+	if last := told[27]; last.Totals != r.Totals || last.Offers != len(r.Offers) || r.Totals.Skipped != 1 || r.Totals.Changed != 26 {
+		t.Errorf("at last %+v\nthe answer %+v", last, r.Totals)
+	}
+	slow := s.trials()
+	slow.Clock, slow.Limit = &ticking{Manual: s.clock}, time.Second
+	told = nil
+	r, err = slow.Evaluate(t.Context(), s.call, in)
+	s.must(err)
+	if last := told[len(told)-1]; last.Done >= last.Total || last.Totals != r.Totals || !slices.Equal(r.Truncated, []string{trials.CutTime}) {
+		t.Errorf("out of time: %+v, %+v", last, r.Totals)
+	}
+}
+
+// watched counts how often sessions are read for a trial.
+type watched struct {
+	app.UnitOfWork
+	reads int
+}
+
+func (w *watched) Read() app.Stores {
+	st := w.UnitOfWork.Read()
+	st.Decisions = reading{st.Decisions, w}
+	return st
+}
+
+type reading struct {
+	decision.Store
+	by *watched
+}
+
+func (r reading) Feeds(ctx context.Context, t tenancy.Tenant, sessions []string) (map[string]decision.Trace, error) {
+	r.by.reads++
+	return r.Store.Feeds(ctx, t, sessions)
+}
+
+// TestATrialStopsWithItsCaller holds that no case is tried and nothing is read
+// any more once the caller is gone.
+func TestATrialStopsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.create(off("LATTE", 50))
+	in := trials.Input{SessionIDs: s.passed(44)}
+	w := &watched{UnitOfWork: s.UoW}
+	uses := s.trials()
+	uses.UoW = w
+	if _, err := uses.Evaluate(t.Context(), s.call, in); err != nil || w.reads != 3 {
+		t.Fatalf("a whole trial reads %d times: %v", w.reads, err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	w.reads = 0
+	last := trials.Progress{}
+	in.Progress = func(p trials.Progress) {
+		if last = p; p.Done == 3 {
+			hangUp()
+		}
+	}
+	_, err := uses.Evaluate(ctx, s.call, in)
+	wants(t, "after its caller is gone", err, fault.CodeDeadlineExceeded)
+	if last.Done != 3 || last.Total != 45 || w.reads != 1 {
+		t.Errorf("it went on: %+v, %d reads", last, w.reads)
+	}
+}
+
 // TestTrialsAreRefused holds what can't be tried, each told by its place.
 func TestTrialsAreRefused(t *testing.T) {
 	t.Parallel()
@@ -226,6 +335,11 @@ func TestTrialsAreRefused(t *testing.T) {
 	costly.Conditions.Rule = "basket.lines.all(a, basket.lines.all(b, basket.lines.all(c, a.sku != b.sku || b.sku != c.sku)))"
 	unfunded := wide(100)
 	unfunded.Funding.BudgetID = "bud_none"
+	foreign, cheap := wide(100), line("1", "TEA", "tea", 1, 300)
+	foreign.Funding.BudgetID = s.budget(1000).ID
+	_, err := s.db.Q().Exec(t.Context(), "update budgets set currency = 'EUR' where budget_id = $1", foreign.Funding.BudgetID)
+	s.must(err)
+	cheap.DiscountMinor = 301
 	other := s.merchant()
 	session := s.open("", coffee()...)
 	for what, c := range map[string]struct {
@@ -236,6 +350,8 @@ func TestTrialsAreRefused(t *testing.T) {
 		"a rule that costs too much": {trials.Input{Drafts: []trials.Draft{draft("d", costly)}}, fault.CodeValidationFailed, "drafts[0].conditions.rule"},
 		"two drafts of one name":     {trials.Input{Drafts: []trials.Draft{draft("d", wide(1)), draft("d", wide(2))}}, fault.CodeValidationFailed, "drafts[1].draft_id"},
 		"a budget of nobody":         {trials.Input{Drafts: []trials.Draft{draft("d", unfunded)}}, fault.CodeNotFound, "drafts[0].budget"},
+		"a budget of another money":  {trials.Input{Drafts: []trials.Draft{draft("d", foreign)}}, fault.CodeCurrencyMismatch, "drafts[0].funding.budget_id"},
+		"a discount over its line":   {trials.Input{Baskets: []trials.Basket{{ID: "b", Draft: checkout.Draft{Lines: []checkout.Line{cheap}}}}}, fault.CodeAmountOutOfRange, "baskets[0].lines[0].discount_minor"},
 		"an offer of nobody":         {trials.Input{OfferIDs: []string{"off_none"}}, fault.CodeNotFound, "offer"},
 		"two baskets of one name":    {trials.Input{Baskets: []trials.Basket{basket, basket}}, fault.CodeValidationFailed, "baskets[1].basket_id"},
 		"a customer of nobody":       {trials.Input{Baskets: []trials.Basket{{ID: "b", CustomerID: "cus_none", Draft: basket.Draft}}}, fault.CodeNotFound, "baskets[0].customer"},
@@ -249,6 +365,6 @@ func TestTrialsAreRefused(t *testing.T) {
 	}
 	call := *s.call
 	call.Tenant = other
-	_, err := s.trials().Evaluate(t.Context(), &call, trials.Input{SessionIDs: []string{session.ID}})
+	_, err = s.trials().Evaluate(t.Context(), &call, trials.Input{SessionIDs: []string{session.ID}})
 	wants(t, "another merchant's session", err, fault.CodeNotFound)
 }

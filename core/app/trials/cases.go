@@ -180,7 +180,10 @@ func (t *trial) read(ctx context.Context, piece []subject) ([]subject, error) {
 	return out, t.learn(ctx, out)
 }
 
-func (t *trial) skip(id, reason string) { t.out.Skipped = append(t.out.Skipped, Skipped{id, reason}) }
+func (t *trial) skip(id, reason string) {
+	t.out.Skipped = append(t.out.Skipped, Skipped{id, reason})
+	t.report()
+}
 
 // learn reads the versions that cases are judged by and that are not known yet.
 func (t *trial) learn(ctx context.Context, cases []subject) error {

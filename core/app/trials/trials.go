@@ -69,6 +69,16 @@ type Input struct {
 	Baskets    []Basket
 	SessionIDs []string
 	Sample     *checkout.Sample
+	// Progress, where set, is told how far the trial is: when the cases are known,
+	// and each time one is done. The trial waits for it.
+	Progress func(Progress)
+}
+
+// Progress is how far a trial is.
+type Progress struct {
+	Done, Total int    // cases; those that are skipped are done too
+	Offers      int    // that either side has shown so far
+	Totals      Totals // of what is done
 }
 
 // Draft is a definition that is tried and not stored. One that bears the id of a
@@ -114,8 +124,10 @@ type Totals struct {
 type Skipped struct{ ID, Reason string }
 
 // Evaluate runs a trial. The same input on the same data gives the same result.
+// What ends ctx ends the trial, before the next case. Drafts and baskets are in the
+// merchant's own currency, so that none is unsupported.
 // Errors: NOT_FOUND (offer, budget, customer, branch, session), CURRENCY_MISMATCH,
-// UNSUPPORTED_CURRENCY, VALIDATION_FAILED, AMOUNT_OUT_OF_RANGE, DEADLINE_EXCEEDED.
+// VALIDATION_FAILED, AMOUNT_OUT_OF_RANGE, DEADLINE_EXCEEDED.
 func (s *Service) Evaluate(ctx context.Context, call *app.Call, in Input) (Result, error) {
 	r, err := s.run(ctx, call, in)
 	if err != nil {
@@ -132,7 +144,7 @@ func (s *Service) run(ctx context.Context, call *app.Call, in Input) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
-	t := &trial{s: s, st: st, call: call, known: map[offers.Ref]offers.Offer{}, now: began, tally: newTally(own(merchant.Settings))}
+	t := &trial{s: s, st: st, call: call, progress: in.Progress, known: map[offers.Ref]offers.Offer{}, now: began, tally: newTally(own(merchant.Settings))}
 	if err := t.load(ctx, in); err != nil {
 		return Result{}, err
 	}
@@ -140,6 +152,8 @@ func (s *Service) run(ctx context.Context, call *app.Call, in Input) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
+	t.total = len(cases)
+	t.report()
 	for from := 0; from < len(cases); from += pieceSize {
 		if s.Clock.Now().Sub(began) > s.limit() {
 			t.cut(CutTime)
@@ -149,10 +163,19 @@ func (s *Service) run(ctx context.Context, call *app.Call, in Input) (Result, er
 			return Result{}, err
 		}
 	}
-	if err := ctx.Err(); err != nil { // a rule may have been stopped in the middle
-		return Result{}, fault.New(fault.CodeDeadlineExceeded, "the trial took too long; ask for fewer sessions").Because(err)
+	if err := ended(ctx); err != nil { // a rule may have been stopped in the middle
+		return Result{}, err
 	}
 	return t.result(s.Incentives.Rules.Environment())
+}
+
+// ended is the refusal of a trial that was ended from outside; nil while it may
+// go on.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.CodeDeadlineExceeded, "the trial took too long; ask for fewer sessions").Because(err)
+	}
+	return nil
 }
 
 func (s *Service) limit() time.Duration {
@@ -180,6 +203,9 @@ type trial struct {
 	known map[offers.Ref]offers.Offer
 	out   Result
 	tally *tally
+	// progress is told of each case that is done, of total; nil where nobody asks.
+	progress func(Progress)
+	total    int
 }
 
 // subject is a case with what it is decided from.
@@ -188,6 +214,22 @@ type subject struct {
 	session     bool // its facts are those of its latest feed
 	facts       offers.Facts
 	refs        []offers.Ref // the offers that it is judged by without the trial
+}
+
+// report tells how far the trial is.
+func (t *trial) report() {
+	if t.progress == nil {
+		return
+	}
+	sums := t.totals()
+	t.progress(Progress{Done: sums.Cases + sums.Skipped, Total: t.total, Offers: len(t.tally.offers), Totals: sums})
+}
+
+// totals are the sums of what is done.
+func (t *trial) totals() Totals {
+	sums := t.tally.totals
+	sums.Skipped = len(t.out.Skipped)
+	return sums
 }
 
 // cut notes that something was cut short, once.
@@ -199,8 +241,7 @@ func (t *trial) cut(what string) {
 
 // result closes the run.
 func (t *trial) result(rules string) (Result, error) {
-	t.out.Totals = t.tally.totals
-	t.out.Totals.Skipped = len(t.out.Skipped)
+	t.out.Totals = t.totals()
 	if len(t.out.Skipped) > MaxSkipped {
 		t.out.Skipped = t.out.Skipped[:MaxSkipped]
 	}

@@ -18,6 +18,9 @@ func (t *trial) try(ctx context.Context, piece []subject) error {
 		return err
 	}
 	for _, c := range cases {
+		if err := ended(ctx); err != nil {
+			return err
+		}
 		base, complete := t.base(c)
 		if !complete {
 			t.skip(c.id, EngineChanged)
@@ -32,6 +35,7 @@ func (t *trial) try(ctx context.Context, piece []subject) error {
 		} else {
 			t.cut(CutEvaluations)
 		}
+		t.report()
 	}
 	return nil
 }

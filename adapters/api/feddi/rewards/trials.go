@@ -31,11 +31,9 @@ func (a api) evaluateOffers(ctx context.Context, call *app.Call, req *partnerv1.
 			From: s.GetOpenedAfter().AsTime(), Before: s.GetOpenedBefore().AsTime(), BranchID: s.GetBranchId(), Limit: int(s.GetLimit()),
 		}
 	}
+	in.Progress = pipeline.Reporter(ctx, progress)
 	return pipeline.Run(ctx, call, a.Trials.Evaluate, in, func(_ *app.Call, r trials.Result) *partnerv1.EvaluateOffersResponse {
-		res := &partnerv1.EvaluateOffersResponse{Meta: pipeline.Trace(r.TraceID), Truncated: r.Truncated, Totals: &partnerv1.OfferEvaluationTotals{
-			CasesCount: int32(r.Totals.Cases), ChangedCount: int32(r.Totals.Changed), SkippedCount: int32(r.Totals.Skipped),
-			BaselineMinor: r.Totals.BaselineMinor, TrialMinor: r.Totals.TrialMinor, Currency: r.Totals.Currency,
-		}}
+		res := &partnerv1.EvaluateOffersResponse{Meta: pipeline.Trace(r.TraceID), Truncated: r.Truncated, Totals: evaluationTotals(r.Totals)}
 		for i := range r.Cases {
 			res.Evaluations = append(res.Evaluations, evaluation(&r.Cases[i]))
 		}
@@ -50,6 +48,19 @@ func (a api) evaluateOffers(ctx context.Context, call *app.Call, req *partnerv1.
 		}
 		return res
 	})
+}
+
+func progress(p trials.Progress) *partnerv1.EvaluateOffersProgress {
+	return &partnerv1.EvaluateOffersProgress{
+		CasesDone: int32(p.Done), CasesTotal: int32(p.Total), OffersCount: int32(p.Offers), Totals: evaluationTotals(p.Totals),
+	}
+}
+
+func evaluationTotals(t trials.Totals) *partnerv1.OfferEvaluationTotals {
+	return &partnerv1.OfferEvaluationTotals{
+		CasesCount: int32(t.Cases), ChangedCount: int32(t.Changed), SkippedCount: int32(t.Skipped),
+		BaselineMinor: t.BaselineMinor, TrialMinor: t.TrialMinor, Currency: t.Currency,
+	}
 }
 
 func evaluation(c *trials.Case) *partnerv1.OfferEvaluation {

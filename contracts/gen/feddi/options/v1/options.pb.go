@@ -412,6 +412,14 @@ var file_feddi_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "feddi/options/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50612,
+		Name:          "feddi.options.v1.streams",
+		Tag:           "bytes,50612,opt,name=streams",
+		Filename:      "feddi/options/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*Field)(nil),
 		Field:         50611,
@@ -423,10 +431,17 @@ var file_feddi_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 
 // Extension fields to descriptorpb.MethodOptions.
 var (
-	// What the operation is beyond its HTTP rule. Every RPC of a public surface has one.
+	// What the operation is beyond its HTTP rule. Every RPC of a public surface has one, or streams.
 	//
 	// optional feddi.options.v1.Operation operation = 50610;
 	E_Operation = &file_feddi_options_v1_options_proto_extTypes[0]
+	// The id of the operation of the same service that the RPC does as a stream. It is that operation by
+	// another way in, none of its own: it takes the operation's request, and what the operation's option
+	// says holds for it too. Its messages have two members, of which one is set: how far it is, and at
+	// last the operation's response.
+	//
+	// optional string streams = 50612;
+	E_Streams = &file_feddi_options_v1_options_proto_extTypes[1]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -434,7 +449,7 @@ var (
 	// How a field shows on REST and in OpenAPI.
 	//
 	// optional feddi.options.v1.Field field = 50611;
-	E_Field = &file_feddi_options_v1_options_proto_extTypes[1]
+	E_Field = &file_feddi_options_v1_options_proto_extTypes[2]
 )
 
 var File_feddi_options_v1_options_proto protoreflect.FileDescriptor
@@ -480,7 +495,8 @@ const file_feddi_options_v1_options_proto_rawDesc = "" +
 	"\x0eCREDENTIAL_KEY\x10\x01\x12\x17\n" +
 	"\x13CREDENTIAL_TERMINAL\x10\x02\x12!\n" +
 	"\x1dCREDENTIAL_PROVIDER_SIGNATURE\x10\x03:[\n" +
-	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18\xb2\x8b\x03 \x01(\v2\x1b.feddi.options.v1.OperationR\toperation:N\n" +
+	"\toperation\x12\x1e.google.protobuf.MethodOptions\x18\xb2\x8b\x03 \x01(\v2\x1b.feddi.options.v1.OperationR\toperation::\n" +
+	"\astreams\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x8b\x03 \x01(\tR\astreams:N\n" +
 	"\x05field\x12\x1d.google.protobuf.FieldOptions\x18\xb3\x8b\x03 \x01(\v2\x17.feddi.options.v1.FieldR\x05fieldBAZ?github.com/feddi/feddi/contracts/gen/feddi/options/v1;optionsv1b\x06proto3"
 
 var (
@@ -509,13 +525,14 @@ var file_feddi_options_v1_options_proto_depIdxs = []int32{
 	0, // 0: feddi.options.v1.Operation.maturity:type_name -> feddi.options.v1.Maturity
 	1, // 1: feddi.options.v1.Operation.auth:type_name -> feddi.options.v1.Credential
 	4, // 2: feddi.options.v1.operation:extendee -> google.protobuf.MethodOptions
-	5, // 3: feddi.options.v1.field:extendee -> google.protobuf.FieldOptions
-	2, // 4: feddi.options.v1.operation:type_name -> feddi.options.v1.Operation
-	3, // 5: feddi.options.v1.field:type_name -> feddi.options.v1.Field
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	4, // [4:6] is the sub-list for extension type_name
-	2, // [2:4] is the sub-list for extension extendee
+	4, // 3: feddi.options.v1.streams:extendee -> google.protobuf.MethodOptions
+	5, // 4: feddi.options.v1.field:extendee -> google.protobuf.FieldOptions
+	2, // 5: feddi.options.v1.operation:type_name -> feddi.options.v1.Operation
+	3, // 6: feddi.options.v1.field:type_name -> feddi.options.v1.Field
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	5, // [5:7] is the sub-list for extension type_name
+	2, // [2:5] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
 }
 
@@ -531,7 +548,7 @@ func file_feddi_options_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_options_v1_options_proto_rawDesc), len(file_feddi_options_v1_options_proto_rawDesc)),
 			NumEnums:      2,
 			NumMessages:   2,
-			NumExtensions: 2,
+			NumExtensions: 3,
 			NumServices:   0,
 		},
 		GoTypes:           file_feddi_options_v1_options_proto_goTypes,

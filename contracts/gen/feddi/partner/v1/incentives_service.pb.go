@@ -3934,6 +3934,166 @@ func (x *EvaluateOffersResponse) GetTruncated() []string {
 	return nil
 }
 
+// StreamEvaluateOffersResponse is one step of a trial that is streamed.
+type StreamEvaluateOffersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the step tells.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*StreamEvaluateOffersResponse_Progress
+	//	*StreamEvaluateOffersResponse_Answer
+	Step          isStreamEvaluateOffersResponse_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamEvaluateOffersResponse) Reset() {
+	*x = StreamEvaluateOffersResponse{}
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamEvaluateOffersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamEvaluateOffersResponse) ProtoMessage() {}
+
+func (x *StreamEvaluateOffersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamEvaluateOffersResponse.ProtoReflect.Descriptor instead.
+func (*StreamEvaluateOffersResponse) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *StreamEvaluateOffersResponse) GetStep() isStreamEvaluateOffersResponse_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *StreamEvaluateOffersResponse) GetProgress() *EvaluateOffersProgress {
+	if x != nil {
+		if x, ok := x.Step.(*StreamEvaluateOffersResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *StreamEvaluateOffersResponse) GetAnswer() *EvaluateOffersResponse {
+	if x != nil {
+		if x, ok := x.Step.(*StreamEvaluateOffersResponse_Answer); ok {
+			return x.Answer
+		}
+	}
+	return nil
+}
+
+type isStreamEvaluateOffersResponse_Step interface {
+	isStreamEvaluateOffersResponse_Step()
+}
+
+type StreamEvaluateOffersResponse_Progress struct {
+	// How far the trial is.
+	Progress *EvaluateOffersProgress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type StreamEvaluateOffersResponse_Answer struct {
+	// The answer; nothing follows it.
+	Answer *EvaluateOffersResponse `protobuf:"bytes,2,opt,name=answer,proto3,oneof"`
+}
+
+func (*StreamEvaluateOffersResponse_Progress) isStreamEvaluateOffersResponse_Step() {}
+
+func (*StreamEvaluateOffersResponse_Answer) isStreamEvaluateOffersResponse_Step() {}
+
+// EvaluateOffersProgress is how far a trial is.
+type EvaluateOffersProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many cases are done: tried, or skipped.
+	CasesDone int32 `protobuf:"varint,1,opt,name=cases_done,json=casesDone,proto3" json:"cases_done,omitempty"`
+	// How many there are. Where the time is up, fewer are done at last.
+	CasesTotal int32 `protobuf:"varint,2,opt,name=cases_total,json=casesTotal,proto3" json:"cases_total,omitempty"`
+	// How many offers the trial or the baseline has shown so far.
+	OffersCount int32 `protobuf:"varint,3,opt,name=offers_count,json=offersCount,proto3" json:"offers_count,omitempty"`
+	// What the cases add up to so far.
+	Totals        *OfferEvaluationTotals `protobuf:"bytes,4,opt,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvaluateOffersProgress) Reset() {
+	*x = EvaluateOffersProgress{}
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvaluateOffersProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvaluateOffersProgress) ProtoMessage() {}
+
+func (x *EvaluateOffersProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvaluateOffersProgress.ProtoReflect.Descriptor instead.
+func (*EvaluateOffersProgress) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *EvaluateOffersProgress) GetCasesDone() int32 {
+	if x != nil {
+		return x.CasesDone
+	}
+	return 0
+}
+
+func (x *EvaluateOffersProgress) GetCasesTotal() int32 {
+	if x != nil {
+		return x.CasesTotal
+	}
+	return 0
+}
+
+func (x *EvaluateOffersProgress) GetOffersCount() int32 {
+	if x != nil {
+		return x.OffersCount
+	}
+	return 0
+}
+
+func (x *EvaluateOffersProgress) GetTotals() *OfferEvaluationTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
 // OfferDifference is what a trial changes for one offer, over all cases in the currency of the totals.
 type OfferDifference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3961,7 +4121,7 @@ type OfferDifference struct {
 
 func (x *OfferDifference) Reset() {
 	*x = OfferDifference{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +4133,7 @@ func (x *OfferDifference) String() string {
 func (*OfferDifference) ProtoMessage() {}
 
 func (x *OfferDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[33]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +4146,7 @@ func (x *OfferDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferDifference.ProtoReflect.Descriptor instead.
 func (*OfferDifference) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{33}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OfferDifference) GetOfferId() string {
@@ -4066,7 +4226,7 @@ type SkippedEvaluation struct {
 
 func (x *SkippedEvaluation) Reset() {
 	*x = SkippedEvaluation{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4238,7 @@ func (x *SkippedEvaluation) String() string {
 func (*SkippedEvaluation) ProtoMessage() {}
 
 func (x *SkippedEvaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[34]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4251,7 @@ func (x *SkippedEvaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedEvaluation.ProtoReflect.Descriptor instead.
 func (*SkippedEvaluation) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{34}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SkippedEvaluation) GetCaseId() string {
@@ -4138,7 +4298,7 @@ type OfferEvaluation struct {
 
 func (x *OfferEvaluation) Reset() {
 	*x = OfferEvaluation{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4310,7 @@ func (x *OfferEvaluation) String() string {
 func (*OfferEvaluation) ProtoMessage() {}
 
 func (x *OfferEvaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[35]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4323,7 @@ func (x *OfferEvaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferEvaluation.ProtoReflect.Descriptor instead.
 func (*OfferEvaluation) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{35}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OfferEvaluation) GetCaseId() string {
@@ -4257,7 +4417,7 @@ type OfferEvaluationTotals struct {
 
 func (x *OfferEvaluationTotals) Reset() {
 	*x = OfferEvaluationTotals{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4269,7 +4429,7 @@ func (x *OfferEvaluationTotals) String() string {
 func (*OfferEvaluationTotals) ProtoMessage() {}
 
 func (x *OfferEvaluationTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[36]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4282,7 +4442,7 @@ func (x *OfferEvaluationTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferEvaluationTotals.ProtoReflect.Descriptor instead.
 func (*OfferEvaluationTotals) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{36}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OfferEvaluationTotals) GetCasesCount() int32 {
@@ -4359,7 +4519,7 @@ type CreateProposalRequest struct {
 
 func (x *CreateProposalRequest) Reset() {
 	*x = CreateProposalRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4371,7 +4531,7 @@ func (x *CreateProposalRequest) String() string {
 func (*CreateProposalRequest) ProtoMessage() {}
 
 func (x *CreateProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[37]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4384,7 +4544,7 @@ func (x *CreateProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProposalRequest.ProtoReflect.Descriptor instead.
 func (*CreateProposalRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{37}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateProposalRequest) GetMeta() *RequestMeta {
@@ -4509,7 +4669,7 @@ type CreateProposalResponse struct {
 
 func (x *CreateProposalResponse) Reset() {
 	*x = CreateProposalResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4521,7 +4681,7 @@ func (x *CreateProposalResponse) String() string {
 func (*CreateProposalResponse) ProtoMessage() {}
 
 func (x *CreateProposalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[38]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4534,7 +4694,7 @@ func (x *CreateProposalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProposalResponse.ProtoReflect.Descriptor instead.
 func (*CreateProposalResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{38}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateProposalResponse) GetMeta() *ResponseMeta {
@@ -4684,7 +4844,7 @@ type ListProposalsRequest struct {
 
 func (x *ListProposalsRequest) Reset() {
 	*x = ListProposalsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4856,7 @@ func (x *ListProposalsRequest) String() string {
 func (*ListProposalsRequest) ProtoMessage() {}
 
 func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[39]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4869,7 @@ func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{39}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListProposalsRequest) GetState() string {
@@ -4767,7 +4927,7 @@ type ListProposalsResponse struct {
 
 func (x *ListProposalsResponse) Reset() {
 	*x = ListProposalsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +4939,7 @@ func (x *ListProposalsResponse) String() string {
 func (*ListProposalsResponse) ProtoMessage() {}
 
 func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[40]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +4952,7 @@ func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{40}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListProposalsResponse) GetMeta() *ResponseMeta {
@@ -4828,7 +4988,7 @@ type DecideProposalRequest struct {
 
 func (x *DecideProposalRequest) Reset() {
 	*x = DecideProposalRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4840,7 +5000,7 @@ func (x *DecideProposalRequest) String() string {
 func (*DecideProposalRequest) ProtoMessage() {}
 
 func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[41]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4853,7 +5013,7 @@ func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalRequest.ProtoReflect.Descriptor instead.
 func (*DecideProposalRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{41}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DecideProposalRequest) GetMeta() *RequestMeta {
@@ -4940,7 +5100,7 @@ type DecideProposalResponse struct {
 
 func (x *DecideProposalResponse) Reset() {
 	*x = DecideProposalResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4952,7 +5112,7 @@ func (x *DecideProposalResponse) String() string {
 func (*DecideProposalResponse) ProtoMessage() {}
 
 func (x *DecideProposalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[42]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4965,7 +5125,7 @@ func (x *DecideProposalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalResponse.ProtoReflect.Descriptor instead.
 func (*DecideProposalResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{42}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DecideProposalResponse) GetMeta() *ResponseMeta {
@@ -5135,7 +5295,7 @@ type CreateBudgetRequest struct {
 
 func (x *CreateBudgetRequest) Reset() {
 	*x = CreateBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5147,7 +5307,7 @@ func (x *CreateBudgetRequest) String() string {
 func (*CreateBudgetRequest) ProtoMessage() {}
 
 func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[43]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5160,7 +5320,7 @@ func (x *CreateBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetRequest.ProtoReflect.Descriptor instead.
 func (*CreateBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{43}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreateBudgetRequest) GetMeta() *RequestMeta {
@@ -5269,7 +5429,7 @@ type CreateBudgetResponse struct {
 
 func (x *CreateBudgetResponse) Reset() {
 	*x = CreateBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5281,7 +5441,7 @@ func (x *CreateBudgetResponse) String() string {
 func (*CreateBudgetResponse) ProtoMessage() {}
 
 func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[44]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5294,7 +5454,7 @@ func (x *CreateBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBudgetResponse.ProtoReflect.Descriptor instead.
 func (*CreateBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{44}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreateBudgetResponse) GetMeta() *ResponseMeta {
@@ -5435,7 +5595,7 @@ type ListBudgetsRequest struct {
 
 func (x *ListBudgetsRequest) Reset() {
 	*x = ListBudgetsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5447,7 +5607,7 @@ func (x *ListBudgetsRequest) String() string {
 func (*ListBudgetsRequest) ProtoMessage() {}
 
 func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[45]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5460,7 +5620,7 @@ func (x *ListBudgetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsRequest.ProtoReflect.Descriptor instead.
 func (*ListBudgetsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{45}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListBudgetsRequest) GetStatus() string {
@@ -5511,7 +5671,7 @@ type ListBudgetsResponse struct {
 
 func (x *ListBudgetsResponse) Reset() {
 	*x = ListBudgetsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5523,7 +5683,7 @@ func (x *ListBudgetsResponse) String() string {
 func (*ListBudgetsResponse) ProtoMessage() {}
 
 func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[46]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5536,7 +5696,7 @@ func (x *ListBudgetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBudgetsResponse.ProtoReflect.Descriptor instead.
 func (*ListBudgetsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{46}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListBudgetsResponse) GetMeta() *ResponseMeta {
@@ -5570,7 +5730,7 @@ type GetBudgetRequest struct {
 
 func (x *GetBudgetRequest) Reset() {
 	*x = GetBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5582,7 +5742,7 @@ func (x *GetBudgetRequest) String() string {
 func (*GetBudgetRequest) ProtoMessage() {}
 
 func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[47]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5595,7 +5755,7 @@ func (x *GetBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetRequest.ProtoReflect.Descriptor instead.
 func (*GetBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{47}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetBudgetRequest) GetBudgetId() string {
@@ -5671,7 +5831,7 @@ type GetBudgetResponse struct {
 
 func (x *GetBudgetResponse) Reset() {
 	*x = GetBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +5843,7 @@ func (x *GetBudgetResponse) String() string {
 func (*GetBudgetResponse) ProtoMessage() {}
 
 func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[48]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +5856,7 @@ func (x *GetBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBudgetResponse.ProtoReflect.Descriptor instead.
 func (*GetBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{48}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetBudgetResponse) GetMeta() *ResponseMeta {
@@ -5844,7 +6004,7 @@ type AdjustBudgetRequest struct {
 
 func (x *AdjustBudgetRequest) Reset() {
 	*x = AdjustBudgetRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5856,7 +6016,7 @@ func (x *AdjustBudgetRequest) String() string {
 func (*AdjustBudgetRequest) ProtoMessage() {}
 
 func (x *AdjustBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[49]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5869,7 +6029,7 @@ func (x *AdjustBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustBudgetRequest.ProtoReflect.Descriptor instead.
 func (*AdjustBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{49}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AdjustBudgetRequest) GetMeta() *RequestMeta {
@@ -5950,7 +6110,7 @@ type AdjustBudgetResponse struct {
 
 func (x *AdjustBudgetResponse) Reset() {
 	*x = AdjustBudgetResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5962,7 +6122,7 @@ func (x *AdjustBudgetResponse) String() string {
 func (*AdjustBudgetResponse) ProtoMessage() {}
 
 func (x *AdjustBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[50]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5975,7 +6135,7 @@ func (x *AdjustBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustBudgetResponse.ProtoReflect.Descriptor instead.
 func (*AdjustBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{50}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AdjustBudgetResponse) GetMeta() *ResponseMeta {
@@ -6110,7 +6270,7 @@ type GetPointsRequest struct {
 
 func (x *GetPointsRequest) Reset() {
 	*x = GetPointsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6122,7 +6282,7 @@ func (x *GetPointsRequest) String() string {
 func (*GetPointsRequest) ProtoMessage() {}
 
 func (x *GetPointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[51]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6135,7 +6295,7 @@ func (x *GetPointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPointsRequest.ProtoReflect.Descriptor instead.
 func (*GetPointsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{51}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetPointsRequest) GetCustomerId() string {
@@ -6175,7 +6335,7 @@ type GetPointsResponse struct {
 
 func (x *GetPointsResponse) Reset() {
 	*x = GetPointsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6187,7 +6347,7 @@ func (x *GetPointsResponse) String() string {
 func (*GetPointsResponse) ProtoMessage() {}
 
 func (x *GetPointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[52]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6200,7 +6360,7 @@ func (x *GetPointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPointsResponse.ProtoReflect.Descriptor instead.
 func (*GetPointsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{52}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetPointsResponse) GetMeta() *ResponseMeta {
@@ -6277,7 +6437,7 @@ type MovePointsRequest struct {
 
 func (x *MovePointsRequest) Reset() {
 	*x = MovePointsRequest{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6289,7 +6449,7 @@ func (x *MovePointsRequest) String() string {
 func (*MovePointsRequest) ProtoMessage() {}
 
 func (x *MovePointsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[53]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6302,7 +6462,7 @@ func (x *MovePointsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovePointsRequest.ProtoReflect.Descriptor instead.
 func (*MovePointsRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{53}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MovePointsRequest) GetMeta() *RequestMeta {
@@ -6390,7 +6550,7 @@ type MovePointsResponse struct {
 
 func (x *MovePointsResponse) Reset() {
 	*x = MovePointsResponse{}
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6402,7 +6562,7 @@ func (x *MovePointsResponse) String() string {
 func (*MovePointsResponse) ProtoMessage() {}
 
 func (x *MovePointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[54]
+	mi := &file_feddi_partner_v1_incentives_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6415,7 +6575,7 @@ func (x *MovePointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovePointsResponse.ProtoReflect.Descriptor instead.
 func (*MovePointsResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{54}
+	return file_feddi_partner_v1_incentives_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *MovePointsResponse) GetMeta() *ResponseMeta {
@@ -7025,7 +7185,18 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\x06totals\x18\x03 \x01(\v2'.feddi.partner.v1.OfferEvaluationTotalsR\x06totals\x129\n" +
 	"\x06offers\x18\x04 \x03(\v2!.feddi.partner.v1.OfferDifferenceR\x06offers\x12=\n" +
 	"\askipped\x18\x05 \x03(\v2#.feddi.partner.v1.SkippedEvaluationR\askipped\x12E\n" +
-	"\ttruncated\x18\x06 \x03(\tB'\x9a\xdb\x18#\x12\vevaluations\x12\x04time\x12\x06offers\x12\x06sampleR\ttruncated\"\xc4\x02\n" +
+	"\ttruncated\x18\x06 \x03(\tB'\x9a\xdb\x18#\x12\vevaluations\x12\x04time\x12\x06offers\x12\x06sampleR\ttruncated\"\xb2\x01\n" +
+	"\x1cStreamEvaluateOffersResponse\x12F\n" +
+	"\bprogress\x18\x01 \x01(\v2(.feddi.partner.v1.EvaluateOffersProgressH\x00R\bprogress\x12B\n" +
+	"\x06answer\x18\x02 \x01(\v2(.feddi.partner.v1.EvaluateOffersResponseH\x00R\x06answerB\x06\n" +
+	"\x04step\"\xbc\x01\n" +
+	"\x16EvaluateOffersProgress\x12\x1d\n" +
+	"\n" +
+	"cases_done\x18\x01 \x01(\x05R\tcasesDone\x12\x1f\n" +
+	"\vcases_total\x18\x02 \x01(\x05R\n" +
+	"casesTotal\x12!\n" +
+	"\foffers_count\x18\x03 \x01(\x05R\voffersCount\x12?\n" +
+	"\x06totals\x18\x04 \x01(\v2'.feddi.partner.v1.OfferEvaluationTotalsR\x06totals\"\xc4\x02\n" +
 	"\x0fOfferDifference\x12\x19\n" +
 	"\boffer_id\x18\x01 \x01(\tR\aofferId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12%\n" +
@@ -7374,7 +7545,7 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\x0f\n" +
 	"\r_reference_idB\t\n" +
-	"\a_reason2\x8e\xec\x01\n" +
+	"\a_reason2\x95\xed\x01\n" +
 	"\x11IncentivesService\x12\xfe\b\n" +
 	"\x10GetSessionOffers\x12).feddi.partner.v1.GetSessionOffersRequest\x1a*.feddi.partner.v1.GetSessionOffersResponse\"\x92\b\x92\xdb\x18\xe7\a\n" +
 	"\x10getSessionOffers\x10\x03\x1a\x02\x02\x01:\tNOT_FOUND:\rSESSION_ENDEDP\x01j\xe1\x06{\"offers\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"session_id\":\"cs_01ka2m4h5e\",\"basket_revision\":1,\"currency\":\"USD\"}rMOffer feed for basket and identity with reasoning cards and decision_trace_id\x82\xd3\xe4\x93\x02 \x12\x1e/checkout/sessions/{id}/offers\x12\xa9\x06\n" +
@@ -7413,9 +7584,10 @@ const file_feddi_partner_v1_incentives_service_proto_rawDesc = "" +
 	"\vUpdateOffer\x12$.feddi.partner.v1.UpdateOfferRequest\x1a%.feddi.partner.v1.UpdateOfferResponse\"\xab\f\x92\xdb\x18\x82\f\n" +
 	"\vupdateOffer\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x11REVISION_CONFLICT:\x11CURRENCY_MISMATCHb\x9e\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"expected_version\":1,\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"}}j\xd2\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":2,\"status\":\"active\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":null,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:00:00Z\"}r5New version of an offer; running sessions keep theirs\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/update\x12\xac\f\n" +
 	"\x0eSetOfferStatus\x12'.feddi.partner.v1.SetOfferStatusRequest\x1a(.feddi.partner.v1.SetOfferStatusResponse\"\xc6\v\x92\xdb\x18\x9d\v\n" +
-	"\x0esetOfferStatus\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTby{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"status\":\"paused\",\"reason\":\"Out of milk\"}j\xd1\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"status\":\"paused\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":50,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":500,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:05:00Z\"}r\x1aActivate, pause or archive\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/status\x12\xf6\x12\n" +
-	"\x0eEvaluateOffers\x12'.feddi.partner.v1.EvaluateOffersRequest\x1a(.feddi.partner.v1.EvaluateOffersResponse\"\x90\x12\x92\xdb\x18\xf0\x11\n" +
-	"\x0eevaluateOffers\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x14UNSUPPORTED_CURRENCY:\x11CURRENCY_MISMATCHP\x01b\x9c\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"drafts\":[{\"draft_id\":\"latte-75\",\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"},\"targets\":{\"skus\":[\"LATTE\"]}}],\"session_ids\":[\"cs_01ka2m4h5e\"]}j\xa5\x0e{\"evaluations\":[{\"case_id\":\"cs_01ka2m4h5e\",\"baseline\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"trial\":[{\"offer_id\":\"latte-75\",\"version\":0,\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":150},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":150}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"baseline_minor\":100,\"trial_minor\":150,\"customer_id\":\"cus_01ka2m5t9d\",\"currency\":\"USD\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"cut\":false}],\"totals\":{\"cases_count\":1,\"changed_count\":1,\"baseline_minor\":100,\"trial_minor\":150,\"currency\":\"USD\",\"skipped_count\":0},\"offers\":[{\"offer_id\":\"latte-75\",\"version\":0,\"baseline_count\":0,\"trial_count\":1,\"baseline_minor\":0,\"trial_minor\":150,\"gained_customer_ids\":[\"cus_01ka2m5t9d\"],\"lost_customer_ids\":[],\"cut\":false}],\"skipped\":[],\"truncated\":[]}rZWhat-if: run draft or live offers against given or past sessions and report the difference\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/offers/evaluate\x12\xfe\n" +
+	"\x0esetOfferStatus\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICTby{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"status\":\"paused\",\"reason\":\"Out of milk\"}j\xd1\t{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"status\":\"paused\",\"kind\":\"item_discount\",\"name\":\"Latte 50 off, June\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":50,\"percent_bp\":null,\"points\":null,\"per\":\"unit\",\"max_discount_minor\":500,\"free_quantity\":null},\"targets\":{\"skus\":[\"LATTE\"],\"categories\":[],\"basket_wide\":false,\"exclude_skus\":[],\"exclude_categories\":[],\"segments\":[],\"tiers\":[]},\"conditions\":{\"min_basket_minor\":null,\"min_quantity\":null,\"days_of_week\":[\"monday\",\"tuesday\",\"wednesday\",\"thursday\",\"friday\"],\"time_window\":{\"from\":\"07:00\",\"to\":\"11:00\"},\"channels\":[\"in_store\"],\"branch_ids\":[],\"customer_states\":[\"PENDING_PROOF\",\"VERIFIED\"],\"new_customers_only\":false,\"rule\":\"basket.total_minor >= 500\"},\"limits\":{\"per_customer\":null,\"total\":null,\"per_session\":1,\"per_day\":null,\"per_customer_per_day\":2},\"stacking\":{\"group\":\"coffee\",\"stackable\":true,\"exclusive\":false,\"priority\":10},\"funding\":{\"budget_id\":\"bud_01k9z3v8c4\",\"funded_by\":\"merchant\"},\"window\":{\"starts_at\":\"2026-06-01T00:00:00Z\",\"ends_at\":\"2026-07-01T00:00:00Z\"},\"redemption_methods\":[\"apply\"],\"currency\":\"USD\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"created_at\":\"2026-05-28T10:00:00Z\",\"updated_at\":\"2026-06-12T10:05:00Z\"}r\x1aActivate, pause or archive\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/offers/{offer_id}/status\x12\xf5\x12\n" +
+	"\x0eEvaluateOffers\x12'.feddi.partner.v1.EvaluateOffersRequest\x1a(.feddi.partner.v1.EvaluateOffersResponse\"\x8f\x12\x92\xdb\x18\xef\x11\n" +
+	"\x0eevaluateOffers\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x11CURRENCY_MISMATCH:\x13AMOUNT_OUT_OF_RANGEP\x01b\x9c\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"drafts\":[{\"draft_id\":\"latte-75\",\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"value\":{\"type\":\"amount\",\"amount_minor\":75,\"per\":\"unit\"},\"targets\":{\"skus\":[\"LATTE\"]}}],\"session_ids\":[\"cs_01ka2m4h5e\"]}j\xa5\x0e{\"evaluations\":[{\"case_id\":\"cs_01ka2m4h5e\",\"baseline\":[{\"offer_id\":\"off_01k9z3v8ft\",\"version\":1,\"kind\":\"item_discount\",\"title\":\"50 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":100},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":100}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"trial\":[{\"offer_id\":\"latte-75\",\"version\":0,\"kind\":\"item_discount\",\"title\":\"75 off each latte\",\"description\":null,\"value\":{\"type\":\"amount\",\"amount_minor\":150},\"applies_to\":[{\"line_id\":\"1\",\"discount_minor\":150}],\"redemption_methods\":[\"apply\"],\"expires_at\":\"2026-07-01T00:00:00Z\",\"reasoning\":{\"summary\":\"Two lattes in the basket: 0.50 off each, 1.00 in all\",\"rule\":\"offer.item_discount.sku\",\"facts\":{\"quantity\":2,\"sku\":\"LATTE\",\"unit_discount_minor\":50}},\"rank\":1,\"application_id\":null,\"stacking_group\":null}],\"withheld\":[{\"offer_id\":\"off_01k9z3v8jd\",\"reason\":\"MIN_BASKET_NOT_MET\",\"reasoning\":{\"summary\":\"The basket is 12.75; the offer starts at 20.00\",\"rule\":\"offer.condition.min_basket\",\"facts\":{\"basket_total_minor\":1275,\"min_basket_minor\":2000}},\"version\":1,\"title\":\"10 % off from 20.00\"}],\"baseline_minor\":100,\"trial_minor\":150,\"customer_id\":\"cus_01ka2m5t9d\",\"currency\":\"USD\",\"decision_trace_id\":\"dt_01ka2m6c8v\",\"cut\":false}],\"totals\":{\"cases_count\":1,\"changed_count\":1,\"baseline_minor\":100,\"trial_minor\":150,\"currency\":\"USD\",\"skipped_count\":0},\"offers\":[{\"offer_id\":\"latte-75\",\"version\":0,\"baseline_count\":0,\"trial_count\":1,\"baseline_minor\":0,\"trial_minor\":150,\"gained_customer_ids\":[\"cus_01ka2m5t9d\"],\"lost_customer_ids\":[],\"cut\":false}],\"skipped\":[],\"truncated\":[]}rZWhat-if: run draft or live offers against given or past sessions and report the difference\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/offers/evaluate\x12\x85\x01\n" +
+	"\x14StreamEvaluateOffers\x12'.feddi.partner.v1.EvaluateOffersRequest\x1a..feddi.partner.v1.StreamEvaluateOffersResponse\"\x12\xa2\xdb\x18\x0eevaluateOffers0\x01\x12\xfe\n" +
 	"\n" +
 	"\x0eCreateProposal\x12'.feddi.partner.v1.CreateProposalRequest\x1a(.feddi.partner.v1.CreateProposalResponse\"\x98\n" +
 	"\x92\xdb\x18\xfe\t\n" +
@@ -7455,332 +7627,339 @@ func file_feddi_partner_v1_incentives_service_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_incentives_service_proto_rawDescData
 }
 
-var file_feddi_partner_v1_incentives_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_feddi_partner_v1_incentives_service_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_feddi_partner_v1_incentives_service_proto_goTypes = []any{
-	(*GetSessionOffersRequest)(nil),    // 0: feddi.partner.v1.GetSessionOffersRequest
-	(*GetSessionOffersResponse)(nil),   // 1: feddi.partner.v1.GetSessionOffersResponse
-	(*GetCustomerOffersRequest)(nil),   // 2: feddi.partner.v1.GetCustomerOffersRequest
-	(*GetCustomerOffersResponse)(nil),  // 3: feddi.partner.v1.GetCustomerOffersResponse
-	(*ListCustomerGrantsRequest)(nil),  // 4: feddi.partner.v1.ListCustomerGrantsRequest
-	(*ListCustomerGrantsResponse)(nil), // 5: feddi.partner.v1.ListCustomerGrantsResponse
-	(*ClawbackGrantRequest)(nil),       // 6: feddi.partner.v1.ClawbackGrantRequest
-	(*ClawbackGrantResponse)(nil),      // 7: feddi.partner.v1.ClawbackGrantResponse
-	(*IssueGrantRequest)(nil),          // 8: feddi.partner.v1.IssueGrantRequest
-	(*IssueGrantResponse)(nil),         // 9: feddi.partner.v1.IssueGrantResponse
-	(*GetGrantRequest)(nil),            // 10: feddi.partner.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),           // 11: feddi.partner.v1.GetGrantResponse
-	(*GrantMovement)(nil),              // 12: feddi.partner.v1.GrantMovement
-	(*ApplyOfferRequest)(nil),          // 13: feddi.partner.v1.ApplyOfferRequest
-	(*ApplyOfferResponse)(nil),         // 14: feddi.partner.v1.ApplyOfferResponse
-	(*RedeemOfferRequest)(nil),         // 15: feddi.partner.v1.RedeemOfferRequest
-	(*RedeemOfferResponse)(nil),        // 16: feddi.partner.v1.RedeemOfferResponse
-	(*ReleaseOfferRequest)(nil),        // 17: feddi.partner.v1.ReleaseOfferRequest
-	(*ReleaseOfferResponse)(nil),       // 18: feddi.partner.v1.ReleaseOfferResponse
-	(*CreateOfferRequest)(nil),         // 19: feddi.partner.v1.CreateOfferRequest
-	(*CreateOfferResponse)(nil),        // 20: feddi.partner.v1.CreateOfferResponse
-	(*ListOffersRequest)(nil),          // 21: feddi.partner.v1.ListOffersRequest
-	(*ListOffersResponse)(nil),         // 22: feddi.partner.v1.ListOffersResponse
-	(*GetOfferRequest)(nil),            // 23: feddi.partner.v1.GetOfferRequest
-	(*GetOfferResponse)(nil),           // 24: feddi.partner.v1.GetOfferResponse
-	(*UpdateOfferRequest)(nil),         // 25: feddi.partner.v1.UpdateOfferRequest
-	(*UpdateOfferResponse)(nil),        // 26: feddi.partner.v1.UpdateOfferResponse
-	(*SetOfferStatusRequest)(nil),      // 27: feddi.partner.v1.SetOfferStatusRequest
-	(*SetOfferStatusResponse)(nil),     // 28: feddi.partner.v1.SetOfferStatusResponse
-	(*EvaluateOffersRequest)(nil),      // 29: feddi.partner.v1.EvaluateOffersRequest
-	(*EvaluationBasket)(nil),           // 30: feddi.partner.v1.EvaluationBasket
-	(*EvaluationSample)(nil),           // 31: feddi.partner.v1.EvaluationSample
-	(*EvaluateOffersResponse)(nil),     // 32: feddi.partner.v1.EvaluateOffersResponse
-	(*OfferDifference)(nil),            // 33: feddi.partner.v1.OfferDifference
-	(*SkippedEvaluation)(nil),          // 34: feddi.partner.v1.SkippedEvaluation
-	(*OfferEvaluation)(nil),            // 35: feddi.partner.v1.OfferEvaluation
-	(*OfferEvaluationTotals)(nil),      // 36: feddi.partner.v1.OfferEvaluationTotals
-	(*CreateProposalRequest)(nil),      // 37: feddi.partner.v1.CreateProposalRequest
-	(*CreateProposalResponse)(nil),     // 38: feddi.partner.v1.CreateProposalResponse
-	(*ListProposalsRequest)(nil),       // 39: feddi.partner.v1.ListProposalsRequest
-	(*ListProposalsResponse)(nil),      // 40: feddi.partner.v1.ListProposalsResponse
-	(*DecideProposalRequest)(nil),      // 41: feddi.partner.v1.DecideProposalRequest
-	(*DecideProposalResponse)(nil),     // 42: feddi.partner.v1.DecideProposalResponse
-	(*CreateBudgetRequest)(nil),        // 43: feddi.partner.v1.CreateBudgetRequest
-	(*CreateBudgetResponse)(nil),       // 44: feddi.partner.v1.CreateBudgetResponse
-	(*ListBudgetsRequest)(nil),         // 45: feddi.partner.v1.ListBudgetsRequest
-	(*ListBudgetsResponse)(nil),        // 46: feddi.partner.v1.ListBudgetsResponse
-	(*GetBudgetRequest)(nil),           // 47: feddi.partner.v1.GetBudgetRequest
-	(*GetBudgetResponse)(nil),          // 48: feddi.partner.v1.GetBudgetResponse
-	(*AdjustBudgetRequest)(nil),        // 49: feddi.partner.v1.AdjustBudgetRequest
-	(*AdjustBudgetResponse)(nil),       // 50: feddi.partner.v1.AdjustBudgetResponse
-	(*GetPointsRequest)(nil),           // 51: feddi.partner.v1.GetPointsRequest
-	(*GetPointsResponse)(nil),          // 52: feddi.partner.v1.GetPointsResponse
-	(*MovePointsRequest)(nil),          // 53: feddi.partner.v1.MovePointsRequest
-	(*MovePointsResponse)(nil),         // 54: feddi.partner.v1.MovePointsResponse
-	(*ResponseMeta)(nil),               // 55: feddi.partner.v1.ResponseMeta
-	(*Offer)(nil),                      // 56: feddi.partner.v1.Offer
-	(*WithheldOffer)(nil),              // 57: feddi.partner.v1.WithheldOffer
-	(*Grant)(nil),                      // 58: feddi.partner.v1.Grant
-	(*RequestMeta)(nil),                // 59: feddi.partner.v1.RequestMeta
-	(*RequestContext)(nil),             // 60: feddi.partner.v1.RequestContext
-	(*timestamppb.Timestamp)(nil),      // 61: google.protobuf.Timestamp
-	(*Balance)(nil),                    // 62: feddi.partner.v1.Balance
-	(*OfferLine)(nil),                  // 63: feddi.partner.v1.OfferLine
-	(*Session)(nil),                    // 64: feddi.partner.v1.Session
-	(*OfferValueSpec)(nil),             // 65: feddi.partner.v1.OfferValueSpec
-	(*OfferTargets)(nil),               // 66: feddi.partner.v1.OfferTargets
-	(*OfferConditions)(nil),            // 67: feddi.partner.v1.OfferConditions
-	(*OfferLimits)(nil),                // 68: feddi.partner.v1.OfferLimits
-	(*OfferStacking)(nil),              // 69: feddi.partner.v1.OfferStacking
-	(*OfferFunding)(nil),               // 70: feddi.partner.v1.OfferFunding
-	(*OfferWindow)(nil),                // 71: feddi.partner.v1.OfferWindow
-	(*OfferDefinition)(nil),            // 72: feddi.partner.v1.OfferDefinition
-	(*OfferCounters)(nil),              // 73: feddi.partner.v1.OfferCounters
-	(*OfferDraft)(nil),                 // 74: feddi.partner.v1.OfferDraft
-	(*BasketLine)(nil),                 // 75: feddi.partner.v1.BasketLine
-	(*Reasoning)(nil),                  // 76: feddi.partner.v1.Reasoning
-	(*Proposal)(nil),                   // 77: feddi.partner.v1.Proposal
-	(*OfferApplication)(nil),           // 78: feddi.partner.v1.OfferApplication
-	(*Budget)(nil),                     // 79: feddi.partner.v1.Budget
-	(*BudgetMovement)(nil),             // 80: feddi.partner.v1.BudgetMovement
-	(*PointsLot)(nil),                  // 81: feddi.partner.v1.PointsLot
+	(*GetSessionOffersRequest)(nil),      // 0: feddi.partner.v1.GetSessionOffersRequest
+	(*GetSessionOffersResponse)(nil),     // 1: feddi.partner.v1.GetSessionOffersResponse
+	(*GetCustomerOffersRequest)(nil),     // 2: feddi.partner.v1.GetCustomerOffersRequest
+	(*GetCustomerOffersResponse)(nil),    // 3: feddi.partner.v1.GetCustomerOffersResponse
+	(*ListCustomerGrantsRequest)(nil),    // 4: feddi.partner.v1.ListCustomerGrantsRequest
+	(*ListCustomerGrantsResponse)(nil),   // 5: feddi.partner.v1.ListCustomerGrantsResponse
+	(*ClawbackGrantRequest)(nil),         // 6: feddi.partner.v1.ClawbackGrantRequest
+	(*ClawbackGrantResponse)(nil),        // 7: feddi.partner.v1.ClawbackGrantResponse
+	(*IssueGrantRequest)(nil),            // 8: feddi.partner.v1.IssueGrantRequest
+	(*IssueGrantResponse)(nil),           // 9: feddi.partner.v1.IssueGrantResponse
+	(*GetGrantRequest)(nil),              // 10: feddi.partner.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),             // 11: feddi.partner.v1.GetGrantResponse
+	(*GrantMovement)(nil),                // 12: feddi.partner.v1.GrantMovement
+	(*ApplyOfferRequest)(nil),            // 13: feddi.partner.v1.ApplyOfferRequest
+	(*ApplyOfferResponse)(nil),           // 14: feddi.partner.v1.ApplyOfferResponse
+	(*RedeemOfferRequest)(nil),           // 15: feddi.partner.v1.RedeemOfferRequest
+	(*RedeemOfferResponse)(nil),          // 16: feddi.partner.v1.RedeemOfferResponse
+	(*ReleaseOfferRequest)(nil),          // 17: feddi.partner.v1.ReleaseOfferRequest
+	(*ReleaseOfferResponse)(nil),         // 18: feddi.partner.v1.ReleaseOfferResponse
+	(*CreateOfferRequest)(nil),           // 19: feddi.partner.v1.CreateOfferRequest
+	(*CreateOfferResponse)(nil),          // 20: feddi.partner.v1.CreateOfferResponse
+	(*ListOffersRequest)(nil),            // 21: feddi.partner.v1.ListOffersRequest
+	(*ListOffersResponse)(nil),           // 22: feddi.partner.v1.ListOffersResponse
+	(*GetOfferRequest)(nil),              // 23: feddi.partner.v1.GetOfferRequest
+	(*GetOfferResponse)(nil),             // 24: feddi.partner.v1.GetOfferResponse
+	(*UpdateOfferRequest)(nil),           // 25: feddi.partner.v1.UpdateOfferRequest
+	(*UpdateOfferResponse)(nil),          // 26: feddi.partner.v1.UpdateOfferResponse
+	(*SetOfferStatusRequest)(nil),        // 27: feddi.partner.v1.SetOfferStatusRequest
+	(*SetOfferStatusResponse)(nil),       // 28: feddi.partner.v1.SetOfferStatusResponse
+	(*EvaluateOffersRequest)(nil),        // 29: feddi.partner.v1.EvaluateOffersRequest
+	(*EvaluationBasket)(nil),             // 30: feddi.partner.v1.EvaluationBasket
+	(*EvaluationSample)(nil),             // 31: feddi.partner.v1.EvaluationSample
+	(*EvaluateOffersResponse)(nil),       // 32: feddi.partner.v1.EvaluateOffersResponse
+	(*StreamEvaluateOffersResponse)(nil), // 33: feddi.partner.v1.StreamEvaluateOffersResponse
+	(*EvaluateOffersProgress)(nil),       // 34: feddi.partner.v1.EvaluateOffersProgress
+	(*OfferDifference)(nil),              // 35: feddi.partner.v1.OfferDifference
+	(*SkippedEvaluation)(nil),            // 36: feddi.partner.v1.SkippedEvaluation
+	(*OfferEvaluation)(nil),              // 37: feddi.partner.v1.OfferEvaluation
+	(*OfferEvaluationTotals)(nil),        // 38: feddi.partner.v1.OfferEvaluationTotals
+	(*CreateProposalRequest)(nil),        // 39: feddi.partner.v1.CreateProposalRequest
+	(*CreateProposalResponse)(nil),       // 40: feddi.partner.v1.CreateProposalResponse
+	(*ListProposalsRequest)(nil),         // 41: feddi.partner.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),        // 42: feddi.partner.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),        // 43: feddi.partner.v1.DecideProposalRequest
+	(*DecideProposalResponse)(nil),       // 44: feddi.partner.v1.DecideProposalResponse
+	(*CreateBudgetRequest)(nil),          // 45: feddi.partner.v1.CreateBudgetRequest
+	(*CreateBudgetResponse)(nil),         // 46: feddi.partner.v1.CreateBudgetResponse
+	(*ListBudgetsRequest)(nil),           // 47: feddi.partner.v1.ListBudgetsRequest
+	(*ListBudgetsResponse)(nil),          // 48: feddi.partner.v1.ListBudgetsResponse
+	(*GetBudgetRequest)(nil),             // 49: feddi.partner.v1.GetBudgetRequest
+	(*GetBudgetResponse)(nil),            // 50: feddi.partner.v1.GetBudgetResponse
+	(*AdjustBudgetRequest)(nil),          // 51: feddi.partner.v1.AdjustBudgetRequest
+	(*AdjustBudgetResponse)(nil),         // 52: feddi.partner.v1.AdjustBudgetResponse
+	(*GetPointsRequest)(nil),             // 53: feddi.partner.v1.GetPointsRequest
+	(*GetPointsResponse)(nil),            // 54: feddi.partner.v1.GetPointsResponse
+	(*MovePointsRequest)(nil),            // 55: feddi.partner.v1.MovePointsRequest
+	(*MovePointsResponse)(nil),           // 56: feddi.partner.v1.MovePointsResponse
+	(*ResponseMeta)(nil),                 // 57: feddi.partner.v1.ResponseMeta
+	(*Offer)(nil),                        // 58: feddi.partner.v1.Offer
+	(*WithheldOffer)(nil),                // 59: feddi.partner.v1.WithheldOffer
+	(*Grant)(nil),                        // 60: feddi.partner.v1.Grant
+	(*RequestMeta)(nil),                  // 61: feddi.partner.v1.RequestMeta
+	(*RequestContext)(nil),               // 62: feddi.partner.v1.RequestContext
+	(*timestamppb.Timestamp)(nil),        // 63: google.protobuf.Timestamp
+	(*Balance)(nil),                      // 64: feddi.partner.v1.Balance
+	(*OfferLine)(nil),                    // 65: feddi.partner.v1.OfferLine
+	(*Session)(nil),                      // 66: feddi.partner.v1.Session
+	(*OfferValueSpec)(nil),               // 67: feddi.partner.v1.OfferValueSpec
+	(*OfferTargets)(nil),                 // 68: feddi.partner.v1.OfferTargets
+	(*OfferConditions)(nil),              // 69: feddi.partner.v1.OfferConditions
+	(*OfferLimits)(nil),                  // 70: feddi.partner.v1.OfferLimits
+	(*OfferStacking)(nil),                // 71: feddi.partner.v1.OfferStacking
+	(*OfferFunding)(nil),                 // 72: feddi.partner.v1.OfferFunding
+	(*OfferWindow)(nil),                  // 73: feddi.partner.v1.OfferWindow
+	(*OfferDefinition)(nil),              // 74: feddi.partner.v1.OfferDefinition
+	(*OfferCounters)(nil),                // 75: feddi.partner.v1.OfferCounters
+	(*OfferDraft)(nil),                   // 76: feddi.partner.v1.OfferDraft
+	(*BasketLine)(nil),                   // 77: feddi.partner.v1.BasketLine
+	(*Reasoning)(nil),                    // 78: feddi.partner.v1.Reasoning
+	(*Proposal)(nil),                     // 79: feddi.partner.v1.Proposal
+	(*OfferApplication)(nil),             // 80: feddi.partner.v1.OfferApplication
+	(*Budget)(nil),                       // 81: feddi.partner.v1.Budget
+	(*BudgetMovement)(nil),               // 82: feddi.partner.v1.BudgetMovement
+	(*PointsLot)(nil),                    // 83: feddi.partner.v1.PointsLot
 }
 var file_feddi_partner_v1_incentives_service_proto_depIdxs = []int32{
-	55,  // 0: feddi.partner.v1.GetSessionOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	56,  // 1: feddi.partner.v1.GetSessionOffersResponse.offers:type_name -> feddi.partner.v1.Offer
-	57,  // 2: feddi.partner.v1.GetSessionOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	55,  // 3: feddi.partner.v1.GetCustomerOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	56,  // 4: feddi.partner.v1.GetCustomerOffersResponse.offers:type_name -> feddi.partner.v1.Offer
-	57,  // 5: feddi.partner.v1.GetCustomerOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	55,  // 6: feddi.partner.v1.ListCustomerGrantsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	58,  // 7: feddi.partner.v1.ListCustomerGrantsResponse.grants:type_name -> feddi.partner.v1.Grant
-	59,  // 8: feddi.partner.v1.ClawbackGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 9: feddi.partner.v1.ClawbackGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 10: feddi.partner.v1.ClawbackGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 11: feddi.partner.v1.ClawbackGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	61,  // 12: feddi.partner.v1.ClawbackGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 13: feddi.partner.v1.ClawbackGrantResponse.released_at:type_name -> google.protobuf.Timestamp
-	62,  // 14: feddi.partner.v1.ClawbackGrantResponse.balance:type_name -> feddi.partner.v1.Balance
-	59,  // 15: feddi.partner.v1.IssueGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 16: feddi.partner.v1.IssueGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
-	61,  // 17: feddi.partner.v1.IssueGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
-	55,  // 18: feddi.partner.v1.IssueGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 19: feddi.partner.v1.IssueGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	61,  // 20: feddi.partner.v1.IssueGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 21: feddi.partner.v1.IssueGrantResponse.released_at:type_name -> google.protobuf.Timestamp
-	55,  // 22: feddi.partner.v1.GetGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 23: feddi.partner.v1.GetGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
-	61,  // 24: feddi.partner.v1.GetGrantResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 25: feddi.partner.v1.GetGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	57,  // 0: feddi.partner.v1.GetSessionOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	58,  // 1: feddi.partner.v1.GetSessionOffersResponse.offers:type_name -> feddi.partner.v1.Offer
+	59,  // 2: feddi.partner.v1.GetSessionOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	57,  // 3: feddi.partner.v1.GetCustomerOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	58,  // 4: feddi.partner.v1.GetCustomerOffersResponse.offers:type_name -> feddi.partner.v1.Offer
+	59,  // 5: feddi.partner.v1.GetCustomerOffersResponse.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	57,  // 6: feddi.partner.v1.ListCustomerGrantsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	60,  // 7: feddi.partner.v1.ListCustomerGrantsResponse.grants:type_name -> feddi.partner.v1.Grant
+	61,  // 8: feddi.partner.v1.ClawbackGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 9: feddi.partner.v1.ClawbackGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 10: feddi.partner.v1.ClawbackGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 11: feddi.partner.v1.ClawbackGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	63,  // 12: feddi.partner.v1.ClawbackGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 13: feddi.partner.v1.ClawbackGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	64,  // 14: feddi.partner.v1.ClawbackGrantResponse.balance:type_name -> feddi.partner.v1.Balance
+	61,  // 15: feddi.partner.v1.IssueGrantRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 16: feddi.partner.v1.IssueGrantRequest.context:type_name -> feddi.partner.v1.RequestContext
+	63,  // 17: feddi.partner.v1.IssueGrantRequest.expires_at:type_name -> google.protobuf.Timestamp
+	57,  // 18: feddi.partner.v1.IssueGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 19: feddi.partner.v1.IssueGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	63,  // 20: feddi.partner.v1.IssueGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 21: feddi.partner.v1.IssueGrantResponse.released_at:type_name -> google.protobuf.Timestamp
+	57,  // 22: feddi.partner.v1.GetGrantResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 23: feddi.partner.v1.GetGrantResponse.expires_at:type_name -> google.protobuf.Timestamp
+	63,  // 24: feddi.partner.v1.GetGrantResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 25: feddi.partner.v1.GetGrantResponse.released_at:type_name -> google.protobuf.Timestamp
 	12,  // 26: feddi.partner.v1.GetGrantResponse.movements:type_name -> feddi.partner.v1.GrantMovement
-	61,  // 27: feddi.partner.v1.GrantMovement.occurred_at:type_name -> google.protobuf.Timestamp
-	59,  // 28: feddi.partner.v1.ApplyOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 29: feddi.partner.v1.ApplyOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 30: feddi.partner.v1.ApplyOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 31: feddi.partner.v1.ApplyOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	61,  // 32: feddi.partner.v1.ApplyOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	61,  // 33: feddi.partner.v1.ApplyOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	61,  // 34: feddi.partner.v1.ApplyOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	64,  // 35: feddi.partner.v1.ApplyOfferResponse.session:type_name -> feddi.partner.v1.Session
-	59,  // 36: feddi.partner.v1.RedeemOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 37: feddi.partner.v1.RedeemOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 38: feddi.partner.v1.RedeemOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 39: feddi.partner.v1.RedeemOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	61,  // 40: feddi.partner.v1.RedeemOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	61,  // 41: feddi.partner.v1.RedeemOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	61,  // 42: feddi.partner.v1.RedeemOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	64,  // 43: feddi.partner.v1.RedeemOfferResponse.session:type_name -> feddi.partner.v1.Session
-	59,  // 44: feddi.partner.v1.ReleaseOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 45: feddi.partner.v1.ReleaseOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 46: feddi.partner.v1.ReleaseOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	63,  // 47: feddi.partner.v1.ReleaseOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
-	61,  // 48: feddi.partner.v1.ReleaseOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
-	61,  // 49: feddi.partner.v1.ReleaseOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
-	61,  // 50: feddi.partner.v1.ReleaseOfferResponse.released_at:type_name -> google.protobuf.Timestamp
-	64,  // 51: feddi.partner.v1.ReleaseOfferResponse.session:type_name -> feddi.partner.v1.Session
-	59,  // 52: feddi.partner.v1.CreateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 53: feddi.partner.v1.CreateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	65,  // 54: feddi.partner.v1.CreateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 55: feddi.partner.v1.CreateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 56: feddi.partner.v1.CreateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 57: feddi.partner.v1.CreateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 58: feddi.partner.v1.CreateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 59: feddi.partner.v1.CreateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 60: feddi.partner.v1.CreateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
-	55,  // 61: feddi.partner.v1.CreateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 62: feddi.partner.v1.CreateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 63: feddi.partner.v1.CreateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 64: feddi.partner.v1.CreateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 65: feddi.partner.v1.CreateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 66: feddi.partner.v1.CreateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 67: feddi.partner.v1.CreateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 68: feddi.partner.v1.CreateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	61,  // 69: feddi.partner.v1.CreateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 70: feddi.partner.v1.CreateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	61,  // 71: feddi.partner.v1.ListOffersRequest.active_from:type_name -> google.protobuf.Timestamp
-	61,  // 72: feddi.partner.v1.ListOffersRequest.active_to:type_name -> google.protobuf.Timestamp
-	55,  // 73: feddi.partner.v1.ListOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	72,  // 74: feddi.partner.v1.ListOffersResponse.offers:type_name -> feddi.partner.v1.OfferDefinition
-	55,  // 75: feddi.partner.v1.GetOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 76: feddi.partner.v1.GetOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 77: feddi.partner.v1.GetOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 78: feddi.partner.v1.GetOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 79: feddi.partner.v1.GetOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 80: feddi.partner.v1.GetOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 81: feddi.partner.v1.GetOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 82: feddi.partner.v1.GetOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	61,  // 83: feddi.partner.v1.GetOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 84: feddi.partner.v1.GetOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	73,  // 85: feddi.partner.v1.GetOfferResponse.counters:type_name -> feddi.partner.v1.OfferCounters
-	59,  // 86: feddi.partner.v1.UpdateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 87: feddi.partner.v1.UpdateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
-	65,  // 88: feddi.partner.v1.UpdateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 89: feddi.partner.v1.UpdateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 90: feddi.partner.v1.UpdateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 91: feddi.partner.v1.UpdateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 92: feddi.partner.v1.UpdateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 93: feddi.partner.v1.UpdateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 94: feddi.partner.v1.UpdateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
-	55,  // 95: feddi.partner.v1.UpdateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 96: feddi.partner.v1.UpdateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 97: feddi.partner.v1.UpdateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 98: feddi.partner.v1.UpdateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 99: feddi.partner.v1.UpdateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 100: feddi.partner.v1.UpdateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 101: feddi.partner.v1.UpdateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 102: feddi.partner.v1.UpdateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	61,  // 103: feddi.partner.v1.UpdateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 104: feddi.partner.v1.UpdateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
-	59,  // 105: feddi.partner.v1.SetOfferStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 106: feddi.partner.v1.SetOfferStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 107: feddi.partner.v1.SetOfferStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 108: feddi.partner.v1.SetOfferStatusResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	66,  // 109: feddi.partner.v1.SetOfferStatusResponse.targets:type_name -> feddi.partner.v1.OfferTargets
-	67,  // 110: feddi.partner.v1.SetOfferStatusResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
-	68,  // 111: feddi.partner.v1.SetOfferStatusResponse.limits:type_name -> feddi.partner.v1.OfferLimits
-	69,  // 112: feddi.partner.v1.SetOfferStatusResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
-	70,  // 113: feddi.partner.v1.SetOfferStatusResponse.funding:type_name -> feddi.partner.v1.OfferFunding
-	71,  // 114: feddi.partner.v1.SetOfferStatusResponse.window:type_name -> feddi.partner.v1.OfferWindow
-	61,  // 115: feddi.partner.v1.SetOfferStatusResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 116: feddi.partner.v1.SetOfferStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
-	59,  // 117: feddi.partner.v1.EvaluateOffersRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 118: feddi.partner.v1.EvaluateOffersRequest.context:type_name -> feddi.partner.v1.RequestContext
-	74,  // 119: feddi.partner.v1.EvaluateOffersRequest.drafts:type_name -> feddi.partner.v1.OfferDraft
+	63,  // 27: feddi.partner.v1.GrantMovement.occurred_at:type_name -> google.protobuf.Timestamp
+	61,  // 28: feddi.partner.v1.ApplyOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 29: feddi.partner.v1.ApplyOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 30: feddi.partner.v1.ApplyOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 31: feddi.partner.v1.ApplyOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	63,  // 32: feddi.partner.v1.ApplyOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	63,  // 33: feddi.partner.v1.ApplyOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	63,  // 34: feddi.partner.v1.ApplyOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	66,  // 35: feddi.partner.v1.ApplyOfferResponse.session:type_name -> feddi.partner.v1.Session
+	61,  // 36: feddi.partner.v1.RedeemOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 37: feddi.partner.v1.RedeemOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 38: feddi.partner.v1.RedeemOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 39: feddi.partner.v1.RedeemOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	63,  // 40: feddi.partner.v1.RedeemOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	63,  // 41: feddi.partner.v1.RedeemOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	63,  // 42: feddi.partner.v1.RedeemOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	66,  // 43: feddi.partner.v1.RedeemOfferResponse.session:type_name -> feddi.partner.v1.Session
+	61,  // 44: feddi.partner.v1.ReleaseOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 45: feddi.partner.v1.ReleaseOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 46: feddi.partner.v1.ReleaseOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	65,  // 47: feddi.partner.v1.ReleaseOfferResponse.applies_to:type_name -> feddi.partner.v1.OfferLine
+	63,  // 48: feddi.partner.v1.ReleaseOfferResponse.applied_at:type_name -> google.protobuf.Timestamp
+	63,  // 49: feddi.partner.v1.ReleaseOfferResponse.redeemed_at:type_name -> google.protobuf.Timestamp
+	63,  // 50: feddi.partner.v1.ReleaseOfferResponse.released_at:type_name -> google.protobuf.Timestamp
+	66,  // 51: feddi.partner.v1.ReleaseOfferResponse.session:type_name -> feddi.partner.v1.Session
+	61,  // 52: feddi.partner.v1.CreateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 53: feddi.partner.v1.CreateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	67,  // 54: feddi.partner.v1.CreateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 55: feddi.partner.v1.CreateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 56: feddi.partner.v1.CreateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 57: feddi.partner.v1.CreateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 58: feddi.partner.v1.CreateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 59: feddi.partner.v1.CreateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 60: feddi.partner.v1.CreateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
+	57,  // 61: feddi.partner.v1.CreateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 62: feddi.partner.v1.CreateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 63: feddi.partner.v1.CreateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 64: feddi.partner.v1.CreateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 65: feddi.partner.v1.CreateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 66: feddi.partner.v1.CreateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 67: feddi.partner.v1.CreateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 68: feddi.partner.v1.CreateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	63,  // 69: feddi.partner.v1.CreateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 70: feddi.partner.v1.CreateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	63,  // 71: feddi.partner.v1.ListOffersRequest.active_from:type_name -> google.protobuf.Timestamp
+	63,  // 72: feddi.partner.v1.ListOffersRequest.active_to:type_name -> google.protobuf.Timestamp
+	57,  // 73: feddi.partner.v1.ListOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	74,  // 74: feddi.partner.v1.ListOffersResponse.offers:type_name -> feddi.partner.v1.OfferDefinition
+	57,  // 75: feddi.partner.v1.GetOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 76: feddi.partner.v1.GetOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 77: feddi.partner.v1.GetOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 78: feddi.partner.v1.GetOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 79: feddi.partner.v1.GetOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 80: feddi.partner.v1.GetOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 81: feddi.partner.v1.GetOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 82: feddi.partner.v1.GetOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	63,  // 83: feddi.partner.v1.GetOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 84: feddi.partner.v1.GetOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	75,  // 85: feddi.partner.v1.GetOfferResponse.counters:type_name -> feddi.partner.v1.OfferCounters
+	61,  // 86: feddi.partner.v1.UpdateOfferRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 87: feddi.partner.v1.UpdateOfferRequest.context:type_name -> feddi.partner.v1.RequestContext
+	67,  // 88: feddi.partner.v1.UpdateOfferRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 89: feddi.partner.v1.UpdateOfferRequest.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 90: feddi.partner.v1.UpdateOfferRequest.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 91: feddi.partner.v1.UpdateOfferRequest.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 92: feddi.partner.v1.UpdateOfferRequest.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 93: feddi.partner.v1.UpdateOfferRequest.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 94: feddi.partner.v1.UpdateOfferRequest.window:type_name -> feddi.partner.v1.OfferWindow
+	57,  // 95: feddi.partner.v1.UpdateOfferResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 96: feddi.partner.v1.UpdateOfferResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 97: feddi.partner.v1.UpdateOfferResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 98: feddi.partner.v1.UpdateOfferResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 99: feddi.partner.v1.UpdateOfferResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 100: feddi.partner.v1.UpdateOfferResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 101: feddi.partner.v1.UpdateOfferResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 102: feddi.partner.v1.UpdateOfferResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	63,  // 103: feddi.partner.v1.UpdateOfferResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 104: feddi.partner.v1.UpdateOfferResponse.updated_at:type_name -> google.protobuf.Timestamp
+	61,  // 105: feddi.partner.v1.SetOfferStatusRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 106: feddi.partner.v1.SetOfferStatusRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 107: feddi.partner.v1.SetOfferStatusResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 108: feddi.partner.v1.SetOfferStatusResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	68,  // 109: feddi.partner.v1.SetOfferStatusResponse.targets:type_name -> feddi.partner.v1.OfferTargets
+	69,  // 110: feddi.partner.v1.SetOfferStatusResponse.conditions:type_name -> feddi.partner.v1.OfferConditions
+	70,  // 111: feddi.partner.v1.SetOfferStatusResponse.limits:type_name -> feddi.partner.v1.OfferLimits
+	71,  // 112: feddi.partner.v1.SetOfferStatusResponse.stacking:type_name -> feddi.partner.v1.OfferStacking
+	72,  // 113: feddi.partner.v1.SetOfferStatusResponse.funding:type_name -> feddi.partner.v1.OfferFunding
+	73,  // 114: feddi.partner.v1.SetOfferStatusResponse.window:type_name -> feddi.partner.v1.OfferWindow
+	63,  // 115: feddi.partner.v1.SetOfferStatusResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 116: feddi.partner.v1.SetOfferStatusResponse.updated_at:type_name -> google.protobuf.Timestamp
+	61,  // 117: feddi.partner.v1.EvaluateOffersRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 118: feddi.partner.v1.EvaluateOffersRequest.context:type_name -> feddi.partner.v1.RequestContext
+	76,  // 119: feddi.partner.v1.EvaluateOffersRequest.drafts:type_name -> feddi.partner.v1.OfferDraft
 	30,  // 120: feddi.partner.v1.EvaluateOffersRequest.baskets:type_name -> feddi.partner.v1.EvaluationBasket
 	31,  // 121: feddi.partner.v1.EvaluateOffersRequest.sample:type_name -> feddi.partner.v1.EvaluationSample
-	61,  // 122: feddi.partner.v1.EvaluationBasket.at:type_name -> google.protobuf.Timestamp
-	75,  // 123: feddi.partner.v1.EvaluationBasket.lines:type_name -> feddi.partner.v1.BasketLine
-	61,  // 124: feddi.partner.v1.EvaluationSample.opened_after:type_name -> google.protobuf.Timestamp
-	61,  // 125: feddi.partner.v1.EvaluationSample.opened_before:type_name -> google.protobuf.Timestamp
-	55,  // 126: feddi.partner.v1.EvaluateOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	35,  // 127: feddi.partner.v1.EvaluateOffersResponse.evaluations:type_name -> feddi.partner.v1.OfferEvaluation
-	36,  // 128: feddi.partner.v1.EvaluateOffersResponse.totals:type_name -> feddi.partner.v1.OfferEvaluationTotals
-	33,  // 129: feddi.partner.v1.EvaluateOffersResponse.offers:type_name -> feddi.partner.v1.OfferDifference
-	34,  // 130: feddi.partner.v1.EvaluateOffersResponse.skipped:type_name -> feddi.partner.v1.SkippedEvaluation
-	56,  // 131: feddi.partner.v1.OfferEvaluation.baseline:type_name -> feddi.partner.v1.Offer
-	56,  // 132: feddi.partner.v1.OfferEvaluation.trial:type_name -> feddi.partner.v1.Offer
-	57,  // 133: feddi.partner.v1.OfferEvaluation.withheld:type_name -> feddi.partner.v1.WithheldOffer
-	59,  // 134: feddi.partner.v1.CreateProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 135: feddi.partner.v1.CreateProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
-	65,  // 136: feddi.partner.v1.CreateProposalRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
-	61,  // 137: feddi.partner.v1.CreateProposalRequest.expires_at:type_name -> google.protobuf.Timestamp
-	55,  // 138: feddi.partner.v1.CreateProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 139: feddi.partner.v1.CreateProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	76,  // 140: feddi.partner.v1.CreateProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
-	61,  // 141: feddi.partner.v1.CreateProposalResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 142: feddi.partner.v1.CreateProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
-	61,  // 143: feddi.partner.v1.CreateProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
-	55,  // 144: feddi.partner.v1.ListProposalsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	77,  // 145: feddi.partner.v1.ListProposalsResponse.proposals:type_name -> feddi.partner.v1.Proposal
-	59,  // 146: feddi.partner.v1.DecideProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 147: feddi.partner.v1.DecideProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 148: feddi.partner.v1.DecideProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	65,  // 149: feddi.partner.v1.DecideProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
-	76,  // 150: feddi.partner.v1.DecideProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
-	61,  // 151: feddi.partner.v1.DecideProposalResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 152: feddi.partner.v1.DecideProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
-	61,  // 153: feddi.partner.v1.DecideProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
-	78,  // 154: feddi.partner.v1.DecideProposalResponse.application:type_name -> feddi.partner.v1.OfferApplication
-	58,  // 155: feddi.partner.v1.DecideProposalResponse.grant:type_name -> feddi.partner.v1.Grant
-	59,  // 156: feddi.partner.v1.CreateBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 157: feddi.partner.v1.CreateBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
-	61,  // 158: feddi.partner.v1.CreateBudgetRequest.starts_at:type_name -> google.protobuf.Timestamp
-	61,  // 159: feddi.partner.v1.CreateBudgetRequest.ends_at:type_name -> google.protobuf.Timestamp
-	55,  // 160: feddi.partner.v1.CreateBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 161: feddi.partner.v1.CreateBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	61,  // 162: feddi.partner.v1.CreateBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	61,  // 163: feddi.partner.v1.CreateBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 164: feddi.partner.v1.CreateBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	55,  // 165: feddi.partner.v1.ListBudgetsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	79,  // 166: feddi.partner.v1.ListBudgetsResponse.budgets:type_name -> feddi.partner.v1.Budget
-	55,  // 167: feddi.partner.v1.GetBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 168: feddi.partner.v1.GetBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	61,  // 169: feddi.partner.v1.GetBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	61,  // 170: feddi.partner.v1.GetBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 171: feddi.partner.v1.GetBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	80,  // 172: feddi.partner.v1.GetBudgetResponse.movements:type_name -> feddi.partner.v1.BudgetMovement
-	59,  // 173: feddi.partner.v1.AdjustBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 174: feddi.partner.v1.AdjustBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
-	55,  // 175: feddi.partner.v1.AdjustBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 176: feddi.partner.v1.AdjustBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
-	61,  // 177: feddi.partner.v1.AdjustBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
-	61,  // 178: feddi.partner.v1.AdjustBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
-	61,  // 179: feddi.partner.v1.AdjustBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
-	55,  // 180: feddi.partner.v1.GetPointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	81,  // 181: feddi.partner.v1.GetPointsResponse.lots:type_name -> feddi.partner.v1.PointsLot
-	59,  // 182: feddi.partner.v1.MovePointsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	60,  // 183: feddi.partner.v1.MovePointsRequest.context:type_name -> feddi.partner.v1.RequestContext
-	61,  // 184: feddi.partner.v1.MovePointsRequest.expires_at:type_name -> google.protobuf.Timestamp
-	55,  // 185: feddi.partner.v1.MovePointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	61,  // 186: feddi.partner.v1.MovePointsResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,   // 187: feddi.partner.v1.IncentivesService.GetSessionOffers:input_type -> feddi.partner.v1.GetSessionOffersRequest
-	2,   // 188: feddi.partner.v1.IncentivesService.GetCustomerOffers:input_type -> feddi.partner.v1.GetCustomerOffersRequest
-	4,   // 189: feddi.partner.v1.IncentivesService.ListCustomerGrants:input_type -> feddi.partner.v1.ListCustomerGrantsRequest
-	6,   // 190: feddi.partner.v1.IncentivesService.ClawbackGrant:input_type -> feddi.partner.v1.ClawbackGrantRequest
-	8,   // 191: feddi.partner.v1.IncentivesService.IssueGrant:input_type -> feddi.partner.v1.IssueGrantRequest
-	10,  // 192: feddi.partner.v1.IncentivesService.GetGrant:input_type -> feddi.partner.v1.GetGrantRequest
-	13,  // 193: feddi.partner.v1.IncentivesService.ApplyOffer:input_type -> feddi.partner.v1.ApplyOfferRequest
-	15,  // 194: feddi.partner.v1.IncentivesService.RedeemOffer:input_type -> feddi.partner.v1.RedeemOfferRequest
-	17,  // 195: feddi.partner.v1.IncentivesService.ReleaseOffer:input_type -> feddi.partner.v1.ReleaseOfferRequest
-	19,  // 196: feddi.partner.v1.IncentivesService.CreateOffer:input_type -> feddi.partner.v1.CreateOfferRequest
-	21,  // 197: feddi.partner.v1.IncentivesService.ListOffers:input_type -> feddi.partner.v1.ListOffersRequest
-	23,  // 198: feddi.partner.v1.IncentivesService.GetOffer:input_type -> feddi.partner.v1.GetOfferRequest
-	25,  // 199: feddi.partner.v1.IncentivesService.UpdateOffer:input_type -> feddi.partner.v1.UpdateOfferRequest
-	27,  // 200: feddi.partner.v1.IncentivesService.SetOfferStatus:input_type -> feddi.partner.v1.SetOfferStatusRequest
-	29,  // 201: feddi.partner.v1.IncentivesService.EvaluateOffers:input_type -> feddi.partner.v1.EvaluateOffersRequest
-	37,  // 202: feddi.partner.v1.IncentivesService.CreateProposal:input_type -> feddi.partner.v1.CreateProposalRequest
-	39,  // 203: feddi.partner.v1.IncentivesService.ListProposals:input_type -> feddi.partner.v1.ListProposalsRequest
-	41,  // 204: feddi.partner.v1.IncentivesService.DecideProposal:input_type -> feddi.partner.v1.DecideProposalRequest
-	43,  // 205: feddi.partner.v1.IncentivesService.CreateBudget:input_type -> feddi.partner.v1.CreateBudgetRequest
-	45,  // 206: feddi.partner.v1.IncentivesService.ListBudgets:input_type -> feddi.partner.v1.ListBudgetsRequest
-	47,  // 207: feddi.partner.v1.IncentivesService.GetBudget:input_type -> feddi.partner.v1.GetBudgetRequest
-	49,  // 208: feddi.partner.v1.IncentivesService.AdjustBudget:input_type -> feddi.partner.v1.AdjustBudgetRequest
-	51,  // 209: feddi.partner.v1.IncentivesService.GetPoints:input_type -> feddi.partner.v1.GetPointsRequest
-	53,  // 210: feddi.partner.v1.IncentivesService.MovePoints:input_type -> feddi.partner.v1.MovePointsRequest
-	1,   // 211: feddi.partner.v1.IncentivesService.GetSessionOffers:output_type -> feddi.partner.v1.GetSessionOffersResponse
-	3,   // 212: feddi.partner.v1.IncentivesService.GetCustomerOffers:output_type -> feddi.partner.v1.GetCustomerOffersResponse
-	5,   // 213: feddi.partner.v1.IncentivesService.ListCustomerGrants:output_type -> feddi.partner.v1.ListCustomerGrantsResponse
-	7,   // 214: feddi.partner.v1.IncentivesService.ClawbackGrant:output_type -> feddi.partner.v1.ClawbackGrantResponse
-	9,   // 215: feddi.partner.v1.IncentivesService.IssueGrant:output_type -> feddi.partner.v1.IssueGrantResponse
-	11,  // 216: feddi.partner.v1.IncentivesService.GetGrant:output_type -> feddi.partner.v1.GetGrantResponse
-	14,  // 217: feddi.partner.v1.IncentivesService.ApplyOffer:output_type -> feddi.partner.v1.ApplyOfferResponse
-	16,  // 218: feddi.partner.v1.IncentivesService.RedeemOffer:output_type -> feddi.partner.v1.RedeemOfferResponse
-	18,  // 219: feddi.partner.v1.IncentivesService.ReleaseOffer:output_type -> feddi.partner.v1.ReleaseOfferResponse
-	20,  // 220: feddi.partner.v1.IncentivesService.CreateOffer:output_type -> feddi.partner.v1.CreateOfferResponse
-	22,  // 221: feddi.partner.v1.IncentivesService.ListOffers:output_type -> feddi.partner.v1.ListOffersResponse
-	24,  // 222: feddi.partner.v1.IncentivesService.GetOffer:output_type -> feddi.partner.v1.GetOfferResponse
-	26,  // 223: feddi.partner.v1.IncentivesService.UpdateOffer:output_type -> feddi.partner.v1.UpdateOfferResponse
-	28,  // 224: feddi.partner.v1.IncentivesService.SetOfferStatus:output_type -> feddi.partner.v1.SetOfferStatusResponse
-	32,  // 225: feddi.partner.v1.IncentivesService.EvaluateOffers:output_type -> feddi.partner.v1.EvaluateOffersResponse
-	38,  // 226: feddi.partner.v1.IncentivesService.CreateProposal:output_type -> feddi.partner.v1.CreateProposalResponse
-	40,  // 227: feddi.partner.v1.IncentivesService.ListProposals:output_type -> feddi.partner.v1.ListProposalsResponse
-	42,  // 228: feddi.partner.v1.IncentivesService.DecideProposal:output_type -> feddi.partner.v1.DecideProposalResponse
-	44,  // 229: feddi.partner.v1.IncentivesService.CreateBudget:output_type -> feddi.partner.v1.CreateBudgetResponse
-	46,  // 230: feddi.partner.v1.IncentivesService.ListBudgets:output_type -> feddi.partner.v1.ListBudgetsResponse
-	48,  // 231: feddi.partner.v1.IncentivesService.GetBudget:output_type -> feddi.partner.v1.GetBudgetResponse
-	50,  // 232: feddi.partner.v1.IncentivesService.AdjustBudget:output_type -> feddi.partner.v1.AdjustBudgetResponse
-	52,  // 233: feddi.partner.v1.IncentivesService.GetPoints:output_type -> feddi.partner.v1.GetPointsResponse
-	54,  // 234: feddi.partner.v1.IncentivesService.MovePoints:output_type -> feddi.partner.v1.MovePointsResponse
-	211, // [211:235] is the sub-list for method output_type
-	187, // [187:211] is the sub-list for method input_type
-	187, // [187:187] is the sub-list for extension type_name
-	187, // [187:187] is the sub-list for extension extendee
-	0,   // [0:187] is the sub-list for field type_name
+	63,  // 122: feddi.partner.v1.EvaluationBasket.at:type_name -> google.protobuf.Timestamp
+	77,  // 123: feddi.partner.v1.EvaluationBasket.lines:type_name -> feddi.partner.v1.BasketLine
+	63,  // 124: feddi.partner.v1.EvaluationSample.opened_after:type_name -> google.protobuf.Timestamp
+	63,  // 125: feddi.partner.v1.EvaluationSample.opened_before:type_name -> google.protobuf.Timestamp
+	57,  // 126: feddi.partner.v1.EvaluateOffersResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	37,  // 127: feddi.partner.v1.EvaluateOffersResponse.evaluations:type_name -> feddi.partner.v1.OfferEvaluation
+	38,  // 128: feddi.partner.v1.EvaluateOffersResponse.totals:type_name -> feddi.partner.v1.OfferEvaluationTotals
+	35,  // 129: feddi.partner.v1.EvaluateOffersResponse.offers:type_name -> feddi.partner.v1.OfferDifference
+	36,  // 130: feddi.partner.v1.EvaluateOffersResponse.skipped:type_name -> feddi.partner.v1.SkippedEvaluation
+	34,  // 131: feddi.partner.v1.StreamEvaluateOffersResponse.progress:type_name -> feddi.partner.v1.EvaluateOffersProgress
+	32,  // 132: feddi.partner.v1.StreamEvaluateOffersResponse.answer:type_name -> feddi.partner.v1.EvaluateOffersResponse
+	38,  // 133: feddi.partner.v1.EvaluateOffersProgress.totals:type_name -> feddi.partner.v1.OfferEvaluationTotals
+	58,  // 134: feddi.partner.v1.OfferEvaluation.baseline:type_name -> feddi.partner.v1.Offer
+	58,  // 135: feddi.partner.v1.OfferEvaluation.trial:type_name -> feddi.partner.v1.Offer
+	59,  // 136: feddi.partner.v1.OfferEvaluation.withheld:type_name -> feddi.partner.v1.WithheldOffer
+	61,  // 137: feddi.partner.v1.CreateProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 138: feddi.partner.v1.CreateProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
+	67,  // 139: feddi.partner.v1.CreateProposalRequest.value:type_name -> feddi.partner.v1.OfferValueSpec
+	63,  // 140: feddi.partner.v1.CreateProposalRequest.expires_at:type_name -> google.protobuf.Timestamp
+	57,  // 141: feddi.partner.v1.CreateProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 142: feddi.partner.v1.CreateProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	78,  // 143: feddi.partner.v1.CreateProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
+	63,  // 144: feddi.partner.v1.CreateProposalResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 145: feddi.partner.v1.CreateProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
+	63,  // 146: feddi.partner.v1.CreateProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
+	57,  // 147: feddi.partner.v1.ListProposalsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	79,  // 148: feddi.partner.v1.ListProposalsResponse.proposals:type_name -> feddi.partner.v1.Proposal
+	61,  // 149: feddi.partner.v1.DecideProposalRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 150: feddi.partner.v1.DecideProposalRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 151: feddi.partner.v1.DecideProposalResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	67,  // 152: feddi.partner.v1.DecideProposalResponse.value:type_name -> feddi.partner.v1.OfferValueSpec
+	78,  // 153: feddi.partner.v1.DecideProposalResponse.reasoning:type_name -> feddi.partner.v1.Reasoning
+	63,  // 154: feddi.partner.v1.DecideProposalResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 155: feddi.partner.v1.DecideProposalResponse.decided_at:type_name -> google.protobuf.Timestamp
+	63,  // 156: feddi.partner.v1.DecideProposalResponse.expires_at:type_name -> google.protobuf.Timestamp
+	80,  // 157: feddi.partner.v1.DecideProposalResponse.application:type_name -> feddi.partner.v1.OfferApplication
+	60,  // 158: feddi.partner.v1.DecideProposalResponse.grant:type_name -> feddi.partner.v1.Grant
+	61,  // 159: feddi.partner.v1.CreateBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 160: feddi.partner.v1.CreateBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
+	63,  // 161: feddi.partner.v1.CreateBudgetRequest.starts_at:type_name -> google.protobuf.Timestamp
+	63,  // 162: feddi.partner.v1.CreateBudgetRequest.ends_at:type_name -> google.protobuf.Timestamp
+	57,  // 163: feddi.partner.v1.CreateBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 164: feddi.partner.v1.CreateBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	63,  // 165: feddi.partner.v1.CreateBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	63,  // 166: feddi.partner.v1.CreateBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 167: feddi.partner.v1.CreateBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	57,  // 168: feddi.partner.v1.ListBudgetsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	81,  // 169: feddi.partner.v1.ListBudgetsResponse.budgets:type_name -> feddi.partner.v1.Budget
+	57,  // 170: feddi.partner.v1.GetBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 171: feddi.partner.v1.GetBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	63,  // 172: feddi.partner.v1.GetBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	63,  // 173: feddi.partner.v1.GetBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 174: feddi.partner.v1.GetBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	82,  // 175: feddi.partner.v1.GetBudgetResponse.movements:type_name -> feddi.partner.v1.BudgetMovement
+	61,  // 176: feddi.partner.v1.AdjustBudgetRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 177: feddi.partner.v1.AdjustBudgetRequest.context:type_name -> feddi.partner.v1.RequestContext
+	57,  // 178: feddi.partner.v1.AdjustBudgetResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 179: feddi.partner.v1.AdjustBudgetResponse.starts_at:type_name -> google.protobuf.Timestamp
+	63,  // 180: feddi.partner.v1.AdjustBudgetResponse.ends_at:type_name -> google.protobuf.Timestamp
+	63,  // 181: feddi.partner.v1.AdjustBudgetResponse.created_at:type_name -> google.protobuf.Timestamp
+	63,  // 182: feddi.partner.v1.AdjustBudgetResponse.updated_at:type_name -> google.protobuf.Timestamp
+	57,  // 183: feddi.partner.v1.GetPointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	83,  // 184: feddi.partner.v1.GetPointsResponse.lots:type_name -> feddi.partner.v1.PointsLot
+	61,  // 185: feddi.partner.v1.MovePointsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	62,  // 186: feddi.partner.v1.MovePointsRequest.context:type_name -> feddi.partner.v1.RequestContext
+	63,  // 187: feddi.partner.v1.MovePointsRequest.expires_at:type_name -> google.protobuf.Timestamp
+	57,  // 188: feddi.partner.v1.MovePointsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	63,  // 189: feddi.partner.v1.MovePointsResponse.created_at:type_name -> google.protobuf.Timestamp
+	0,   // 190: feddi.partner.v1.IncentivesService.GetSessionOffers:input_type -> feddi.partner.v1.GetSessionOffersRequest
+	2,   // 191: feddi.partner.v1.IncentivesService.GetCustomerOffers:input_type -> feddi.partner.v1.GetCustomerOffersRequest
+	4,   // 192: feddi.partner.v1.IncentivesService.ListCustomerGrants:input_type -> feddi.partner.v1.ListCustomerGrantsRequest
+	6,   // 193: feddi.partner.v1.IncentivesService.ClawbackGrant:input_type -> feddi.partner.v1.ClawbackGrantRequest
+	8,   // 194: feddi.partner.v1.IncentivesService.IssueGrant:input_type -> feddi.partner.v1.IssueGrantRequest
+	10,  // 195: feddi.partner.v1.IncentivesService.GetGrant:input_type -> feddi.partner.v1.GetGrantRequest
+	13,  // 196: feddi.partner.v1.IncentivesService.ApplyOffer:input_type -> feddi.partner.v1.ApplyOfferRequest
+	15,  // 197: feddi.partner.v1.IncentivesService.RedeemOffer:input_type -> feddi.partner.v1.RedeemOfferRequest
+	17,  // 198: feddi.partner.v1.IncentivesService.ReleaseOffer:input_type -> feddi.partner.v1.ReleaseOfferRequest
+	19,  // 199: feddi.partner.v1.IncentivesService.CreateOffer:input_type -> feddi.partner.v1.CreateOfferRequest
+	21,  // 200: feddi.partner.v1.IncentivesService.ListOffers:input_type -> feddi.partner.v1.ListOffersRequest
+	23,  // 201: feddi.partner.v1.IncentivesService.GetOffer:input_type -> feddi.partner.v1.GetOfferRequest
+	25,  // 202: feddi.partner.v1.IncentivesService.UpdateOffer:input_type -> feddi.partner.v1.UpdateOfferRequest
+	27,  // 203: feddi.partner.v1.IncentivesService.SetOfferStatus:input_type -> feddi.partner.v1.SetOfferStatusRequest
+	29,  // 204: feddi.partner.v1.IncentivesService.EvaluateOffers:input_type -> feddi.partner.v1.EvaluateOffersRequest
+	29,  // 205: feddi.partner.v1.IncentivesService.StreamEvaluateOffers:input_type -> feddi.partner.v1.EvaluateOffersRequest
+	39,  // 206: feddi.partner.v1.IncentivesService.CreateProposal:input_type -> feddi.partner.v1.CreateProposalRequest
+	41,  // 207: feddi.partner.v1.IncentivesService.ListProposals:input_type -> feddi.partner.v1.ListProposalsRequest
+	43,  // 208: feddi.partner.v1.IncentivesService.DecideProposal:input_type -> feddi.partner.v1.DecideProposalRequest
+	45,  // 209: feddi.partner.v1.IncentivesService.CreateBudget:input_type -> feddi.partner.v1.CreateBudgetRequest
+	47,  // 210: feddi.partner.v1.IncentivesService.ListBudgets:input_type -> feddi.partner.v1.ListBudgetsRequest
+	49,  // 211: feddi.partner.v1.IncentivesService.GetBudget:input_type -> feddi.partner.v1.GetBudgetRequest
+	51,  // 212: feddi.partner.v1.IncentivesService.AdjustBudget:input_type -> feddi.partner.v1.AdjustBudgetRequest
+	53,  // 213: feddi.partner.v1.IncentivesService.GetPoints:input_type -> feddi.partner.v1.GetPointsRequest
+	55,  // 214: feddi.partner.v1.IncentivesService.MovePoints:input_type -> feddi.partner.v1.MovePointsRequest
+	1,   // 215: feddi.partner.v1.IncentivesService.GetSessionOffers:output_type -> feddi.partner.v1.GetSessionOffersResponse
+	3,   // 216: feddi.partner.v1.IncentivesService.GetCustomerOffers:output_type -> feddi.partner.v1.GetCustomerOffersResponse
+	5,   // 217: feddi.partner.v1.IncentivesService.ListCustomerGrants:output_type -> feddi.partner.v1.ListCustomerGrantsResponse
+	7,   // 218: feddi.partner.v1.IncentivesService.ClawbackGrant:output_type -> feddi.partner.v1.ClawbackGrantResponse
+	9,   // 219: feddi.partner.v1.IncentivesService.IssueGrant:output_type -> feddi.partner.v1.IssueGrantResponse
+	11,  // 220: feddi.partner.v1.IncentivesService.GetGrant:output_type -> feddi.partner.v1.GetGrantResponse
+	14,  // 221: feddi.partner.v1.IncentivesService.ApplyOffer:output_type -> feddi.partner.v1.ApplyOfferResponse
+	16,  // 222: feddi.partner.v1.IncentivesService.RedeemOffer:output_type -> feddi.partner.v1.RedeemOfferResponse
+	18,  // 223: feddi.partner.v1.IncentivesService.ReleaseOffer:output_type -> feddi.partner.v1.ReleaseOfferResponse
+	20,  // 224: feddi.partner.v1.IncentivesService.CreateOffer:output_type -> feddi.partner.v1.CreateOfferResponse
+	22,  // 225: feddi.partner.v1.IncentivesService.ListOffers:output_type -> feddi.partner.v1.ListOffersResponse
+	24,  // 226: feddi.partner.v1.IncentivesService.GetOffer:output_type -> feddi.partner.v1.GetOfferResponse
+	26,  // 227: feddi.partner.v1.IncentivesService.UpdateOffer:output_type -> feddi.partner.v1.UpdateOfferResponse
+	28,  // 228: feddi.partner.v1.IncentivesService.SetOfferStatus:output_type -> feddi.partner.v1.SetOfferStatusResponse
+	32,  // 229: feddi.partner.v1.IncentivesService.EvaluateOffers:output_type -> feddi.partner.v1.EvaluateOffersResponse
+	33,  // 230: feddi.partner.v1.IncentivesService.StreamEvaluateOffers:output_type -> feddi.partner.v1.StreamEvaluateOffersResponse
+	40,  // 231: feddi.partner.v1.IncentivesService.CreateProposal:output_type -> feddi.partner.v1.CreateProposalResponse
+	42,  // 232: feddi.partner.v1.IncentivesService.ListProposals:output_type -> feddi.partner.v1.ListProposalsResponse
+	44,  // 233: feddi.partner.v1.IncentivesService.DecideProposal:output_type -> feddi.partner.v1.DecideProposalResponse
+	46,  // 234: feddi.partner.v1.IncentivesService.CreateBudget:output_type -> feddi.partner.v1.CreateBudgetResponse
+	48,  // 235: feddi.partner.v1.IncentivesService.ListBudgets:output_type -> feddi.partner.v1.ListBudgetsResponse
+	50,  // 236: feddi.partner.v1.IncentivesService.GetBudget:output_type -> feddi.partner.v1.GetBudgetResponse
+	52,  // 237: feddi.partner.v1.IncentivesService.AdjustBudget:output_type -> feddi.partner.v1.AdjustBudgetResponse
+	54,  // 238: feddi.partner.v1.IncentivesService.GetPoints:output_type -> feddi.partner.v1.GetPointsResponse
+	56,  // 239: feddi.partner.v1.IncentivesService.MovePoints:output_type -> feddi.partner.v1.MovePointsResponse
+	215, // [215:240] is the sub-list for method output_type
+	190, // [190:215] is the sub-list for method input_type
+	190, // [190:190] is the sub-list for extension type_name
+	190, // [190:190] is the sub-list for extension extendee
+	0,   // [0:190] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_incentives_service_proto_init() }
@@ -7821,29 +8000,33 @@ func file_feddi_partner_v1_incentives_service_proto_init() {
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[29].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[30].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[31].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[35].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[33].OneofWrappers = []any{
+		(*StreamEvaluateOffersResponse_Progress)(nil),
+		(*StreamEvaluateOffersResponse_Answer)(nil),
+	}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[37].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[38].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[39].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[40].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[41].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[42].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[43].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[44].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[45].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[46].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[47].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[48].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[49].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[50].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[51].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[52].OneofWrappers = []any{}
 	file_feddi_partner_v1_incentives_service_proto_msgTypes[53].OneofWrappers = []any{}
-	file_feddi_partner_v1_incentives_service_proto_msgTypes[54].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[55].OneofWrappers = []any{}
+	file_feddi_partner_v1_incentives_service_proto_msgTypes[56].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_incentives_service_proto_rawDesc), len(file_feddi_partner_v1_incentives_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

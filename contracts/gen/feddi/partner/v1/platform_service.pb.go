@@ -324,7 +324,10 @@ type CapabilityOperation struct {
 	// Whether the calling credential may call it.
 	Callable bool `protobuf:"varint,5,opt,name=callable,proto3" json:"callable,omitempty"`
 	// The credential that the call takes, whoever asks; alternatives are joined by a bar.
-	Needs         string `protobuf:"bytes,6,opt,name=needs,proto3" json:"needs,omitempty"`
+	Needs string `protobuf:"bytes,6,opt,name=needs,proto3" json:"needs,omitempty"`
+	// The procedure of Connect and gRPC that does the same and tells meanwhile how far it is, for
+	// example /feddi.partner.v1.IncentivesService/StreamEvaluateOffers; absent where there is none.
+	Stream        *string `protobuf:"bytes,7,opt,name=stream,proto3,oneof" json:"stream,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +400,13 @@ func (x *CapabilityOperation) GetCallable() bool {
 func (x *CapabilityOperation) GetNeeds() string {
 	if x != nil {
 		return x.Needs
+	}
+	return ""
+}
+
+func (x *CapabilityOperation) GetStream() string {
+	if x != nil && x.Stream != nil {
+		return *x.Stream
 	}
 	return ""
 }
@@ -2601,7 +2611,7 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	" \x03(\v2$.feddi.partner.v1.CapabilityActuatorR\tactuators\x1a?\n" +
 	"\x11FeatureFlagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\x9b\x02\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\xcb\x02\n" +
 	"\x13CapabilityOperation\x12!\n" +
 	"\foperation_id\x18\x01 \x01(\tR\voperationId\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x12\n" +
@@ -2609,7 +2619,9 @@ const file_feddi_partner_v1_platform_service_proto_rawDesc = "" +
 	"\bmaturity\x18\x04 \x01(\tB\x0e\x9a\xdb\x18\n" +
 	"\x12\x04beta\x12\x02gaR\bmaturity\x12\x1a\n" +
 	"\bcallable\x18\x05 \x01(\bR\bcallable\x12m\n" +
-	"\x05needs\x18\x06 \x01(\tBW\x9a\xdb\x18S\x12\x04none\x12\x03key\x12\bterminal\x12\fkey|terminal\x12\fplatform_key\x12\foperator_key\x12\x12provider_signatureR\x05needs\"\xaf\x02\n" +
+	"\x05needs\x18\x06 \x01(\tBW\x9a\xdb\x18S\x12\x04none\x12\x03key\x12\bterminal\x12\fkey|terminal\x12\fplatform_key\x12\foperator_key\x12\x12provider_signatureR\x05needs\x12#\n" +
+	"\x06stream\x18\a \x01(\tB\x06\x9a\xdb\x18\x02\b\x01H\x00R\x06stream\x88\x01\x01B\t\n" +
+	"\a_stream\"\xaf\x02\n" +
 	"\x12CapabilityActuator\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x125\n" +
@@ -3027,6 +3039,7 @@ func file_feddi_partner_v1_platform_service_proto_init() {
 	file_feddi_partner_v1_customer_proto_init()
 	file_feddi_partner_v1_key_proto_init()
 	file_feddi_partner_v1_platform_service_proto_msgTypes[2].OneofWrappers = []any{}
+	file_feddi_partner_v1_platform_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[10].OneofWrappers = []any{}
 	file_feddi_partner_v1_platform_service_proto_msgTypes[11].OneofWrappers = []any{}

@@ -79,6 +79,9 @@ const (
 	// IncentivesServiceEvaluateOffersProcedure is the fully-qualified name of the IncentivesService's
 	// EvaluateOffers RPC.
 	IncentivesServiceEvaluateOffersProcedure = "/feddi.partner.v1.IncentivesService/EvaluateOffers"
+	// IncentivesServiceStreamEvaluateOffersProcedure is the fully-qualified name of the
+	// IncentivesService's StreamEvaluateOffers RPC.
+	IncentivesServiceStreamEvaluateOffersProcedure = "/feddi.partner.v1.IncentivesService/StreamEvaluateOffers"
 	// IncentivesServiceCreateProposalProcedure is the fully-qualified name of the IncentivesService's
 	// CreateProposal RPC.
 	IncentivesServiceCreateProposalProcedure = "/feddi.partner.v1.IncentivesService/CreateProposal"
@@ -152,8 +155,13 @@ type IncentivesServiceClient interface {
 	// session is tried on the facts that its last feed was decided on and compared with what was decided then;
 	// where offer_ids is empty, the offers of that moment stand beside the drafts. The same request on the same
 	// data gives the same answer. Nothing is applied, no budget and no limit is touched; the budget of a draft
-	// counts with what it has left now. The answer says where it was cut short.
+	// counts with what it has left now. The answer says where it was cut short. Over Connect and gRPC,
+	// StreamEvaluateOffers does the same and tells meanwhile how far it is.
 	EvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*v1.EvaluateOffersResponse, error)
+	// EvaluateOffers, telling how far it is: once the cases are known, then at most ten times a second, and
+	// when the last case is done. The last message is the answer that EvaluateOffers gives, under the same
+	// Idempotency-Key: a key that has an answer gets it at once. Who stops reading, stops the trial.
+	StreamEvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*connect.ServerStreamForClient[v1.StreamEvaluateOffersResponse], error)
 	// Propose a one-off incentive for a customer or an open session. It gives nothing and holds no budget
 	// until it is accepted; the budget must be able to pay it now. For a session it will be an applied offer;
 	// outside of one it will be a grant, so its value must be an amount that no basket decides.
@@ -279,6 +287,12 @@ func NewIncentivesServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(incentivesServiceMethods.ByName("EvaluateOffers")),
 			connect.WithClientOptions(opts...),
 		),
+		streamEvaluateOffers: connect.NewClient[v1.EvaluateOffersRequest, v1.StreamEvaluateOffersResponse](
+			httpClient,
+			baseURL+IncentivesServiceStreamEvaluateOffersProcedure,
+			connect.WithSchema(incentivesServiceMethods.ByName("StreamEvaluateOffers")),
+			connect.WithClientOptions(opts...),
+		),
 		createProposal: connect.NewClient[v1.CreateProposalRequest, v1.CreateProposalResponse](
 			httpClient,
 			baseURL+IncentivesServiceCreateProposalProcedure,
@@ -338,30 +352,31 @@ func NewIncentivesServiceClient(httpClient connect.HTTPClient, baseURL string, o
 
 // incentivesServiceClient implements IncentivesServiceClient.
 type incentivesServiceClient struct {
-	getSessionOffers   *connect.Client[v1.GetSessionOffersRequest, v1.GetSessionOffersResponse]
-	getCustomerOffers  *connect.Client[v1.GetCustomerOffersRequest, v1.GetCustomerOffersResponse]
-	listCustomerGrants *connect.Client[v1.ListCustomerGrantsRequest, v1.ListCustomerGrantsResponse]
-	clawbackGrant      *connect.Client[v1.ClawbackGrantRequest, v1.ClawbackGrantResponse]
-	issueGrant         *connect.Client[v1.IssueGrantRequest, v1.IssueGrantResponse]
-	getGrant           *connect.Client[v1.GetGrantRequest, v1.GetGrantResponse]
-	applyOffer         *connect.Client[v1.ApplyOfferRequest, v1.ApplyOfferResponse]
-	redeemOffer        *connect.Client[v1.RedeemOfferRequest, v1.RedeemOfferResponse]
-	releaseOffer       *connect.Client[v1.ReleaseOfferRequest, v1.ReleaseOfferResponse]
-	createOffer        *connect.Client[v1.CreateOfferRequest, v1.CreateOfferResponse]
-	listOffers         *connect.Client[v1.ListOffersRequest, v1.ListOffersResponse]
-	getOffer           *connect.Client[v1.GetOfferRequest, v1.GetOfferResponse]
-	updateOffer        *connect.Client[v1.UpdateOfferRequest, v1.UpdateOfferResponse]
-	setOfferStatus     *connect.Client[v1.SetOfferStatusRequest, v1.SetOfferStatusResponse]
-	evaluateOffers     *connect.Client[v1.EvaluateOffersRequest, v1.EvaluateOffersResponse]
-	createProposal     *connect.Client[v1.CreateProposalRequest, v1.CreateProposalResponse]
-	listProposals      *connect.Client[v1.ListProposalsRequest, v1.ListProposalsResponse]
-	decideProposal     *connect.Client[v1.DecideProposalRequest, v1.DecideProposalResponse]
-	createBudget       *connect.Client[v1.CreateBudgetRequest, v1.CreateBudgetResponse]
-	listBudgets        *connect.Client[v1.ListBudgetsRequest, v1.ListBudgetsResponse]
-	getBudget          *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
-	adjustBudget       *connect.Client[v1.AdjustBudgetRequest, v1.AdjustBudgetResponse]
-	getPoints          *connect.Client[v1.GetPointsRequest, v1.GetPointsResponse]
-	movePoints         *connect.Client[v1.MovePointsRequest, v1.MovePointsResponse]
+	getSessionOffers     *connect.Client[v1.GetSessionOffersRequest, v1.GetSessionOffersResponse]
+	getCustomerOffers    *connect.Client[v1.GetCustomerOffersRequest, v1.GetCustomerOffersResponse]
+	listCustomerGrants   *connect.Client[v1.ListCustomerGrantsRequest, v1.ListCustomerGrantsResponse]
+	clawbackGrant        *connect.Client[v1.ClawbackGrantRequest, v1.ClawbackGrantResponse]
+	issueGrant           *connect.Client[v1.IssueGrantRequest, v1.IssueGrantResponse]
+	getGrant             *connect.Client[v1.GetGrantRequest, v1.GetGrantResponse]
+	applyOffer           *connect.Client[v1.ApplyOfferRequest, v1.ApplyOfferResponse]
+	redeemOffer          *connect.Client[v1.RedeemOfferRequest, v1.RedeemOfferResponse]
+	releaseOffer         *connect.Client[v1.ReleaseOfferRequest, v1.ReleaseOfferResponse]
+	createOffer          *connect.Client[v1.CreateOfferRequest, v1.CreateOfferResponse]
+	listOffers           *connect.Client[v1.ListOffersRequest, v1.ListOffersResponse]
+	getOffer             *connect.Client[v1.GetOfferRequest, v1.GetOfferResponse]
+	updateOffer          *connect.Client[v1.UpdateOfferRequest, v1.UpdateOfferResponse]
+	setOfferStatus       *connect.Client[v1.SetOfferStatusRequest, v1.SetOfferStatusResponse]
+	evaluateOffers       *connect.Client[v1.EvaluateOffersRequest, v1.EvaluateOffersResponse]
+	streamEvaluateOffers *connect.Client[v1.EvaluateOffersRequest, v1.StreamEvaluateOffersResponse]
+	createProposal       *connect.Client[v1.CreateProposalRequest, v1.CreateProposalResponse]
+	listProposals        *connect.Client[v1.ListProposalsRequest, v1.ListProposalsResponse]
+	decideProposal       *connect.Client[v1.DecideProposalRequest, v1.DecideProposalResponse]
+	createBudget         *connect.Client[v1.CreateBudgetRequest, v1.CreateBudgetResponse]
+	listBudgets          *connect.Client[v1.ListBudgetsRequest, v1.ListBudgetsResponse]
+	getBudget            *connect.Client[v1.GetBudgetRequest, v1.GetBudgetResponse]
+	adjustBudget         *connect.Client[v1.AdjustBudgetRequest, v1.AdjustBudgetResponse]
+	getPoints            *connect.Client[v1.GetPointsRequest, v1.GetPointsResponse]
+	movePoints           *connect.Client[v1.MovePointsRequest, v1.MovePointsResponse]
 }
 
 // GetSessionOffers calls feddi.partner.v1.IncentivesService.GetSessionOffers.
@@ -499,6 +514,11 @@ func (c *incentivesServiceClient) EvaluateOffers(ctx context.Context, req *v1.Ev
 	return nil, err
 }
 
+// StreamEvaluateOffers calls feddi.partner.v1.IncentivesService.StreamEvaluateOffers.
+func (c *incentivesServiceClient) StreamEvaluateOffers(ctx context.Context, req *v1.EvaluateOffersRequest) (*connect.ServerStreamForClient[v1.StreamEvaluateOffersResponse], error) {
+	return c.streamEvaluateOffers.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // CreateProposal calls feddi.partner.v1.IncentivesService.CreateProposal.
 func (c *incentivesServiceClient) CreateProposal(ctx context.Context, req *v1.CreateProposalRequest) (*v1.CreateProposalResponse, error) {
 	response, err := c.createProposal.CallUnary(ctx, connect.NewRequest(req))
@@ -624,8 +644,13 @@ type IncentivesServiceHandler interface {
 	// session is tried on the facts that its last feed was decided on and compared with what was decided then;
 	// where offer_ids is empty, the offers of that moment stand beside the drafts. The same request on the same
 	// data gives the same answer. Nothing is applied, no budget and no limit is touched; the budget of a draft
-	// counts with what it has left now. The answer says where it was cut short.
+	// counts with what it has left now. The answer says where it was cut short. Over Connect and gRPC,
+	// StreamEvaluateOffers does the same and tells meanwhile how far it is.
 	EvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*v1.EvaluateOffersResponse, error)
+	// EvaluateOffers, telling how far it is: once the cases are known, then at most ten times a second, and
+	// when the last case is done. The last message is the answer that EvaluateOffers gives, under the same
+	// Idempotency-Key: a key that has an answer gets it at once. Who stops reading, stops the trial.
+	StreamEvaluateOffers(context.Context, *v1.EvaluateOffersRequest, *connect.ServerStream[v1.StreamEvaluateOffersResponse]) error
 	// Propose a one-off incentive for a customer or an open session. It gives nothing and holds no budget
 	// until it is accepted; the budget must be able to pay it now. For a session it will be an applied offer;
 	// outside of one it will be a grant, so its value must be an amount that no basket decides.
@@ -747,6 +772,12 @@ func NewIncentivesServiceHandler(svc IncentivesServiceHandler, opts ...connect.H
 		connect.WithSchema(incentivesServiceMethods.ByName("EvaluateOffers")),
 		connect.WithHandlerOptions(opts...),
 	)
+	incentivesServiceStreamEvaluateOffersHandler := connect.NewServerStreamHandlerSimple(
+		IncentivesServiceStreamEvaluateOffersProcedure,
+		svc.StreamEvaluateOffers,
+		connect.WithSchema(incentivesServiceMethods.ByName("StreamEvaluateOffers")),
+		connect.WithHandlerOptions(opts...),
+	)
 	incentivesServiceCreateProposalHandler := connect.NewUnaryHandlerSimple(
 		IncentivesServiceCreateProposalProcedure,
 		svc.CreateProposal,
@@ -833,6 +864,8 @@ func NewIncentivesServiceHandler(svc IncentivesServiceHandler, opts ...connect.H
 			incentivesServiceSetOfferStatusHandler.ServeHTTP(w, r)
 		case IncentivesServiceEvaluateOffersProcedure:
 			incentivesServiceEvaluateOffersHandler.ServeHTTP(w, r)
+		case IncentivesServiceStreamEvaluateOffersProcedure:
+			incentivesServiceStreamEvaluateOffersHandler.ServeHTTP(w, r)
 		case IncentivesServiceCreateProposalProcedure:
 			incentivesServiceCreateProposalHandler.ServeHTTP(w, r)
 		case IncentivesServiceListProposalsProcedure:
@@ -918,6 +951,10 @@ func (UnimplementedIncentivesServiceHandler) SetOfferStatus(context.Context, *v1
 
 func (UnimplementedIncentivesServiceHandler) EvaluateOffers(context.Context, *v1.EvaluateOffersRequest) (*v1.EvaluateOffersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("feddi.partner.v1.IncentivesService.EvaluateOffers is not implemented"))
+}
+
+func (UnimplementedIncentivesServiceHandler) StreamEvaluateOffers(context.Context, *v1.EvaluateOffersRequest, *connect.ServerStream[v1.StreamEvaluateOffersResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("feddi.partner.v1.IncentivesService.StreamEvaluateOffers is not implemented"))
 }
 
 func (UnimplementedIncentivesServiceHandler) CreateProposal(context.Context, *v1.CreateProposalRequest) (*v1.CreateProposalResponse, error) {
