@@ -252,7 +252,7 @@ select decision_id, trace_id, kind, coalesce(session_id, '') as session_id, coal
 from decisions where tenant_no = $1 and session_id = $2
 union all
 select 'dec' || substr(payment_id, 4), 'dt' || substr(payment_id, 4), 'wallet_debit', session_id, customer_id, '', '', amount_minor, 'taken',
-  decision ->> 'actuator', decision ->> 'version', decision -> 'plan' -> 'reasoning', null, captured_at
+  decision::json ->> 'actuator', decision::json ->> 'version', decision::json -> 'plan' -> 'reasoning', null, captured_at
 from payments where tenant_no = $1 and session_id = $2 and status not in ('requires_capture', 'failed') and decision is not null
 order by at, decision_id`
 

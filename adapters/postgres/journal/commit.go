@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,62 +22,56 @@ import (
 // A row that was read is found again by its place (ctid), which costs no search.
 // A place holds another row, or none, once somebody changed what was there: then
 // the count is less. Id and version are compared all the same. Names in braces are columns
-// of parameters.
+// of parameters, "{wallet: id, at}" the rows that some of them make.
 const commitTemplate = `
 WITH idem AS (
 	INSERT INTO idempotency (partner_id, mode, operation, key, payload_hash, created_at, expires_at, status, body)
-	SELECT * FROM unnest({key.partner}, {key.mode}, {key.operation}, {key.key}, {key.hash}, {key.created}, {key.expires}, {key.status}, {key.body})),
+	SELECT * FROM {key: partner, mode, operation, key, hash, created, expires, status, body} x),
 sess AS (
 	UPDATE checkout_sessions s SET paid_minor = x.paid, customer_id = x.customer, credential_type = x.credential, probationary = false, version = s.version + 1
-	FROM unnest({session.place}, {session.tenant}, {session.id}, {session.version}, {session.paid}, {session.customer}, {session.credential})
-		x(place, tenant_no, id, version, paid, customer, credential)
-	WHERE s.ctid = x.place AND s.tenant_no = x.tenant_no AND s.session_id = x.id AND s.version = x.version
+	FROM {session: place, tenant, id, version, paid, customer, credential} x
+	WHERE s.ctid = x.place AND s.tenant_no = x.tenant AND s.session_id = x.id AND s.version = x.version
 	RETURNING 1),
 wal AS (
 	UPDATE wallets w SET actual_minor = x.actual, promo_available_minor = x.promo, promo_locked_minor = x.locked,
 		first_purchase_at = coalesce(w.first_purchase_at, x.at), version = w.version + 1
-	FROM unnest({wallet.place}, {wallet.tenant}, {wallet.id}, {wallet.version}, {wallet.actual}, {wallet.promo}, {wallet.locked}, {wallet.at})
-		x(place, tenant_no, id, version, actual, promo, locked, at)
-	WHERE w.ctid = x.place AND w.tenant_no = x.tenant_no AND w.customer_id = x.id AND w.version = x.version
+	FROM {wallet: place, tenant, id, version, actual, promo, locked, at} x
+	WHERE w.ctid = x.place AND w.tenant_no = x.tenant AND w.customer_id = x.id AND w.version = x.version
 	RETURNING 1),
 code AS (
 	UPDATE payment_codes c SET used_at = x.at
-	FROM unnest({code.place}, {code.tenant}, {code.hash}, {code.at}) x(place, tenant_no, hash, at)
-	WHERE c.ctid = x.place AND c.tenant_no = x.tenant_no AND c.code_hash = x.hash AND c.used_at IS NULL
+	FROM {code: place, tenant, hash, at} x
+	WHERE c.ctid = x.place AND c.tenant_no = x.tenant AND c.code_hash = x.hash AND c.used_at IS NULL
 	RETURNING 1),
 lots AS (
 	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released
-	FROM unnest({lot.place}, {lot.tenant}, {lot.id}, {lot.state}, {lot.remaining}, {lot.released}) x(place, tenant_no, id, state, remaining, released)
-	WHERE g.ctid = x.place AND g.tenant_no = x.tenant_no AND g.grant_id = x.id
+	FROM {lot: place, tenant, id, state, remaining, released} x
+	WHERE g.ctid = x.place AND g.tenant_no = x.tenant AND g.grant_id = x.id
 	RETURNING 1),
 pay AS (
 	INSERT INTO payments (payment_id, tenant_no, customer_id, session_id, status, amount_minor, debited_promo_minor, debited_actual_minor,
 		currency, credential_type, grant_ids, grant_minors, entry_id, brand_id, branch_id, terminal_id, cashier_id, decision, created_at, captured_at)
-	SELECT id, tenant_no, customer, session, 'succeeded', amount, promo, actual, currency, credential,
+	SELECT id, tenant, customer, session, 'succeeded', amount, promo, actual, currency, credential,
 		CASE WHEN lots > 0 THEN ({source.id})[lot + 1 : lot + lots] END, CASE WHEN lots > 0 THEN ({source.amount})[lot + 1 : lot + lots] END,
-		entry, brand, branch, terminal, cashier, decision::json, created, at
-	FROM unnest({pay.id}, {pay.tenant}, {pay.customer}, {pay.session}, {pay.amount}, {pay.promo}, {pay.actual}, {pay.currency}, {pay.credential}, {pay.lot}, {pay.lots},
-		{pay.entry}, {pay.brand}, {pay.branch}, {pay.terminal}, {pay.cashier}, {pay.decision}, {pay.created}, {pay.at})
-		x(id, tenant_no, customer, session, amount, promo, actual, currency, credential, lot, lots, entry, brand, branch, terminal, cashier, decision, created, at)),
+		entry, brand, branch, terminal, cashier, decision, created, at
+	FROM {pay: id, tenant, customer, session, amount, promo, actual, currency, credential, lot, lots, entry, brand, branch, terminal, cashier, decision, created, at} x),
 cap AS (
 	UPDATE payments p SET status = 'succeeded', debited_promo_minor = x.promo, debited_actual_minor = x.actual,
 		grant_ids = CASE WHEN x.lots > 0 THEN ({source.id})[x.lot + 1 : x.lot + x.lots] END,
 		grant_minors = CASE WHEN x.lots > 0 THEN ({source.amount})[x.lot + 1 : x.lot + x.lots] END,
-		entry_id = x.entry, decision = x.decision::json, captured_at = x.at
-	FROM unnest({capture.place}, {capture.id}, {capture.tenant}, {capture.promo}, {capture.actual}, {capture.lot}, {capture.lots}, {capture.entry}, {capture.decision}, {capture.at})
-		x(place, id, tenant_no, promo, actual, lot, lots, entry, decision, at)
-	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant_no AND p.status = 'requires_capture'
+		entry_id = x.entry, decision = x.decision, captured_at = x.at
+	FROM {capture: place, id, tenant, promo, actual, lot, lots, entry, decision, at} x
+	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant AND p.status = 'requires_capture'
 	RETURNING 1),
 ent AS (
 	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at)
-	SELECT entry, tenant_no, 'payment', id, trace, at FROM unnest({entry.id}, {entry.tenant}, {entry.payment}, {entry.trace}, {entry.at}) x(entry, tenant_no, id, trace, at)),
+	SELECT id, tenant, 'payment', payment, trace, at FROM {entry: id, tenant, payment, trace, at} x),
 post AS (
 	INSERT INTO postings (entry_id, tenant_no, account, class, owner, currency, amount_minor)
-	SELECT * FROM unnest({posting.entry}, {posting.tenant}, {posting.account}, {posting.class}, {posting.owner}, {posting.currency}, {posting.amount})),
+	SELECT * FROM {posting: entry, tenant, account, class, owner, currency, amount} x),
 ev AS (
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
-	SELECT id, tenant_no, type, subject, trace, data::json, at
-	FROM unnest({event.id}, {event.tenant}, {event.type}, {event.subject}, {event.trace}, {event.data}, {event.at}) x(id, tenant_no, type, subject, trace, data, at))
+	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x)
 SELECT CASE
 	WHEN (SELECT count(*) FROM sess) < cardinality({session.id}) THEN ledger_stale('session')
 	WHEN (SELECT count(*) FROM wal) < cardinality({wallet.id}) THEN ledger_stale('wallet')
@@ -254,8 +249,23 @@ var commitStatement = func() string {
 	for i, p := range parameters {
 		pairs = append(pairs, "{"+p.name+"}", "$"+strconv.Itoa(i+1)+"::"+p.cast)
 	}
-	return strings.NewReplacer(pairs...).Replace(commitTemplate)
+	return strings.NewReplacer(pairs...).Replace(rowsOf.ReplaceAllStringFunc(commitTemplate, rows))
 }()
+
+var rowsOf = regexp.MustCompile(`\{(\w+): ([^}]+)\}`)
+
+// rows is a relation whose columns are arrays, "{wallet: id, at}". It takes the
+// elements by their number: unnest would put each array through a store of its
+// own, which costs as much as writing the rows where there are few.
+func rows(relation string) string {
+	part := rowsOf.FindStringSubmatch(relation)
+	columns := strings.Split(part[2], ", ")
+	elements := make([]string, len(columns))
+	for i, c := range columns {
+		elements[i] = "({" + part[1] + "." + c + "})[i] AS " + c
+	}
+	return "(SELECT " + strings.Join(elements, ", ") + " FROM generate_series(1, cardinality({" + part[1] + "." + columns[0] + "})) i)"
+}
 
 // args are the columns as the arguments of commitStatement.
 func (c *columns) args() []any {

@@ -192,10 +192,9 @@ func (p *Pipeline) GiveWay(ctx context.Context, most time.Duration) {
 		select {
 		case <-calm:
 			// Between two batches hardly any is inside, too: it has to last.
-			select {
-			case <-time.After(lasting):
-			case <-ctx.Done():
-			}
+			last, done := context.WithTimeout(ctx, lasting)
+			<-last.Done()
+			done()
 		case <-ctx.Done():
 		}
 		p.calm.leave()
