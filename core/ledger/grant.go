@@ -34,6 +34,16 @@ func (g Grant) Release(now time.Time) (Grant, error) {
 	return g, nil
 }
 
+// Lock turns RELEASED into LOCKED again. It is for a lot that goes back to a
+// customer who has not proven the phone: for whom it was released does not own
+// it any more (rule 26). A lot in another state stays as it is.
+func (g Grant) Lock() Grant {
+	if g.State == Released {
+		g.State, g.ReleasedAt = Locked, nil
+	}
+	return g
+}
+
 // Spend takes amount from a RELEASED lot; at nothing left it is SPENT.
 func (g Grant) Spend(amountMinor int64, now time.Time) (Grant, error) {
 	if g.State != Released || g.Lapsed(now) || amountMinor <= 0 || amountMinor > g.RemainingMinor {
