@@ -76,20 +76,23 @@ func (g Grant) ClawBack() (Grant, error) {
 }
 
 // restore gives amount back to the lot it was spent from. A lot whose time is
-// over gets grace from now, so that the customer can use what came back. ok is
-// false where the lot was clawed back since: its credit is forfeited.
+// over gets grace from now, so that the customer can use what came back. A lot
+// that was LOCKED again since stays so. ok is false where the lot was clawed back
+// since: its credit is forfeited.
 func (g Grant) restore(amountMinor int64, now time.Time, grace time.Duration) (after Grant, ok bool, err error) {
 	if g.State == ClawedBack {
 		return g, false, nil
 	}
-	if g.State == Locked || amountMinor <= 0 || g.RemainingMinor+amountMinor > g.AmountMinor {
+	if amountMinor <= 0 || g.RemainingMinor+amountMinor > g.AmountMinor {
 		return g, false, fmt.Errorf("%w: cannot restore %d to grant %s (%s, %d of %d left)", ErrInvariant, amountMinor, g.ID, g.State, g.RemainingMinor, g.AmountMinor)
 	}
 	if g.Lapsed(now) {
 		until := now.Add(grace)
 		g.ExpiresAt = &until
 	}
-	g.State = Released
+	if g.State != Locked {
+		g.State = Released
+	}
 	g.RemainingMinor += amountMinor
 	return g, true, nil
 }

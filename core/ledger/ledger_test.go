@@ -25,7 +25,7 @@ func drawLots(t *rapid.T) []ledger.Grant {
 	for i := range lots {
 		amount := rapid.Int64Range(1, 1000).Draw(t, "amount")
 		lots[i] = ledger.Grant{
-			ID: fmt.Sprintf("grt_%02d", i), State: rapid.SampledFrom(states).Draw(t, "state"), AmountMinor: amount,
+			ID: fmt.Sprintf("grt_%02d", i), CustomerID: "cus_1", State: rapid.SampledFrom(states).Draw(t, "state"), AmountMinor: amount,
 			RemainingMinor: rapid.Int64Range(1, amount).Draw(t, "remaining"), Currency: "USD",
 			CreatedAt: noon.Add(-time.Duration(rapid.IntRange(1, 3).Draw(t, "age")) * time.Hour),
 		}
@@ -176,9 +176,9 @@ func TestRestoreOfLapsedAndClawedBack(t *testing.T) {
 	t.Parallel()
 	gone := noon.Add(-time.Hour)
 	lots := []ledger.Grant{
-		{ID: "grt_expired", State: ledger.Expired, AmountMinor: 100, ExpiresAt: &gone},
-		{ID: "grt_clawed", State: ledger.ClawedBack, AmountMinor: 100, BudgetID: "bud_1"},
-		{ID: "grt_spent", State: ledger.Spent, AmountMinor: 100},
+		{ID: "grt_expired", CustomerID: "cus_1", State: ledger.Expired, AmountMinor: 100, ExpiresAt: &gone},
+		{ID: "grt_clawed", CustomerID: "cus_1", State: ledger.ClawedBack, AmountMinor: 100, BudgetID: "bud_1"},
+		{ID: "grt_spent", CustomerID: "cus_1", State: ledger.Spent, AmountMinor: 100},
 	}
 	c := ledger.Begin(ledger.Wallet{CustomerID: "cus_1", Currency: "USD"})
 	back := ledger.Back{ActualMinor: 5, Sources: []ledger.PromoSource{{GrantID: "grt_spent", AmountMinor: 40}, {GrantID: "grt_clawed", AmountMinor: 30}, {GrantID: "grt_expired", AmountMinor: 20}}}
