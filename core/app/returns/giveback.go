@@ -115,8 +115,9 @@ func lotsOf(ctx context.Context, st app.Stores, book ledger.Book, back ledger.Ba
 	}
 	var owners []ledger.Owner
 	for _, g := range lots {
-		if g.CustomerID != book.Wallet.CustomerID {
-			owners = append(owners, ledger.Owner{Tenant: g.Tenant, CustomerID: g.CustomerID})
+		owner := ledger.Owner{Tenant: g.Tenant, CustomerID: g.CustomerID}
+		if owner != book.Owner() && !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
 		}
 	}
 	if len(owners) == 0 {
