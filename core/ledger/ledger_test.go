@@ -413,18 +413,6 @@ func TestBalanceIsTheSumOfItsGrants(t *testing.T) {
 	})
 }
 
-func TestFormatMinor(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		minor          int64
-		currency, want string
-	}{{1175, "USD", "11.75 USD"}, {5, "USD", "0.05 USD"}, {0, "QAR", "0.00 QAR"}, {1500, "JPY", "1500 JPY"}, {1, "KWD", "0.001 KWD"}} {
-		if got := ledger.FormatMinor(c.minor, c.currency); got != c.want {
-			t.Errorf("%d %s: %q, want %q", c.minor, c.currency, got, c.want)
-		}
-	}
-}
-
 // Event data is a JSON object whatever the ids hold.
 func TestEventData(t *testing.T) {
 	t.Parallel()

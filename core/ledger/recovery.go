@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/money"
@@ -110,16 +109,4 @@ func (s Shortage) split(wallet, other int64) fault.RecoveryOption {
 	}
 }
 
-func (s Shortage) text(minor int64) string { return FormatMinor(minor, s.Currency) }
-
-// FormatMinor writes an amount for a person, for example 1175 of USD as
-// "11.75 USD". amount must not be negative.
-func FormatMinor(amountMinor int64, currency string) string {
-	digits := money.Currency(currency).Exponent()
-	text := fmt.Sprintf("%0*d", digits+1, amountMinor)
-	if digits == 0 {
-		return text + " " + currency
-	}
-	cut := len(text) - digits
-	return strings.Join([]string{text[:cut], ".", text[cut:], " ", currency}, "")
-}
+func (s Shortage) text(minor int64) string { return money.Text(minor, s.Currency) }

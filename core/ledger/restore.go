@@ -105,19 +105,6 @@ type Beside struct {
 	Verified bool
 }
 
-// keeper is the change of the wallet that a lot belongs to.
-func (c *Change) keeper(g Grant, beside []Beside) (Beside, error) {
-	if g.CustomerID == c.Wallet.CustomerID {
-		return Beside{c, true}, nil
-	}
-	for _, b := range beside {
-		if g.CustomerID == b.Wallet.CustomerID {
-			return b, nil
-		}
-	}
-	return Beside{}, fmt.Errorf("%w: lot %s is no wallet's that is held", ErrInvariant, g.ID)
-}
-
 // Restore gives b back to the wallet: to actual money and to the exact lots it
 // came from, under a contra entry (head.Reverses names the payment's entry). A
 // lot that lapsed since gets grace, for what comes back and not for what it
@@ -131,12 +118,14 @@ func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, e
 	var promo int64
 	for _, s := range b.Sources {
 		g, ok := find(lots, s.GrantID)
-		if !ok {
-			return given, fmt.Errorf("%w: lot %s is not this wallet's", ErrInvariant, s.GrantID)
+		at := Beside{c, true}
+		for _, o := range beside {
+			if o.Wallet.CustomerID == g.CustomerID {
+				at = o
+			}
 		}
-		at, err := c.keeper(g, beside)
-		if err != nil {
-			return given, err
+		if !ok || at.Wallet.CustomerID != g.CustomerID {
+			return given, fmt.Errorf("%w: lot %s is of no wallet that is held", ErrInvariant, s.GrantID)
 		}
 		if known, ok := find(at.Grants, g.ID); ok {
 			g = known
@@ -181,20 +170,14 @@ func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, e
 	return given, c.enter(head, postings...)
 }
 
-// regain notes that a lot got amount back: LOCKED where its owner has proven
-// nothing, with what it held besides.
+// regain notes that a lot got amount back. One that held nothing is LOCKED where
+// its owner has proven nothing.
 func (b Beside) regain(before, after Grant, amountMinor int64) error {
-	if !b.Verified {
+	if !b.Verified && !before.Live() {
 		after = after.Lock()
 	}
 	b.put(after)
-	if before.State == after.State || !before.Live() {
-		return b.shift(after.State, amountMinor)
-	}
-	if err := b.shift(before.State, -before.RemainingMinor); err != nil {
-		return err
-	}
-	return b.shift(after.State, after.RemainingMinor)
+	return b.shift(after.State, amountMinor)
 }
 
 // Annul takes back a lot that should not have been given, because the sale or

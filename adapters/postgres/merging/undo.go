@@ -166,24 +166,18 @@ func (s *Store) AddUndo(ctx context.Context, m merging.Merge, u merging.Undo) er
 	return err
 }
 
-// The two statements of a sweep: notes of a few merges whose time is over, and
-// merges that have none left.
-const (
-	sweepRows = `DELETE FROM identity_merge_rows WHERE (merge_id, record, row_id) IN (
+// Sweep implements merging.Undoing. It reads across tenants: first it deletes
+// notes of a few merges whose time is over, then it marks those that have none left.
+func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	rows, err := s.q.Exec(ctx, `DELETE FROM identity_merge_rows WHERE (merge_id, record, row_id) IN (
 		SELECT r.merge_id, r.record, r.row_id
 		FROM (SELECT merge_id FROM identity_merges WHERE noted AND undo_until < $1 ORDER BY undo_until LIMIT 100) m
-		JOIN identity_merge_rows r ON r.merge_id = m.merge_id LIMIT $2)`
-	sweepMerges = `UPDATE identity_merges m SET noted = false WHERE m.merge_id IN (
-		SELECT merge_id FROM identity_merges WHERE noted AND undo_until < $1 ORDER BY undo_until LIMIT 100)
-		AND NOT EXISTS (SELECT FROM identity_merge_rows r WHERE r.merge_id = m.merge_id)`
-)
-
-// Sweep implements merging.Undoing. It reads across tenants.
-func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	rows, err := s.q.Exec(ctx, sweepRows, before, limit)
+		JOIN identity_merge_rows r ON r.merge_id = m.merge_id LIMIT $2)`, before, limit)
 	if err != nil {
 		return 0, err
 	}
-	_, err = s.q.Exec(ctx, sweepMerges, before)
+	_, err = s.q.Exec(ctx, `UPDATE identity_merges m SET noted = false WHERE m.merge_id IN (
+		SELECT merge_id FROM identity_merges WHERE noted AND undo_until < $1 ORDER BY undo_until LIMIT 100)
+		AND NOT EXISTS (SELECT FROM identity_merge_rows r WHERE r.merge_id = m.merge_id)`, before)
 	return int(rows), err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/money"
 )
 
 // recoveryEngine names what decides recoveries, and its version.
@@ -67,7 +68,7 @@ func (s *Service) decline(ctx context.Context, call *app.Call, d *declined) (Res
 // insufficient is the 402 with its ways out.
 func insufficient(r fault.Recovery, currency, traceID string) *fault.Error {
 	e := fault.Field(fault.CodeInsufficientFunds, "amount_minor", "spendable",
-		"the wallet is %s short; nothing was debited and the credential stays usable: see recovery", ledger.FormatMinor(r.ShortfallMinor, currency))
+		"the wallet is %s short; nothing was debited and the credential stays usable: see recovery", money.Text(r.ShortfallMinor, currency))
 	e.Recovery, e.TraceID = &r, traceID
 	return e
 }
