@@ -109,7 +109,7 @@ func TestRestoreExpiresTheRestOfALapsedLot(t *testing.T) {
 
 // A lot that is somebody else's since a merge was undone gets its part back
 // there, as rule 26 has it for them; the payer's own figures know nothing of it.
-func TestRule26_RestoreOfALotThatBelongsToSomebodyElseByNow(t *testing.T) {
+func TestRule26RestoreOfALotThatBelongsToSomebodyElseByNow(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		state                       ledger.GrantState

@@ -60,7 +60,7 @@ func (m Merge) Undoable(now time.Time) error {
 		return fault.Field(fault.CodeStateConflict, field, "undo_window", "this merge is from before merges could be undone; what it moved was not noted")
 	case !now.Before(*m.UndoUntil):
 		return fault.Field(fault.CodeStateConflict, field, "undo_window",
-			"this merge could be undone until %s, for %s; move what is owed by a goodwill grant or a top-up", instant(*m.UndoUntil), "72 hours")
+			"the time to undo this merge ended at %s; both stay one customer, and what is owed to a second person is for a new enrolment and a goodwill grant", instant(*m.UndoUntil))
 	}
 	return nil
 }

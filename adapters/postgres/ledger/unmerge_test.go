@@ -12,7 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	tenancystore "github.com/feddi/feddi/adapters/postgres/tenancy"
+	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/enrollment"
+	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/points"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
@@ -202,6 +204,39 @@ func TestAnUndoWhileWhoRemainedPays(t *testing.T) {
 		}
 	}
 	b.sound(t)
+}
+
+// What a sale gave is found with whom it is: the void of a buyer's sale takes it
+// back, also where the buyer was merged since, and after the undo.
+func TestLotsOfASaleAreFoundWhereverTheyWent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source, target := b.customer(t, identity.PendingProof), b.customer(t, identity.Verified)
+	var lot core.Grant
+	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) (err error) {
+		lot, err = grants.Issue(ctx, st, grants.IssueInput{
+			Tenant: b.tenant, CustomerID: source, Source: core.SourceCashback, AmountMinor: 58, Currency: "USD", OriginID: "txn_1", Now: b.clock.Now(),
+		})
+		return err
+	}))
+	owner := func() string {
+		t.Helper()
+		lots, err := b.uow.Read().Ledger.GrantsOfSale(t.Context(), b.tenant, core.Sale{CustomerID: source, TransactionID: "txn_1", At: start})
+		must(t, err)
+		if len(lots) != 1 || lots[0].ID != lot.ID {
+			t.Fatalf("%+v", lots)
+		}
+		return lots[0].CustomerID
+	}
+	m := b.merge(t, source, target)
+	if got := owner(); got != target {
+		t.Errorf("merged, it belongs to %s", got)
+	}
+	_, err := b.unmerge(t.Context(), m, false)
+	must(t, err)
+	if got := owner(); got != source {
+		t.Errorf("undone, it belongs to %s", got)
+	}
 }
 
 // classes are the figures of a wallet, class by class.
