@@ -1,4 +1,6 @@
-package ledger
+// Package recovery decides how somebody whose wallet is short can pay all the
+// same.
+package recovery
 
 import (
 	"cmp"
@@ -6,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/money"
 )
 
@@ -15,13 +18,13 @@ type Shortage struct {
 	Currency    string
 	// Spendable now, by class.
 	ActualMinor, PromoMinor int64
-	Tiers                   Tiers
+	Tiers                   ledger.Tiers
 	// BonusSpendable is true where a reload bonus earned now would be RELEASED
 	// at once, so that it can help to pay.
 	BonusSpendable bool
 }
 
-// Recover decides how to get out of a shortage. Its options, best first:
+// Decide says how to get out of a shortage. Its options, best first:
 //
 //   - topup_exact: deposit just what is missing. It counts on no bonus; where
 //     the deposit happens to reach a tier, the bonus comes on top.
@@ -32,7 +35,7 @@ type Shortage struct {
 //
 // Of the two deposits the smaller comes first. The same shortage gives the
 // same recovery. It returns a recovery without options where nothing is short.
-func Recover(s Shortage) fault.Recovery {
+func Decide(s Shortage) fault.Recovery {
 	r := fault.Recovery{ActualMinor: s.ActualMinor, PromoAvailableMinor: s.PromoMinor}
 	spendable := s.ActualMinor + s.PromoMinor
 	if r.ShortfallMinor = s.AmountMinor - spendable; r.ShortfallMinor <= 0 {
@@ -68,8 +71,8 @@ func (s Shortage) deposits(shortfall int64) []fault.RecoveryOption {
 }
 
 // serving is the tier with the smallest deposit that covers the shortfall.
-func (s Shortage) serving(shortfall int64) (Tier, bool) {
-	var best Tier
+func (s Shortage) serving(shortfall int64) (ledger.Tier, bool) {
+	var best ledger.Tier
 	found := false
 	for _, t := range s.Tiers.Steps {
 		covered := t.MinTopupMinor
