@@ -49,6 +49,26 @@ func (s Session) Attach(who Identity, holds bool, now time.Time) (Session, error
 	return s, nil
 }
 
+// Detach takes the identity off an open session again, which keeps its basket.
+// holds says whether offers are applied. Errors: SESSION_ENDED; STATE_CONFLICT
+// where the session is paid in part or has offers applied, because those are the
+// customer's.
+func (s Session) Detach(holds bool, now time.Time) (Session, error) {
+	if err := s.Live(now); err != nil {
+		return s, err
+	}
+	switch {
+	case s.PaidMinor > 0:
+		return s, fault.Field(fault.CodeStateConflict, "session_id", "no_paid_session",
+			"the session holds a payment of the customer; refund it first, or leave the session with the customer")
+	case holds:
+		return s, fault.Field(fault.CodeStateConflict, "session_id", "no_applied_offers",
+			"the session holds offers applied for the customer; release them first")
+	}
+	s.CustomerID, s.CredentialType, s.Probationary = "", "", false
+	return s, nil
+}
+
 // Expect gives nil where the session's basket stands at revision.
 // Errors: REVISION_CONFLICT, whose details name the current revision.
 func (s Session) Expect(revision int64) error {

@@ -34,6 +34,16 @@ func (g Grant) Release(now time.Time) (Grant, error) {
 	return g, nil
 }
 
+// Lock turns RELEASED into LOCKED again. It is for a lot that goes back to a
+// customer who has not proven the phone: for whom it was released does not own
+// it any more (rule 26). A lot in another state stays as it is.
+func (g Grant) Lock() Grant {
+	if g.State == Released {
+		g.State, g.ReleasedAt = Locked, nil
+	}
+	return g
+}
+
 // Spend takes amount from a RELEASED lot; at nothing left it is SPENT.
 func (g Grant) Spend(amountMinor int64, now time.Time) (Grant, error) {
 	if g.State != Released || g.Lapsed(now) || amountMinor <= 0 || amountMinor > g.RemainingMinor {
@@ -66,20 +76,23 @@ func (g Grant) ClawBack() (Grant, error) {
 }
 
 // restore gives amount back to the lot it was spent from. A lot whose time is
-// over gets grace from now, so that the customer can use what came back. ok is
-// false where the lot was clawed back since: its credit is forfeited.
+// over gets grace from now, so that the customer can use what came back. A lot
+// that was LOCKED again since stays so. ok is false where the lot was clawed back
+// since: its credit is forfeited.
 func (g Grant) restore(amountMinor int64, now time.Time, grace time.Duration) (after Grant, ok bool, err error) {
 	if g.State == ClawedBack {
 		return g, false, nil
 	}
-	if g.State == Locked || amountMinor <= 0 || g.RemainingMinor+amountMinor > g.AmountMinor {
+	if amountMinor <= 0 || g.RemainingMinor+amountMinor > g.AmountMinor {
 		return g, false, fmt.Errorf("%w: cannot restore %d to grant %s (%s, %d of %d left)", ErrInvariant, amountMinor, g.ID, g.State, g.RemainingMinor, g.AmountMinor)
 	}
 	if g.Lapsed(now) {
 		until := now.Add(grace)
 		g.ExpiresAt = &until
 	}
-	g.State = Released
+	if g.State != Locked {
+		g.State = Released
+	}
 	g.RemainingMinor += amountMinor
 	return g, true, nil
 }

@@ -25,7 +25,7 @@ func drawLots(t *rapid.T) []ledger.Grant {
 	for i := range lots {
 		amount := rapid.Int64Range(1, 1000).Draw(t, "amount")
 		lots[i] = ledger.Grant{
-			ID: fmt.Sprintf("grt_%02d", i), State: rapid.SampledFrom(states).Draw(t, "state"), AmountMinor: amount,
+			ID: fmt.Sprintf("grt_%02d", i), CustomerID: "cus_1", State: rapid.SampledFrom(states).Draw(t, "state"), AmountMinor: amount,
 			RemainingMinor: rapid.Int64Range(1, amount).Draw(t, "remaining"), Currency: "USD",
 			CreatedAt: noon.Add(-time.Duration(rapid.IntRange(1, 3).Draw(t, "age")) * time.Hour),
 		}
@@ -176,9 +176,9 @@ func TestRestoreOfLapsedAndClawedBack(t *testing.T) {
 	t.Parallel()
 	gone := noon.Add(-time.Hour)
 	lots := []ledger.Grant{
-		{ID: "grt_expired", State: ledger.Expired, AmountMinor: 100, ExpiresAt: &gone},
-		{ID: "grt_clawed", State: ledger.ClawedBack, AmountMinor: 100, BudgetID: "bud_1"},
-		{ID: "grt_spent", State: ledger.Spent, AmountMinor: 100},
+		{ID: "grt_expired", CustomerID: "cus_1", State: ledger.Expired, AmountMinor: 100, ExpiresAt: &gone},
+		{ID: "grt_clawed", CustomerID: "cus_1", State: ledger.ClawedBack, AmountMinor: 100, BudgetID: "bud_1"},
+		{ID: "grt_spent", CustomerID: "cus_1", State: ledger.Spent, AmountMinor: 100},
 	}
 	c := ledger.Begin(ledger.Wallet{CustomerID: "cus_1", Currency: "USD"})
 	back := ledger.Back{ActualMinor: 5, Sources: []ledger.PromoSource{{GrantID: "grt_spent", AmountMinor: 40}, {GrantID: "grt_clawed", AmountMinor: 30}, {GrantID: "grt_expired", AmountMinor: 20}}}
@@ -318,78 +318,6 @@ func TestTiers(t *testing.T) {
 	}
 }
 
-func TestRecoverGoldenPath(t *testing.T) {
-	t.Parallel()
-	tiers := ledger.Tiers{Currency: "USD", Steps: []ledger.Tier{{1000, 50, 0}, {2500, 250, 0}, {5000, 750, 0}}}
-	r := ledger.Recover(ledger.Shortage{AmountMinor: 1175, Currency: "USD", Tiers: tiers, BonusSpendable: true})
-	got, err := json.Marshal(r.Options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(r.Options) != 3 || r.Options[0].Type != "topup_exact" || *r.Options[0].TopupMinor != 1175 || *r.Options[0].BonusMinor != 0 ||
-		r.Options[1].Type != "topup_tier" || *r.Options[1].TopupMinor != 2500 || *r.Options[1].BonusMinor != 250 ||
-		*r.Options[1].BalanceAfter != (fault.Spendable{ActualMinor: 1575}) ||
-		r.Options[2].Type != "split_tender" || *r.Options[2].WalletMinor != 0 || *r.Options[2].OtherMinor != 1175 {
-		t.Fatalf("options %s", got)
-	}
-	if r.Options[1].Summary != "Top up 25.00 USD, get 2.50 USD on top and pay" {
-		t.Errorf("summary %q", r.Options[1].Summary)
-	}
-	if enough := ledger.Recover(ledger.Shortage{AmountMinor: 5, ActualMinor: 5}); enough.ShortfallMinor != 0 || enough.Options != nil {
-		t.Errorf("nothing is short: %+v", enough)
-	}
-}
-
-// Whatever option is taken, the payment then goes through with what it says.
-func TestRecoveryOptionsWork(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		s := ledger.Shortage{
-			AmountMinor: rapid.Int64Range(1, 10_000).Draw(t, "amount"), Currency: "USD",
-			ActualMinor: rapid.Int64Range(0, 3000).Draw(t, "actual"), PromoMinor: rapid.Int64Range(0, 3000).Draw(t, "promo"),
-			BonusSpendable: rapid.Bool().Draw(t, "bonus spendable"),
-		}
-		for i := range rapid.IntRange(0, 4).Draw(t, "tiers") {
-			s.Tiers.Steps = append(s.Tiers.Steps, ledger.Tier{MinTopupMinor: int64(i+1) * rapid.Int64Range(1, 3000).Draw(t, "least"), BonusMinor: rapid.Int64Range(1, 900).Draw(t, "bonus")})
-		}
-		r := ledger.Recover(s)
-		if r.ShortfallMinor != max(s.AmountMinor-s.ActualMinor-s.PromoMinor, 0) {
-			t.Fatalf("shortfall %d", r.ShortfallMinor)
-		}
-		last := int64(0)
-		for _, o := range r.Options {
-			switch o.Type {
-			case "topup_exact", "topup_tier":
-				if *o.TopupMinor < last {
-					t.Fatalf("a larger deposit stands before a smaller one: %+v", r.Options)
-				}
-				last = *o.TopupMinor
-				promo := s.PromoMinor
-				if s.BonusSpendable {
-					promo += *o.BonusMinor
-				}
-				lots := []ledger.Grant{{ID: "grt", State: ledger.Released, AmountMinor: max(promo, 1), RemainingMinor: promo}}
-				d, short := ledger.Spend(s.AmountMinor, s.ActualMinor+*o.TopupMinor, lots, noon)
-				if short > 0 {
-					t.Fatalf("%s leaves the payment %d short", o.Type, short)
-				}
-				want := fault.Spendable{ActualMinor: s.ActualMinor + *o.TopupMinor - d.ActualMinor, PromoAvailableMinor: promo - d.PromoMinor()}
-				if *o.BalanceAfter != want {
-					t.Fatalf("%s says %+v is left, it is %+v", o.Type, *o.BalanceAfter, want)
-				}
-			case "split_tender":
-				if *o.WalletMinor != s.ActualMinor+s.PromoMinor || *o.WalletMinor+*o.OtherMinor != s.AmountMinor {
-					t.Fatalf("split %+v", o)
-				}
-			case "smaller_basket":
-				if *o.AffordableMinor != s.ActualMinor+s.PromoMinor || *o.AffordableMinor == 0 {
-					t.Fatalf("smaller basket %+v", o)
-				}
-			}
-		}
-	})
-}
-
 // Figures of a balance are the sums of the lots that it lists (rules 19, 22).
 func TestBalanceIsTheSumOfItsGrants(t *testing.T) {
 	t.Parallel()
@@ -411,18 +339,6 @@ func TestBalanceIsTheSumOfItsGrants(t *testing.T) {
 			t.Fatalf("balance %+v, its grants give %d and %d", b, available, locked)
 		}
 	})
-}
-
-func TestFormatMinor(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		minor          int64
-		currency, want string
-	}{{1175, "USD", "11.75 USD"}, {5, "USD", "0.05 USD"}, {0, "QAR", "0.00 QAR"}, {1500, "JPY", "1500 JPY"}, {1, "KWD", "0.001 KWD"}} {
-		if got := ledger.FormatMinor(c.minor, c.currency); got != c.want {
-			t.Errorf("%d %s: %q, want %q", c.minor, c.currency, got, c.want)
-		}
-	}
 }
 
 // Event data is a JSON object whatever the ids hold.

@@ -96,27 +96,46 @@ func (g Given) PromoMinor() int64 { return Debit{Sources: g.Kept}.PromoMinor() }
 // ForfeitedMinor is what did not.
 func (g Given) ForfeitedMinor() int64 { return Debit{Sources: g.Forfeited}.PromoMinor() }
 
+// Beside is a change of another wallet than the payer's, whose lots get credit
+// back: they were the payer's by a merge that was undone since.
+type Beside struct {
+	*Change
+	// Verified is true where the phone of whom it belongs to is proven. Else what
+	// comes back to a lot is LOCKED there (rule 26).
+	Verified bool
+}
+
 // Restore gives b back to the wallet: to actual money and to the exact lots it
 // came from, under a contra entry (head.Reverses names the payment's entry). A
 // lot that lapsed since gets grace, for what comes back and not for what it
 // still held: that expires first, under an entry of its own, whose id entryID
 // makes. A lot clawed back since forfeits its part, which returns to the lot's
-// funder. lots are the lots that b names, as they are now.
-func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, entryID func() string) (Given, error) {
+// funder. A lot that belongs to somebody else by now gets its part there, which
+// is what beside are for. lots are the lots that b names, as they are now.
+func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, entryID func() string, beside ...Beside) (Given, error) {
 	given := Given{ActualMinor: b.ActualMinor}
 	var postings []Posting
 	var promo int64
 	for _, s := range b.Sources {
-		g, ok := find(c.Lots(lots), s.GrantID)
-		if !ok {
-			return given, fmt.Errorf("%w: lot %s is not this wallet's", ErrInvariant, s.GrantID)
+		g, ok := find(lots, s.GrantID)
+		at := Beside{c, true}
+		for _, o := range beside {
+			if o.Wallet.CustomerID == g.CustomerID {
+				at = o
+			}
+		}
+		if !ok || at.Wallet.CustomerID != g.CustomerID {
+			return given, fmt.Errorf("%w: lot %s is of no wallet that is held", ErrInvariant, s.GrantID)
+		}
+		if known, ok := find(at.Grants, g.ID); ok {
+			g = known
 		}
 		if g.Live() && g.Lapsed(head.At) {
 			given.Lapsed = append(given.Lapsed, g)
-			if err := c.Expire(Head{ID: entryID(), Kind: EntryExpiry, RefID: g.ID, At: head.At}, g); err != nil {
+			if err := at.Expire(Head{ID: entryID(), Kind: EntryExpiry, RefID: g.ID, At: head.At}, g); err != nil {
 				return given, err
 			}
-			g, _ = find(c.Grants, g.ID)
+			g, _ = find(at.Grants, g.ID)
 		}
 		after, kept, err := g.restore(s.AmountMinor, head.At, grace)
 		if err != nil {
@@ -126,8 +145,7 @@ func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, e
 		if kept {
 			to = Account{AccountLot, g.ID}
 			given.Kept = append(given.Kept, s)
-			c.put(after)
-			if err := c.shift(Released, s.AmountMinor); err != nil {
+			if err := at.regain(g, after, s.AmountMinor); err != nil {
 				return given, err
 			}
 		} else {
@@ -150,6 +168,16 @@ func (c *Change) Restore(head Head, b Back, lots []Grant, grace time.Duration, e
 			Posting{Account{AccountWallet, c.Wallet.CustomerID}, money.Actual, b.ActualMinor})
 	}
 	return given, c.enter(head, postings...)
+}
+
+// regain notes that a lot got amount back. One that held nothing is LOCKED where
+// its owner has proven nothing.
+func (b Beside) regain(before, after Grant, amountMinor int64) error {
+	if !b.Verified && !before.Live() {
+		after = after.Lock()
+	}
+	b.put(after)
+	return b.shift(after.State, amountMinor)
 }
 
 // Annul takes back a lot that should not have been given, because the sale or

@@ -92,7 +92,7 @@ func indexOf(list []ledger.PromoSource, id string) int {
 func TestRestoreExpiresTheRestOfALapsedLot(t *testing.T) {
 	t.Parallel()
 	gone := noon.Add(-time.Minute)
-	lots := []ledger.Grant{{ID: "grt_1", State: ledger.Released, AmountMinor: 100, RemainingMinor: 60, ExpiresAt: &gone}}
+	lots := []ledger.Grant{{ID: "grt_1", CustomerID: "cus_1", State: ledger.Released, AmountMinor: 100, RemainingMinor: 60, ExpiresAt: &gone}}
 	c := ledger.Begin(ledger.Wallet{CustomerID: "cus_1", Currency: "USD", PromoAvailableMinor: 60})
 	back := ledger.Back{Sources: []ledger.PromoSource{{GrantID: "grt_1", AmountMinor: 40}}}
 	given, err := c.Restore(head(ledger.EntryVoid), back, lots, ledger.DefaultGrace, func() string { return "ent_2" })
@@ -104,6 +104,45 @@ func TestRestoreExpiresTheRestOfALapsedLot(t *testing.T) {
 	}
 	if !c.Grants[0].ExpiresAt.Equal(noon.Add(ledger.DefaultGrace)) || len(c.Entries) != 2 || c.Entries[0].Kind != ledger.EntryExpiry {
 		t.Fatalf("%+v", c.Entries)
+	}
+}
+
+// A lot that is somebody else's since a merge was undone gets its part back
+// there, as rule 26 has it for them; the payer's own figures know nothing of it.
+func TestRule26RestoreOfALotThatBelongsToSomebodyElseByNow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		state                       ledger.GrantState
+		remaining, available, locks int64
+		verified                    bool
+		want                        ledger.GrantState
+	}{
+		{ledger.Spent, 0, 0, 40, false, ledger.Locked},
+		{ledger.Locked, 60, 0, 100, false, ledger.Locked},
+		{ledger.Spent, 0, 40, 0, true, ledger.Released},
+		{ledger.Released, 60, 100, 0, true, ledger.Released},
+		{ledger.Locked, 60, 0, 100, true, ledger.Locked}, // a gate that is not met
+	} {
+		lots := []ledger.Grant{{ID: "grt_1", CustomerID: "cus_2", State: c.state, AmountMinor: 100, RemainingMinor: c.remaining}}
+		owner := ledger.Wallet{CustomerID: "cus_2", Currency: "USD"}
+		if c.state == ledger.Locked {
+			owner.PromoLockedMinor = c.remaining
+		} else {
+			owner.PromoAvailableMinor = c.remaining
+		}
+		payer, theirs := ledger.Begin(ledger.Wallet{CustomerID: "cus_1", Currency: "USD"}), ledger.Begin(owner)
+		back := ledger.Back{ActualMinor: 3, Sources: []ledger.PromoSource{{GrantID: "grt_1", AmountMinor: 40}}}
+		none := func() string { t.Error("something expired"); return "" }
+		if _, err := ledger.Begin(payer.Wallet).Restore(head(ledger.EntryRefund), back, lots, ledger.DefaultGrace, none); err == nil {
+			t.Error("restored to a wallet that is not held")
+		}
+		given, err := payer.Restore(head(ledger.EntryRefund), back, lots, ledger.DefaultGrace, none, ledger.Beside{Change: theirs, Verified: c.verified})
+		if err != nil || given.PromoMinor() != 40 || payer.Wallet.ActualMinor != 3 || payer.Wallet.PromoAvailableMinor+payer.Wallet.PromoLockedMinor != 0 || len(payer.Grants) != 0 {
+			t.Errorf("%+v: gave %+v, payer %+v, %v", c, given, payer.Wallet, err)
+		}
+		if w := theirs.Wallet; w.PromoAvailableMinor != c.available || w.PromoLockedMinor != c.locks || len(theirs.Grants) != 1 || theirs.Grants[0].State != c.want || len(theirs.Entries) != 0 {
+			t.Errorf("%+v: their wallet %+v, lots %+v", c, w, theirs.Grants)
+		}
 	}
 }
 

@@ -33,23 +33,35 @@ type Merge struct {
 	Points      int64
 	Grants      []ledger.Grant  // that moved, as they were
 	Links       []identity.Link // that moved
-	EntryIDs    []string
-	At          time.Time
+	// EntryIDs are the entries that moved it: that of actual money where some
+	// moved, then that of points.
+	EntryIDs []string
+	At       time.Time
+
+	// What an undo needs. PointsEarned and PointsBurned moved with the points;
+	// the gates are those of who remains, before the merge.
+	PointsEarned, PointsBurned    int64
+	FirstTopupAt, FirstPurchaseAt *time.Time
+	// UndoUntil is when the time to undo it ends; nil for a merge of before there
+	// was an undo.
+	UndoUntil *time.Time
+	UndoneAt  *time.Time // nil while it stands
 }
 
 // Event tells of the merge.
 func (m Merge) Event(id string) event.Event {
-	orNull := func(s string) any {
-		if s == "" {
-			return nil
-		}
-		return s
-	}
 	raw, _ := json.Marshal(map[string]any{ // ids and amounts: cannot fail
 		"merge_id": m.ID, "customer_id": m.CustomerID, "source_customer_id": orNull(m.SourceID), "session_id": orNull(m.SessionID),
 		"moved_actual_minor": m.ActualMinor, "moved_points": m.Points,
 	})
 	return event.Event{ID: id, Tenant: m.Tenant, Type: EventCustomerMerged, Subject: m.CustomerID, At: m.At, Data: raw}
+}
+
+func orNull(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
 }
 
 // Blockers are what stands in the way of taking a customer's wallet away.
@@ -118,13 +130,14 @@ type Store interface {
 	Blockers(ctx context.Context, t tenancy.Tenant, customerID string, now time.Time) (Blockers, error)
 	// Merged counts the identities merged into a customer.
 	Merged(ctx context.Context, t tenancy.Tenant, customerID string) (int, error)
-	// Move gives what source has to target: lots, links, codes that are out,
-	// consents, preferences (where target has none), events, enrolments, claims,
-	// completed top-ups, open sessions, uses of offers, and those merged into
-	// source. source ends as merged. Sales stay as they were written; they are
-	// found by way of source. Both customers and their wallets are held.
-	// Returns the links that moved.
-	Move(ctx context.Context, t tenancy.Tenant, source, target string, now time.Time) ([]string, error)
+	// Move gives what m's source has to its customer: lots, links, codes that are
+	// out, consents, preferences (where the customer has none), events, enrolments,
+	// claims, completed top-ups, open sessions, uses of offers, and those merged
+	// into source. It notes what moved, for an undo. source ends as merged. Sales
+	// stay as they were written; they are found by way of source. Both customers
+	// and their wallets are held. Returns the links that moved.
+	Move(ctx context.Context, m Merge) ([]string, error)
 	// Add writes a merge.
 	Add(ctx context.Context, m Merge) error
+	Undoing
 }

@@ -12,7 +12,7 @@ func TestText(t *testing.T) {
 		minor    int64
 		currency string
 	}{
-		"12.75 USD": {1275, "USD"}, "0.05 USD": {5, "USD"}, "-0.05 USD": {-5, "USD"}, "1275 JPY": {1275, "JPY"}, "1.275 KWD": {1275, "KWD"},
+		"12.75 USD": {1275, "USD"}, "0.05 USD": {5, "USD"}, "-0.05 USD": {-5, "USD"}, "1275 JPY": {1275, "JPY"}, "0.00 QAR": {0, "QAR"}, "0.001 KWD": {1, "KWD"}, "1.275 KWD": {1275, "KWD"},
 	} {
 		if got := money.Text(c.minor, c.currency); got != want {
 			t.Errorf("got %s, want %s", got, want)

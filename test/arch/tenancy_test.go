@@ -26,6 +26,7 @@ var everyTenant = map[string]string{
 	"actuators.Unpark":   "feddi actuator, on the operator's machine, names a command of whichever merchant",
 	// Work in the background, of ids that the caller of an operation never gives.
 	"identity.Sweep":     "what has expired goes, whoever's it was",
+	"merging.Sweep":      "notes of merges that cannot be undone any more go, whoever's they were",
 	"actuators.Sweep":    "commands that are done go, whoever's they were",
 	"settlement.oldest":  "the gathering begins at the first entry there is",
 	"settlement.DueRuns": "runs whose worker ended are taken up, whoever's they are",

@@ -21,7 +21,7 @@ var planted = []string{
 	"disputes.description", "disputes.evidence", "disputes.history", "disputes.note",
 	"proposals.title", "proposals.reason", "proposals.decision_reason", "offer_applications.title",
 	"actuator_commands.payload", "actuator_commands.result", "actuator_commands.reference", "actuator_commands.failure", "actuator_facts.facts",
-	"points_movements.reason", "identity_merges.reason", "budget_movements.reason",
+	"points_movements.reason", "identity_merges.reason", "identity_merges.undo_reason", "budget_movements.reason",
 }
 
 // plant puts words into every record of a person that takes them: beside the
@@ -75,6 +75,9 @@ func (b *bench) plant(t testing.TB, c identity.Customer, tx checkout.Transaction
 	exec(`UPDATE points_movements SET reason = $3 WHERE tenant_no = $1 AND customer_id = $2`, no, c.ID, words)
 	exec(`INSERT INTO identity_merges (merge_id, tenant_no, customer_id, reason, actual_minor, points, grant_ids, credential_ids, entry_ids, merged_at)
 		VALUES ('mrg_planted', $1, $2, $3, 0, 0, '{}', '{}', '{}', $4)`, no, c.ID, words, now)
+	exec(`INSERT INTO identity_merges (merge_id, tenant_no, customer_id, source_customer_id, reason, actual_minor, points, grant_ids, credential_ids, entry_ids,
+			merged_at, undone_at, undo_reason)
+		VALUES ('mrg_undone', $1, 'cus_another', $2, $3, 0, 0, '{}', '{}', '{}', $4, $4, $3)`, no, c.ID, words, now)
 }
 
 type execute func(sql string, args ...any)

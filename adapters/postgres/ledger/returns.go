@@ -39,6 +39,10 @@ const grantsOfSale = `SELECT ` + lotColumns + `, e.entry_id
 
 // GrantsOfSale implements ledger.Grants.
 func (s *Store) GrantsOfSale(ctx context.Context, t tenancy.Tenant, sale ledger.Sale) ([]ledger.IssuedGrant, error) {
+	owner, err := s.remains(ctx, t, sale.CustomerID) // of lots that a merge took along
+	if err != nil {
+		return nil, err
+	}
 	return pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (ledger.IssuedGrant, error) {
 		var row lotRow
 		var out ledger.IssuedGrant
@@ -46,9 +50,9 @@ func (s *Store) GrantsOfSale(ctx context.Context, t tenancy.Tenant, sale ledger.
 		if err != nil {
 			return out, err
 		}
-		out.Grant = row.grant(t, sale.CustomerID)
+		out.Grant = row.grant(t, owner)
 		return out, nil
-	}, grantsOfSale, t.No, sale.CustomerID, sale.At, sale.TransactionID, sale.TraceID)
+	}, grantsOfSale, t.No, owner, sale.At, sale.TransactionID, sale.TraceID)
 }
 
 const entryOfGrant = `SELECT e.entry_id FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no

@@ -67,7 +67,9 @@ var anonymising = []step{
 		WHERE tenant_no = $1 AND customer_id = ANY ($2) AND kind = 'export'`},
 	{"archives", `DELETE FROM gdpr_archives a USING gdpr_requests r WHERE r.tenant_no = $1 AND r.customer_id = ANY ($2)
 		AND a.tenant_no = r.tenant_no AND a.request_id = r.request_id AND $3::timestamptz IS NOT NULL`},
-	{"merges", `UPDATE identity_merges SET reason = '' WHERE tenant_no = $1 AND customer_id = ANY ($2) AND $3::timestamptz IS NOT NULL`},
+	// Of merges that were undone, too, whichever of the two it is.
+	{"merges", `UPDATE identity_merges SET reason = '', undo_reason = '' WHERE tenant_no = $1
+		AND (customer_id = ANY ($2) OR source_customer_id = ANY ($2) AND source_customer_id <> '') AND $3::timestamptz IS NOT NULL`},
 	{"identity", `UPDATE customers SET phone = NULL, name = '', email = NULL, birth_date = NULL, locale = '', tier = '', status_reason = '',
 			phone_used_at = NULL, status = 'erased', updated_at = $3
 		WHERE tenant_no = $1 AND customer_id = ANY ($2)`},

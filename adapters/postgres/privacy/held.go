@@ -80,6 +80,11 @@ const told = `transactions t JOIN transaction_rulings r ON r.tenant_no = t.tenan
 const commands = `SELECT c.command_id AS key, to_jsonb(c) - ARRAY['tenant_no', 'attempts', 'due_at', 'failure', 'shadow', 'scheduled'] AS doc
 	FROM ` + told + ` AND c.command_id > $3 ORDER BY c.command_id LIMIT $4`
 
+// merges are those of the customers, and undone ones that they are out of again.
+const merges = `SELECT x.merge_id AS key, to_jsonb(x) - ARRAY['tenant_no', 'noted'] AS doc FROM identity_merges x
+	WHERE x.tenant_no = $1 AND (x.customer_id = ANY ($2) OR x.source_customer_id = ANY ($2) AND x.source_customer_id <> '')
+		AND x.merge_id > $3 ORDER BY x.merge_id LIMIT $4`
+
 var sections = []section{
 	{privacy.Section{Name: "identity", Title: "Who you are"}, whole("customers", "customer_id", "")},
 	{privacy.Section{Name: "credentials", Title: "How you are recognised"}, whole("credential_links", "credential_id", ", 'value'")},
@@ -117,7 +122,7 @@ var sections = []section{
 		WHERE x.tenant_no = $1 AND x.customer_id = ANY ($2) AND x.transaction_id > $3 ORDER BY x.transaction_id LIMIT $4`,
 	},
 	{privacy.Section{Name: "messages", Title: "Messages sent to you"}, whole("messages", "message_id", "")},
-	{privacy.Section{Name: "merges", Title: "Identities that became yours"}, whole("identity_merges", "merge_id", "")},
+	{privacy.Section{Name: "merges", Title: "Identities that became yours, or stopped being so"}, merges},
 	{privacy.Section{Name: "requests", Title: "What you asked for by right"}, whole("gdpr_requests", "request_id", ", 'due_at', 'attempts'")},
 }
 

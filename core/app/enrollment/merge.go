@@ -2,6 +2,8 @@ package enrollment
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
@@ -12,21 +14,29 @@ import (
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/ledger/handover"
 	"github.com/feddi/feddi/core/merging"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
-// MergeInput names what is merged into whom: exactly one of SourceID and
-// SessionID.
+// MergeInput names what is merged into whom, by CustomerID and exactly one of
+// SourceID and SessionID; or the merge to undo, by UndoID alone.
 type MergeInput struct {
 	CustomerID string // who remains
 	SourceID   string
 	SessionID  string
+	UndoID     string
+	Partial    bool // undo also where not everything can go back
 	Reason     string
 }
 
-// Merged is a merge with the wallet after it.
+// Merged is a merge with the wallet after it, or one that was undone.
 type Merged struct {
 	merging.Merge
 	Balance ledger.Balance
+	// Undo is nil for a merge.
+	Undo *merging.Undo
+	// SourceBalance is the wallet that is in use again; nil but for the undo of a
+	// customer's merge.
+	SourceBalance *ledger.Balance
 }
 
 // credentialMerge is how a session that was merged is said to be identified.
@@ -36,7 +46,8 @@ const credentialMerge = "merge"
 // that sum to zero over both wallets, lots with their source and expiry, points,
 // links, consents and history. Both wallets are locked in the order of their
 // ids, so that merges never wait for each other in a circle. The merged
-// identity leads to the one that remains from then on.
+// identity leads to the one that remains from then on, until the merge is undone
+// (see undo), which is asked for by the same operation.
 //
 // Errors: NOT_FOUND, STATE_CONFLICT (both phones proven; a payment, an applied
 // offer or a top-up under way; merged already), IDENTITY_PROBATIONARY,
@@ -44,10 +55,13 @@ const credentialMerge = "merge"
 func (s *Service) Merge(ctx context.Context, call *app.Call, in MergeInput) (Merged, error) {
 	now := s.Clock.Now()
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (Merged, error) {
+		if in.UndoID != "" {
+			return s.undo(ctx, st, call, in, now)
+		}
 		m := merging.Merge{
 			ID: s.IDs.Make(ids.Merge), Tenant: call.Tenant, CustomerID: in.CustomerID, SourceID: in.SourceID, SessionID: in.SessionID,
 			Reason: in.Reason, At: now,
-		}
+		}.Window()
 		var err error
 		if in.SourceID == "" {
 			err = s.mergeSession(ctx, st, m)
@@ -104,8 +118,7 @@ func (s *Service) mergeCustomer(ctx context.Context, st app.Stores, m merging.Me
 	if err != nil {
 		return m, err
 	}
-	source, err := mergeable(ctx, st, m)
-	if err != nil {
+	if err := mergeable(ctx, st, m); err != nil {
 		return m, err
 	}
 	if err := s.mergeWallets(ctx, st, &m); err != nil {
@@ -114,11 +127,11 @@ func (s *Service) mergeCustomer(ctx context.Context, st app.Stores, m merging.Me
 	if err := s.mergePoints(ctx, st, &m); err != nil {
 		return m, err
 	}
-	moved, err := st.Merging.Move(ctx, m.Tenant, source.ID, m.CustomerID, m.At)
+	moved, err := st.Merging.Move(ctx, m)
 	if err != nil {
 		return m, err
 	}
-	if m.Links, err = linksNamed(ctx, st, m, moved); err != nil {
+	if m.Links, err = linksNamed(ctx, st, m.Tenant, m.CustomerID, moved); err != nil {
 		return m, err
 	}
 	// What the source's LOCKED lots waited for, the customer may have done (rule 26).
@@ -128,39 +141,51 @@ func (s *Service) mergeCustomer(ctx context.Context, st app.Stores, m merging.Me
 
 // mergeable locks sessions and both customers, in the order of their ids, and
 // checks that the source may be merged.
-func mergeable(ctx context.Context, st app.Stores, m merging.Merge) (identity.Customer, error) {
-	if err := st.Merging.HoldSessions(ctx, m.Tenant, m.SourceID); err != nil {
-		return identity.Customer{}, err
-	}
-	locked := map[string]identity.Customer{}
-	for _, id := range inOrder(m) {
-		c, err := st.Identity.LockCustomer(ctx, m.Tenant, id)
-		if err != nil {
-			return c, err
-		}
-		locked[id] = c
-	}
-	source := locked[m.SourceID]
-	if err := merging.Allow(source, locked[m.CustomerID]); err != nil {
-		return source, err
-	}
-	blockers, err := st.Merging.Blockers(ctx, m.Tenant, source.ID, m.At)
-	if err == nil {
-		err = blockers.Check("source_customer_id")
-	}
+func mergeable(ctx context.Context, st app.Stores, m merging.Merge) error {
+	source, target, err := holdBoth(ctx, st, m, m.SourceID)
 	if err != nil {
-		return source, err
+		return err
+	}
+	if err := merging.Allow(source, target); err != nil {
+		return err
+	}
+	if err := unblocked(ctx, st, m.Tenant, source.ID, "source_customer_id", m.At); err != nil {
+		return err
 	}
 	had, err := st.Merging.Merged(ctx, m.Tenant, m.CustomerID)
 	if err != nil {
-		return source, err
+		return err
 	}
 	brought, err := st.Merging.Merged(ctx, m.Tenant, source.ID)
 	if err == nil && had+brought+1 > merging.MaxMerged {
 		err = fault.Field(fault.CodeStateConflict, "customer_id", "max_merged",
 			"at most %d identities can be merged into one customer, and %d were already", merging.MaxMerged, had)
 	}
-	return source, err
+	return err
+}
+
+// holdBoth locks the open sessions of who gives, and both customers in the order of
+// their ids.
+func holdBoth(ctx context.Context, st app.Stores, m merging.Merge, giver string) (source, target identity.Customer, err error) {
+	if err := st.Merging.HoldSessions(ctx, m.Tenant, giver); err != nil {
+		return source, target, err
+	}
+	locked := map[string]identity.Customer{}
+	for _, id := range inOrder(m) {
+		if locked[id], err = st.Identity.LockCustomer(ctx, m.Tenant, id); err != nil {
+			return source, target, err
+		}
+	}
+	return locked[m.SourceID], locked[m.CustomerID], nil
+}
+
+// unblocked checks that nothing is in the way of taking from a customer's wallet.
+func unblocked(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID, field string, now time.Time) error {
+	blockers, err := st.Merging.Blockers(ctx, t, customerID, now)
+	if err != nil {
+		return err
+	}
+	return blockers.Check(field)
 }
 
 func inOrder(m merging.Merge) []string {
@@ -188,6 +213,7 @@ func (s *Service) mergeWallets(ctx context.Context, st app.Stores, m *merging.Me
 		return err
 	}
 	m.ActualMinor = moved
+	m.FirstTopupAt, m.FirstPurchaseAt = into.Wallet.FirstTopupAt, into.Wallet.FirstPurchaseAt
 	for _, e := range in.Entries {
 		m.EntryIDs = append(m.EntryIDs, e.ID)
 	}
@@ -203,19 +229,15 @@ func (s *Service) mergeWallets(ctx context.Context, st app.Stores, m *merging.Me
 }
 
 func (s *Service) mergePoints(ctx context.Context, st app.Stores, m *merging.Merge) error {
-	accounts := map[string]ledger.PointsAccount{}
-	for _, id := range inOrder(*m) {
-		a, err := st.Ledger.LockPoints(ctx, m.Tenant, id)
-		if err != nil {
-			return err
-		}
-		accounts[id] = a
+	accounts, err := lockPoints(ctx, st, *m)
+	if err != nil {
+		return err
 	}
 	out, in, moved, err := handover.Points(s.mergeHead(*m), s.IDs.Make("pmv"), s.IDs.Make("pmv"), accounts[m.SourceID], accounts[m.CustomerID])
 	if err != nil {
 		return err
 	}
-	m.Points = moved
+	m.Points, m.PointsEarned, m.PointsBurned = moved, accounts[m.SourceID].Earned, accounts[m.SourceID].Burned
 	for _, e := range in.Entries {
 		m.EntryIDs = append(m.EntryIDs, e.ID)
 	}
@@ -225,27 +247,36 @@ func (s *Service) mergePoints(ctx context.Context, st app.Stores, m *merging.Mer
 	return st.Ledger.ApplyPoints(ctx, in)
 }
 
+// lockPoints locks the points of both customers, in the order of their ids.
+func lockPoints(ctx context.Context, st app.Stores, m merging.Merge) (map[string]ledger.PointsAccount, error) {
+	accounts := map[string]ledger.PointsAccount{}
+	for _, id := range inOrder(m) {
+		a, err := st.Ledger.LockPoints(ctx, m.Tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		accounts[id] = a
+	}
+	return accounts, nil
+}
+
 func (s *Service) mergeHead(m merging.Merge) ledger.Head {
 	return ledger.Head{ID: s.IDs.Make(ids.Entry), Kind: handover.EntryMerge, RefID: m.ID, At: m.At}
 }
 
-// linksNamed reads the links that moved, as they are at the customer who remains.
-func linksNamed(ctx context.Context, st app.Stores, m merging.Merge, moved []string) ([]identity.Link, error) {
-	c, err := st.Identity.Customer(ctx, m.Tenant, m.CustomerID)
+// linksNamed reads the links that moved, as they are at the customer.
+func linksNamed(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string, moved []string) ([]identity.Link, error) {
+	c, err := st.Identity.Customer(ctx, t, customerID)
 	if err != nil {
 		return nil, err
 	}
-	all, err := st.Identity.Links(ctx, m.Tenant, m.CustomerID)
+	all, err := st.Identity.Links(ctx, t, customerID)
 	if err != nil {
 		return nil, err
-	}
-	is := make(map[string]bool, len(moved))
-	for _, id := range moved {
-		is[id] = true
 	}
 	var links []identity.Link
 	for _, l := range all {
-		if is[l.ID] {
+		if slices.Contains(moved, l.ID) {
 			l.Probationary = identity.Probationary(l.Type, c.State)
 			links = append(links, l)
 		}

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
@@ -9,6 +10,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // ClawBackInput names the lot to take back.
@@ -37,16 +39,8 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 	now := s.Clock.Now()
 	return app.Mutate(ctx, s.UoW, now, call, func(ctx context.Context, st app.Stores) (ClawedBack, error) {
 		t := call.Tenant
-		g, err := st.Ledger.Grant(ctx, t, in.GrantID)
+		g, book, err := hold(ctx, st, t, in.GrantID)
 		if err != nil {
-			return ClawedBack{}, err
-		}
-		book, err := st.Ledger.Book(ctx, t, g.CustomerID)
-		if err != nil {
-			return ClawedBack{}, err
-		}
-		// Read again under the wallet's lock: a payment may have spent it since.
-		if g, err = st.Ledger.Grant(ctx, t, in.GrantID); err != nil {
 			return ClawedBack{}, err
 		}
 		c := ledger.Begin(book.Wallet)
@@ -69,6 +63,25 @@ func (s *Service) ClawBack(ctx context.Context, call *app.Call, in ClawBackInput
 			Grant: after, ReturnedMinor: g.RemainingMinor, EntryID: head.ID, Balance: b.At(now), Reason: in.Reason,
 		}, err
 	})
+}
+
+// hold locks the wallet that a lot belongs to and reads the lot as it is then: a
+// payment may have spent it since, a merge or its undo given it to somebody else.
+func hold(ctx context.Context, st app.Stores, t tenancy.Tenant, id string) (ledger.Grant, ledger.Book, error) {
+	g, err := st.Ledger.Grant(ctx, t, id)
+	var book ledger.Book
+	for range 3 {
+		if err != nil {
+			return g, book, err
+		}
+		if book, err = st.Ledger.Book(ctx, t, g.CustomerID); err != nil {
+			return g, book, err
+		}
+		if g, err = st.Ledger.Grant(ctx, t, id); err == nil && g.CustomerID == book.Wallet.CustomerID {
+			return g, book, nil
+		}
+	}
+	return g, book, fault.Internal(fmt.Errorf("grants: lot %s changes its owner all the time", id))
 }
 
 // Refund returns amountMinor of what a lot held to the budget that funds it, in

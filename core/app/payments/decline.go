@@ -10,6 +10,8 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/ledger/recovery"
+	"github.com/feddi/feddi/core/money"
 )
 
 // recoveryEngine names what decides recoveries, and its version.
@@ -19,7 +21,7 @@ const recoveryEngine = "recovery/1"
 type RecoveryInputs struct {
 	Snapshot actuation.Snapshot `json:"snapshot"`
 	Plan     actuation.Plan     `json:"plan"`
-	Shortage ledger.Shortage    `json:"shortage"`
+	Shortage recovery.Shortage  `json:"shortage"`
 }
 
 // Recover is the engine of the trace: it decides the recovery again.
@@ -28,7 +30,7 @@ func Recover(_ context.Context, inputs json.RawMessage) (json.RawMessage, error)
 	if err := json.Unmarshal(inputs, &in); err != nil {
 		return nil, err
 	}
-	return json.Marshal(ledger.Recover(in.Shortage))
+	return json.Marshal(recovery.Decide(in.Shortage))
 }
 
 // decline records the decision against a payment: its trace, an event, and the
@@ -39,7 +41,7 @@ func (s *Service) decline(ctx context.Context, call *app.Call, d *declined) (Res
 	if err != nil {
 		return Result{}, err
 	}
-	trace, recovery, err := recoveryTrace(s.IDs.Make(ids.Trace), d, shortage)
+	trace, decided, err := recoveryTrace(s.IDs.Make(ids.Trace), d, shortage)
 	if err != nil {
 		return Result{}, err
 	}
@@ -60,45 +62,45 @@ func (s *Service) decline(ctx context.Context, call *app.Call, d *declined) (Res
 		if err := st.Events.Append(ctx, news); err != nil {
 			return Result{}, err
 		}
-		return Result{}, insufficient(recovery, d.payment.Currency, trace.ID)
+		return Result{}, insufficient(decided, d.payment.Currency, trace.ID)
 	})
 }
 
 // insufficient is the 402 with its ways out.
 func insufficient(r fault.Recovery, currency, traceID string) *fault.Error {
 	e := fault.Field(fault.CodeInsufficientFunds, "amount_minor", "spendable",
-		"the wallet is %s short; nothing was debited and the credential stays usable: see recovery", ledger.FormatMinor(r.ShortfallMinor, currency))
+		"the wallet is %s short; nothing was debited and the credential stays usable: see recovery", money.Text(r.ShortfallMinor, currency))
 	e.Recovery, e.TraceID = &r, traceID
 	return e
 }
 
-func (s *Service) shortage(ctx context.Context, d *declined) (ledger.Shortage, error) {
+func (s *Service) shortage(ctx context.Context, d *declined) (recovery.Shortage, error) {
 	tiers, err := s.UoW.Read().Ledger.Tiers(ctx, d.payment.Tenant, d.payment.Currency)
 	if err != nil {
-		return ledger.Shortage{}, err
+		return recovery.Shortage{}, err
 	}
 	// A top-up made now would be the first where there was none.
 	after := *d.state.Wallet
 	after.FirstTopupAt = &d.at
-	return ledger.Shortage{
+	return recovery.Shortage{
 		AmountMinor: d.payment.AmountMinor, Currency: d.payment.Currency,
 		ActualMinor: d.snapshot.Wallet.ActualMinor, PromoMinor: d.snapshot.Wallet.PromoAvailableMinor,
 		Tiers: tiers, BonusSpendable: after.Qualifies(d.settings.ClaimGate, d.state.Verified),
 	}, nil
 }
 
-func recoveryTrace(id string, d *declined, shortage ledger.Shortage) (decision.Trace, fault.Recovery, error) {
-	recovery := ledger.Recover(shortage)
+func recoveryTrace(id string, d *declined, shortage recovery.Shortage) (decision.Trace, fault.Recovery, error) {
+	decided := recovery.Decide(shortage)
 	inputs, err := json.Marshal(RecoveryInputs{d.snapshot, d.plan.Plan, shortage})
 	if err != nil {
-		return decision.Trace{}, recovery, fault.Internal(err)
+		return decision.Trace{}, decided, fault.Internal(err)
 	}
-	outputs, err := json.Marshal(recovery)
+	outputs, err := json.Marshal(decided)
 	if err != nil {
-		return decision.Trace{}, recovery, fault.Internal(err)
+		return decision.Trace{}, decided, fault.Internal(err)
 	}
 	return decision.Trace{
 		ID: id, Tenant: d.payment.Tenant, Kind: string(actuation.KindRecovery), SessionID: d.payment.SessionID,
 		CustomerID: d.payment.CustomerID, Engine: recoveryEngine, Inputs: inputs, Outputs: outputs, At: d.at,
-	}, recovery, nil
+	}, decided, nil
 }

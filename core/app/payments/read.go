@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/ledger/recovery"
 	"github.com/feddi/feddi/core/tenancy"
 )
 
@@ -108,7 +109,7 @@ func (s *Service) check(ctx context.Context, st app.Stores, set tenancy.Settings
 	}
 	w.FirstTopupAt = &now
 	c.Asked = true
-	c.Recovery = ledger.Recover(ledger.Shortage{
+	c.Recovery = recovery.Decide(recovery.Shortage{
 		AmountMinor: in.AmountMinor, Currency: w.Currency, ActualMinor: c.ActualMinor, PromoMinor: c.PromoMinor,
 		Tiers: tiers, BonusSpendable: w.Qualifies(set.ClaimGate, book.Verified),
 	})

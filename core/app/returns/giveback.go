@@ -2,6 +2,7 @@ package returns
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
@@ -52,7 +53,7 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 	if err != nil {
 		return Outcome{}, err
 	}
-	lots, err := lotsOf(ctx, st, book, back)
+	lots, beside, err := lotsOf(ctx, st, book, back)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -63,7 +64,7 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 		EntryID: head.ID, CauseID: o.cause, ActorID: o.actor, Reason: o.reason, At: o.now,
 	}
 	head.RefID = r.ID
-	given, err := c.Restore(head, back, lots, grace(o.settings), func() string { return s.IDs.Make(ids.Entry) })
+	given, err := c.Restore(head, back, lots, grace(o.settings), func() string { return s.IDs.Make(ids.Entry) }, beside...)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -74,6 +75,13 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 		return Outcome{}, err
 	}
 	out.Balance = after.Balance(c.Lots(book.Lots), o.now)
+	changed := slices.Clone(c.Grants)
+	for _, b := range beside {
+		changed = append(changed, b.Grants...)
+		if _, err := st.Ledger.Apply(ctx, b.Change); err != nil {
+			return Outcome{}, err
+		}
+	}
 	if err := st.Returns.Save(ctx, out.Payment, r); err != nil {
 		return Outcome{}, err
 	}
@@ -84,7 +92,7 @@ func (s *Service) giveBack(ctx context.Context, st app.Stores, p ledger.Payment,
 	if err != nil {
 		return Outcome{}, err
 	}
-	return out, st.Events.Append(ctx, append([]event.Event{told}, s.events(o.now, c, given, lots)...)...)
+	return out, st.Events.Append(ctx, append([]event.Event{told}, s.events(o.now, changed, given, lots)...)...)
 }
 
 func prefix(kind ledger.EntryKind) string {
@@ -94,14 +102,37 @@ func prefix(kind ledger.EntryKind) string {
 	return ids.Refund
 }
 
-// lotsOf are the lots that back names, as they are now: live ones as the book
-// has them, the others read.
-func lotsOf(ctx context.Context, st app.Stores, book ledger.Book, back ledger.Back) ([]ledger.Grant, error) {
+// lotsOf are the lots that back names, as they are now, with the wallets beside
+// the payer's that some belong to since a merge was undone.
+func lotsOf(ctx context.Context, st app.Stores, book ledger.Book, back ledger.Back) ([]ledger.Grant, []ledger.Beside, error) {
 	named := make([]string, 0, len(back.Sources))
 	for _, s := range back.Sources {
 		named = append(named, s.GrantID)
 	}
-	return st.Ledger.Lots(ctx, book.Wallet.Tenant, named)
+	lots, err := st.Ledger.Lots(ctx, book.Wallet.Tenant, named)
+	if err != nil {
+		return nil, nil, err
+	}
+	var owners []ledger.Owner
+	for _, g := range lots {
+		owner := ledger.Owner{Tenant: g.Tenant, CustomerID: g.CustomerID}
+		if owner != book.Owner() && !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
+		}
+	}
+	if len(owners) == 0 {
+		return lots, nil, nil
+	}
+	books, err := st.Ledger.Books(ctx, owners)
+	if err != nil {
+		return nil, nil, err
+	}
+	var beside []ledger.Beside
+	for _, b := range books {
+		beside = append(beside, ledger.Beside{Change: ledger.Begin(b.Wallet), Verified: b.Verified})
+	}
+	lots, err = st.Ledger.Lots(ctx, book.Wallet.Tenant, named) // as they are under the locks
+	return lots, beside, err
 }
 
 // forfeit returns what lots clawed back since would have got to their budgets.
@@ -121,7 +152,7 @@ func (s *Service) forfeit(ctx context.Context, st app.Stores, given ledger.Given
 
 // events tell of each lot that changed its state: one that was spent, or had
 // expired, is released again.
-func (s *Service) events(now time.Time, c *ledger.Change, given ledger.Given, before []ledger.Grant) []event.Event {
+func (s *Service) events(now time.Time, changed []ledger.Grant, given ledger.Given, before []ledger.Grant) []event.Event {
 	var events []event.Event
 	lapsed := map[string]bool{}
 	for _, g := range given.Lapsed {
@@ -134,7 +165,7 @@ func (s *Service) events(now time.Time, c *ledger.Change, given ledger.Given, be
 	for _, g := range before {
 		was[g.ID] = g.State
 	}
-	for _, g := range c.Grants {
+	for _, g := range changed {
 		if was[g.ID] != g.State || lapsed[g.ID] {
 			events = append(events, g.Event(s.IDs.Make(ids.Event), now, 0))
 		}

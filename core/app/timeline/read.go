@@ -16,6 +16,7 @@ import (
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/money"
 	"github.com/feddi/feddi/core/offers"
 )
 
@@ -247,12 +248,12 @@ func (h history) debits() (out []Entry) {
 		e := Entry{
 			Happened: true, At: d.At, DecisionID: d.ID, TraceID: d.TraceID, Data: object(d.Card.Facts), key: d.ID, rank: rankRecord,
 		}
-		money := ledger.FormatMinor(d.AmountMinor, h.session.Currency)
+		amount := money.Text(d.AmountMinor, h.session.Currency)
 		switch actuation.Kind(d.Kind) {
 		case actuation.KindWalletDebit:
-			e.Type, e.PaymentID, e.Summary = ledger.EventPaymentSucceeded, ledger.PaymentOfTrace(d.TraceID), "Wallet debited: "+money
+			e.Type, e.PaymentID, e.Summary = ledger.EventPaymentSucceeded, ledger.PaymentOfTrace(d.TraceID), "Wallet debited: "+amount
 		case actuation.KindRecovery:
-			e.Type, e.Summary = ledger.EventPaymentFailed, "Payment of "+money+" declined for insufficient funds, nothing debited"
+			e.Type, e.Summary = ledger.EventPaymentFailed, "Payment of "+amount+" declined for insufficient funds, nothing debited"
 		default:
 			continue // events tell of it
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/event"
-	"github.com/feddi/feddi/core/ledger"
+	"github.com/feddi/feddi/core/money"
 	"github.com/feddi/feddi/core/offers"
 )
 
@@ -31,7 +31,7 @@ type news struct {
 func (h history) summary(e event.Event) string {
 	var n news
 	_ = json.Unmarshal(e.Data, &n) // the words do without what is not there
-	money := func(minor int64) string { return ledger.FormatMinor(minor, n.Currency) }
+	amount := func(minor int64) string { return money.Text(minor, n.Currency) }
 	switch e.Type {
 	case "checkout.session.opened":
 		if h.till != "" {
@@ -44,9 +44,9 @@ func (h history) summary(e event.Event) string {
 		}
 		return "Customer identified"
 	case "checkout.session.basket_revised":
-		return fmt.Sprintf("Basket revision %d, total %s", n.BasketRevision, money(n.TotalMinor))
+		return fmt.Sprintf("Basket revision %d, total %s", n.BasketRevision, amount(n.TotalMinor))
 	case "checkout.session.closed":
-		return "Session closed, total " + money(n.TotalMinor)
+		return "Session closed, total " + amount(n.TotalMinor)
 	case "checkout.session.abandoned":
 		if n.State == string(checkout.Expired) {
 			return "Session expired without a sale"
@@ -56,7 +56,7 @@ func (h history) summary(e event.Event) string {
 		return fmt.Sprintf("Offers decided: %d shown, %d withheld", len(n.OfferIDs), n.WithheldCount)
 	}
 	if n.AmountMinor != 0 && n.Currency != "" {
-		return described(e.Type) + ": " + money(n.AmountMinor)
+		return described(e.Type) + ": " + amount(n.AmountMinor)
 	}
 	return described(e.Type)
 }

@@ -19,7 +19,7 @@ const (
 	EntryForfeit ledger.EntryKind = "forfeit"
 )
 
-// PointsMerge is the movement of points between identities.
+// PointsMerge is the movement of points between identities, there and back.
 const PointsMerge ledger.PointsMove = "merge"
 
 // Wallets moves what from holds to into: actual money by an entry over both
@@ -94,25 +94,36 @@ func Forfeit(head ledger.Head, w ledger.Wallet, lots []ledger.Grant) (*ledger.Ch
 // and a movement on either side. ids name both movements. The lots' owner is
 // to be changed in the same transaction. Nothing moves where there are none.
 func Points(head ledger.Head, fromID, intoID string, from, into ledger.PointsAccount) (out, in *ledger.PointsChange, moved int64, err error) {
-	out, in, moved = ledger.BeginPoints(from), ledger.BeginPoints(into), from.Balance
-	in.Account.Earned += from.Earned
-	in.Account.Burned += from.Burned
-	out.Account.Earned, out.Account.Burned = 0, 0
-	if moved == 0 {
-		return out, in, 0, nil
+	out, in, err = carry(head, fromID, intoID, from, into, Carried{Points: from.Balance, Earned: from.Earned, Burned: from.Burned})
+	return out, in, from.Balance, err
+}
+
+// Carried is what goes from one account of points to another.
+type Carried struct {
+	Points         int64 // what the lots hold
+	Earned, Burned int64 // of what was ever earned and burned
+}
+
+// carry moves points between accounts.
+func carry(head ledger.Head, fromID, intoID string, from, into ledger.PointsAccount, c Carried) (out, in *ledger.PointsChange, err error) {
+	out, in = ledger.BeginPoints(from), ledger.BeginPoints(into)
+	out.Account.Earned, in.Account.Earned = from.Earned-c.Earned, into.Earned+c.Earned
+	out.Account.Burned, in.Account.Burned = from.Burned-c.Burned, into.Burned+c.Burned
+	if c.Points == 0 {
+		return out, in, nil
 	}
-	sum, err := money.Add(into.Balance, moved)
+	sum, err := money.Add(into.Balance, c.Points)
 	if err != nil || sum > money.MaxMinor {
-		return nil, nil, 0, fault.Field(fault.CodeStateConflict, "source_customer_id", "balance_limit", "a balance holds at most %d points", money.MaxMinor)
+		return nil, nil, fault.Field(fault.CodeStateConflict, "source_customer_id", "balance_limit", "a balance holds at most %d points", money.MaxMinor)
 	}
-	out.Account.Balance, in.Account.Balance = 0, sum
+	out.Account.Balance, in.Account.Balance = from.Balance-c.Points, sum
 	m := ledger.PointsMovement{Type: PointsMerge, EntryID: head.ID, ReferenceID: head.RefID, At: head.At}
-	m.ID, m.CustomerID, m.Points, m.Balance = fromID, from.CustomerID, -moved, 0
+	m.ID, m.CustomerID, m.Points, m.Balance = fromID, from.CustomerID, -c.Points, out.Account.Balance
 	out.Movements = append(out.Movements, m)
-	m.ID, m.CustomerID, m.Points, m.Balance = intoID, into.CustomerID, moved, sum
+	m.ID, m.CustomerID, m.Points, m.Balance = intoID, into.CustomerID, c.Points, sum
 	in.Movements = append(in.Movements, m)
-	return out, in, moved, enter(&in.Entries, head, ledger.Wallet{Tenant: from.Tenant, Currency: ledger.PointsCurrency}, money.Points,
-		ledger.Account{Kind: ledger.AccountPoints, Owner: from.CustomerID}, ledger.Account{Kind: ledger.AccountPoints, Owner: into.CustomerID}, moved)
+	return out, in, enter(&in.Entries, head, ledger.Wallet{Tenant: from.Tenant, Currency: ledger.PointsCurrency}, money.Points,
+		ledger.Account{Kind: ledger.AccountPoints, Owner: from.CustomerID}, ledger.Account{Kind: ledger.AccountPoints, Owner: into.CustomerID}, c.Points)
 }
 
 // enter appends an entry that moves amount between two accounts of a class.

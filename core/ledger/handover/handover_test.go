@@ -108,3 +108,67 @@ func TestMoneyIsNeverConverted(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Taking a handover back gives what is there, class by class, and makes and loses
+// nothing: neither wallet is ever short, and an unproven owner gets LOCKED lots.
+func TestRule22TakingAHandoverBackKeepsEveryClass(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		from, own := wallet(t, "b")
+		into, _ := wallet(t, "a")
+		came := own[:rapid.IntRange(0, len(own)).Draw(t, "came")]
+		back := handover.Back{ActualMinor: rapid.Int64Range(0, from.ActualMinor).Draw(t, "back"), Lots: came, Verified: rapid.Bool().Draw(t, "verified")}
+		out, in, lots, err := handover.WalletsBack(ledger.Head{ID: "ent_2", Kind: handover.EntryMerge, RefID: "mrg_1", Reverses: "ent_1", At: now}, from, into, back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var available, locked int64
+		for _, g := range lots {
+			if g.CustomerID != "a" || !back.Verified && g.State != ledger.Locked {
+				t.Fatalf("%+v", g)
+			}
+			if g.State == ledger.Locked {
+				locked += g.RemainingMinor
+			} else {
+				available += g.RemainingMinor
+			}
+		}
+		o, i := out.Wallet, in.Wallet
+		if len(lots) != len(came) || i.PromoAvailableMinor != into.PromoAvailableMinor+available || i.PromoLockedMinor != into.PromoLockedMinor+locked {
+			t.Fatalf("%d lots gave %+v", len(lots), i)
+		}
+		if o.Validate() != nil || o.ActualMinor+i.ActualMinor != from.ActualMinor+into.ActualMinor || i.ActualMinor != into.ActualMinor+back.ActualMinor ||
+			promo(o)+promo(i) != promo(from)+promo(into) {
+			t.Fatalf("%+v and %+v gave %+v and %+v", from, into, o, i)
+		}
+		if want := min(back.ActualMinor, 1); int64(len(in.Entries)) != want || len(out.Entries) != 0 {
+			t.Fatalf("%d entries for %d", len(in.Entries), back.ActualMinor)
+		}
+		for _, e := range in.Entries {
+			if e.Validate() != nil || e.Reverses != "ent_1" || e.Currency != "USD" {
+				t.Fatalf("%+v", e)
+			}
+		}
+		if _, _, _, err := handover.WalletsBack(ledger.Head{}, from, into, handover.Back{ActualMinor: from.ActualMinor + 1}); err == nil {
+			t.Fatal("more went back than there is")
+		}
+	})
+}
+
+func promo(w ledger.Wallet) int64 { return w.PromoAvailableMinor + w.PromoLockedMinor }
+
+func TestPointsGoBackWithTheirHistory(t *testing.T) {
+	t.Parallel()
+	from := ledger.PointsAccount{CustomerID: "b", Balance: 35, Earned: 104, Burned: 69}
+	head := ledger.Head{ID: "ent_2", Kind: handover.EntryMerge, RefID: "mrg_1", Reverses: "ent_1", At: now}
+	out, in, err := handover.PointsBack(head, "pmv_1", "pmv_2", from, ledger.PointsAccount{CustomerID: "a"}, handover.Carried{Points: 31, Earned: 110, Burned: 60})
+	if err != nil || out.Account.Balance != 4 || in.Account.Balance != 31 || out.Account.Earned != 0 || in.Account.Earned != 104 || out.Account.Burned != 9 || in.Account.Burned != 60 {
+		t.Fatalf("%+v %+v %v", out, in, err)
+	}
+	if len(out.Movements) != 1 || out.Movements[0].Points != -31 || out.Movements[0].Balance != 4 || in.Entries[0].Reverses != "ent_1" || in.Entries[0].Validate() != nil {
+		t.Fatalf("%+v %+v", out.Movements, in.Entries)
+	}
+	if _, _, err := handover.PointsBack(head, "pmv_1", "pmv_2", from, ledger.PointsAccount{CustomerID: "a"}, handover.Carried{Points: 36}); err == nil {
+		t.Fatal("more points went back than there are")
+	}
+}

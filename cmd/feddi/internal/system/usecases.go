@@ -183,6 +183,7 @@ func (s *System) jobs() []job {
 		{"settlements.gather", 2 * time.Second, u.Settlements.Gather},
 		{"reconciliations.compare", 2 * time.Second, u.Settlements.Compare},
 		{"codes.sweep", time.Minute, u.Identities.Sweep},
+		{"merges.sweep", 10 * time.Minute, u.Enrollment.UndoneSweep},
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {
 			return s.UoW.Read().Idempotency.Sweep(ctx, s.clock.Now(), limit)

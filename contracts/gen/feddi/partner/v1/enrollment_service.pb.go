@@ -1801,21 +1801,27 @@ func (x *SubmitIdentityResponse) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// MergeIdentitiesRequest names what is merged into whom.
+// MergeIdentitiesRequest names what is merged into whom, or the merge to undo.
 type MergeIdentitiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version and id of the request.
 	Meta *RequestMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Where the call happens.
 	Context *RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
-	// The customer that remains.
-	CustomerId string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// The customer that remains; needed to merge, absent to undo.
+	CustomerId *string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3,oneof" json:"customer_id,omitempty"`
 	// The duplicate that is merged and ends as MERGED.
 	SourceCustomerId *string `protobuf:"bytes,4,opt,name=source_customer_id,json=sourceCustomerId,proto3,oneof" json:"source_customer_id,omitempty"`
 	// The open session whose anonymous identity is merged.
 	SessionId *string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
-	// Why; kept for the record.
-	Reason        *string `protobuf:"bytes,6,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
+	// Why; kept for the record, that of the undo beside that of the merge.
+	Reason *string `protobuf:"bytes,6,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
+	// The merge to undo, in place of whom to merge: its id, prefix mrg_.
+	UndoMergeId *string `protobuf:"bytes,7,opt,name=undo_merge_id,json=undoMergeId,proto3,oneof" json:"undo_merge_id,omitempty"`
+	// true undoes the merge also where part of what moved was spent, expired or taken back since: what is
+	// there goes back, unreturned says what does not, and there is no second undo. Without it such a merge is
+	// left as it is, with STATE_CONFLICT.
+	AcceptPartial bool `protobuf:"varint,8,opt,name=accept_partial,json=acceptPartial,proto3" json:"accept_partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1865,8 +1871,8 @@ func (x *MergeIdentitiesRequest) GetContext() *RequestContext {
 }
 
 func (x *MergeIdentitiesRequest) GetCustomerId() string {
-	if x != nil {
-		return x.CustomerId
+	if x != nil && x.CustomerId != nil {
+		return *x.CustomerId
 	}
 	return ""
 }
@@ -1892,12 +1898,27 @@ func (x *MergeIdentitiesRequest) GetReason() string {
 	return ""
 }
 
-// MergeIdentitiesResponse is what moved, by class.
+func (x *MergeIdentitiesRequest) GetUndoMergeId() string {
+	if x != nil && x.UndoMergeId != nil {
+		return *x.UndoMergeId
+	}
+	return ""
+}
+
+func (x *MergeIdentitiesRequest) GetAcceptPartial() bool {
+	if x != nil {
+		return x.AcceptPartial
+	}
+	return false
+}
+
+// MergeIdentitiesResponse is what moved, by class: to customer_id by a merge, back to
+// source_customer_id by an undo.
 type MergeIdentitiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Envelope of the answer.
 	Meta *ResponseMeta `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	// The merge's id, prefix mrg_.
+	// The merge's id, prefix mrg_; what undo_merge_id takes.
 	MergeId string `protobuf:"bytes,2,opt,name=merge_id,json=mergeId,proto3" json:"merge_id,omitempty"`
 	// The customer that remains.
 	CustomerId string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
@@ -1907,16 +1928,25 @@ type MergeIdentitiesResponse struct {
 	MovedActualMinor int64 `protobuf:"varint,5,opt,name=moved_actual_minor,json=movedActualMinor,proto3" json:"moved_actual_minor,omitempty"`
 	// Points that moved.
 	MovedPoints int64 `protobuf:"varint,6,opt,name=moved_points,json=movedPoints,proto3" json:"moved_points,omitempty"`
-	// Grants that moved, with their states and expiries as they were.
+	// Grants that moved, with their states and expiries: of a merge as they were, of an undo as they are
+	// after it.
 	MovedGrants []*Grant `protobuf:"bytes,7,rep,name=moved_grants,json=movedGrants,proto3" json:"moved_grants,omitempty"`
 	// Links that moved.
 	MovedCredentials []*LinkedCredential `protobuf:"bytes,8,rep,name=moved_credentials,json=movedCredentials,proto3" json:"moved_credentials,omitempty"`
-	// The ledger entries that moved it.
+	// The ledger entries that moved it; those of an undo are contra entries of the merge's.
 	EntryIds []string `protobuf:"bytes,9,rep,name=entry_ids,json=entryIds,proto3" json:"entry_ids,omitempty"`
-	// The wallet after it.
+	// The wallet of customer_id after it.
 	Balance *Balance `protobuf:"bytes,10,opt,name=balance,proto3" json:"balance,omitempty"`
-	// When it happened.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// When the merge happened.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Until when the merge can be undone.
+	UndoUntil *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=undo_until,json=undoUntil,proto3" json:"undo_until,omitempty"`
+	// When it was undone; null on the answer to a merge.
+	UndoneAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=undone_at,json=undoneAt,proto3,oneof" json:"undone_at,omitempty"`
+	// What the merge moved and the undo could not move back; null on the answer to a merge.
+	Unreturned *Unreturned `protobuf:"bytes,14,opt,name=unreturned,proto3,oneof" json:"unreturned,omitempty"`
+	// The wallet of source_customer_id, which is in use again; null unless a customer's merge was undone.
+	SourceBalance *Balance `protobuf:"bytes,15,opt,name=source_balance,json=sourceBalance,proto3,oneof" json:"source_balance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2024,6 +2054,108 @@ func (x *MergeIdentitiesResponse) GetBalance() *Balance {
 func (x *MergeIdentitiesResponse) GetCreatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *MergeIdentitiesResponse) GetUndoUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UndoUntil
+	}
+	return nil
+}
+
+func (x *MergeIdentitiesResponse) GetUndoneAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UndoneAt
+	}
+	return nil
+}
+
+func (x *MergeIdentitiesResponse) GetUnreturned() *Unreturned {
+	if x != nil {
+		return x.Unreturned
+	}
+	return nil
+}
+
+func (x *MergeIdentitiesResponse) GetSourceBalance() *Balance {
+	if x != nil {
+		return x.SourceBalance
+	}
+	return nil
+}
+
+// Unreturned is what a merge moved and its undo left where it is, by class: spent, expired, clawed back,
+// reversed or unlinked since.
+type Unreturned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Actual money, in minor units.
+	ActualMinor int64 `protobuf:"varint,1,opt,name=actual_minor,json=actualMinor,proto3" json:"actual_minor,omitempty"`
+	// Promotional credit, in minor units.
+	PromoMinor int64 `protobuf:"varint,2,opt,name=promo_minor,json=promoMinor,proto3" json:"promo_minor,omitempty"`
+	// Points.
+	Points int64 `protobuf:"varint,3,opt,name=points,proto3" json:"points,omitempty"`
+	// Links that were removed since the merge; they stay removed.
+	CredentialIds []string `protobuf:"bytes,4,rep,name=credential_ids,json=credentialIds,proto3" json:"credential_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unreturned) Reset() {
+	*x = Unreturned{}
+	mi := &file_feddi_partner_v1_enrollment_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unreturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unreturned) ProtoMessage() {}
+
+func (x *Unreturned) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_partner_v1_enrollment_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unreturned.ProtoReflect.Descriptor instead.
+func (*Unreturned) Descriptor() ([]byte, []int) {
+	return file_feddi_partner_v1_enrollment_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Unreturned) GetActualMinor() int64 {
+	if x != nil {
+		return x.ActualMinor
+	}
+	return 0
+}
+
+func (x *Unreturned) GetPromoMinor() int64 {
+	if x != nil {
+		return x.PromoMinor
+	}
+	return 0
+}
+
+func (x *Unreturned) GetPoints() int64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Unreturned) GetCredentialIds() []string {
+	if x != nil {
+		return x.CredentialIds
 	}
 	return nil
 }
@@ -2263,21 +2395,27 @@ const file_feddi_partner_v1_enrollment_service_proto_rawDesc = "" +
 	"\f_verified_atB\n" +
 	"\n" +
 	"\b_programB\x0e\n" +
-	"\f_merged_into\"\x9b\x04\n" +
+	"\f_merged_into\"\xeb\a\n" +
 	"\x16MergeIdentitiesRequest\x129\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1d.feddi.partner.v1.RequestMetaB\x06\xbaH\x03\xc8\x01\x01R\x04meta\x12B\n" +
-	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12*\n" +
-	"\vcustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"customerId\x12<\n" +
-	"\x12source_customer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x10sourceCustomerId\x88\x01\x01\x12-\n" +
+	"\acontext\x18\x02 \x01(\v2 .feddi.partner.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01R\acontext\x12/\n" +
+	"\vcustomer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\n" +
+	"customerId\x88\x01\x01\x12<\n" +
+	"\x12source_customer_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x01R\x10sourceCustomerId\x88\x01\x01\x12-\n" +
 	"\n" +
-	"session_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x01R\tsessionId\x88\x01\x01\x12'\n" +
+	"session_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x02R\tsessionId\x88\x01\x01\x12'\n" +
 	"\x06reason\x18\x06 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x02R\x06reason\x88\x01\x01:\x8e\x01\xbaH\x8a\x01\x1a\x87\x01\n" +
-	"\x18merge.exactly_one_source\x125give exactly one of source_customer_id and session_id\x1a4has(this.source_customer_id) != has(this.session_id)B\x15\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fH\x03R\x06reason\x88\x01\x01\x122\n" +
+	"\rundo_merge_id\x18\a \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x04R\vundoMergeId\x88\x01\x01\x12%\n" +
+	"\x0eaccept_partial\x18\b \x01(\bR\racceptPartial:\xdc\x03\xbaH\xd8\x03\x1a\xd0\x01\n" +
+	"\x18merge.exactly_one_source\x12Dgive exactly one of source_customer_id, session_id and undo_merge_id\x1an[has(this.source_customer_id), has(this.session_id), has(this.undo_merge_id)].filter(given, given).size() == 1\x1a\x8c\x01\n" +
+	"\x11merge.customer_id\x12Egive customer_id to merge; leave it out to undo, the merge names both\x1a0has(this.customer_id) != has(this.undo_merge_id)\x1at\n" +
+	"\x14merge.accept_partial\x12+accept_partial goes with undo_merge_id only\x1a/has(this.undo_merge_id) || !this.accept_partialB\x0e\n" +
+	"\f_customer_idB\x15\n" +
 	"\x13_source_customer_idB\r\n" +
 	"\v_session_idB\t\n" +
-	"\a_reason\"\xbe\x04\n" +
+	"\a_reasonB\x10\n" +
+	"\x0e_undo_merge_id\"\xf1\x06\n" +
 	"\x17MergeIdentitiesResponse\x122\n" +
 	"\x04meta\x18\x01 \x01(\v2\x1e.feddi.partner.v1.ResponseMetaR\x04meta\x12\x19\n" +
 	"\bmerge_id\x18\x02 \x01(\tR\amergeId\x12\x1f\n" +
@@ -2292,8 +2430,26 @@ const file_feddi_partner_v1_enrollment_service_proto_rawDesc = "" +
 	"\abalance\x18\n" +
 	" \x01(\v2\x19.feddi.partner.v1.BalanceR\abalance\x129\n" +
 	"\n" +
-	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\x15\n" +
-	"\x13_source_customer_id2\xc6L\n" +
+	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"undo_until\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tundoUntil\x12<\n" +
+	"\tundone_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampH\x01R\bundoneAt\x88\x01\x01\x12A\n" +
+	"\n" +
+	"unreturned\x18\x0e \x01(\v2\x1c.feddi.partner.v1.UnreturnedH\x02R\n" +
+	"unreturned\x88\x01\x01\x12E\n" +
+	"\x0esource_balance\x18\x0f \x01(\v2\x19.feddi.partner.v1.BalanceH\x03R\rsourceBalance\x88\x01\x01B\x15\n" +
+	"\x13_source_customer_idB\f\n" +
+	"\n" +
+	"_undone_atB\r\n" +
+	"\v_unreturnedB\x11\n" +
+	"\x0f_source_balance\"\x8f\x01\n" +
+	"\n" +
+	"Unreturned\x12!\n" +
+	"\factual_minor\x18\x01 \x01(\x03R\vactualMinor\x12\x1f\n" +
+	"\vpromo_minor\x18\x02 \x01(\x03R\n" +
+	"promoMinor\x12\x16\n" +
+	"\x06points\x18\x03 \x01(\x03R\x06points\x12%\n" +
+	"\x0ecredential_ids\x18\x04 \x03(\tR\rcredentialIds2\xb4M\n" +
 	"\x11EnrollmentService\x12\x8d\x06\n" +
 	"\x12InitiateEnrollment\x12+.feddi.partner.v1.InitiateEnrollmentRequest\x1a,.feddi.partner.v1.InitiateEnrollmentResponse\"\x9b\x05\x92\xdb\x18\xfb\x04\n" +
 	"\x12initiateEnrollment\x10\x02\x1a\x02\x02\x01 \xc9\x01*\x02\xc8\x010\x01:\tNOT_FOUND:\rSESSION_ENDED:\x0eSTATE_CONFLICT:\x12ATTEMPTS_EXHAUSTED@\x01b\xe5\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"phone\":\"+14155550123\",\"session_id\":\"cs_01ka2m4h5e\"}j\xe6\x01{\"enrollment_id\":\"enr_01ka2m5r7b\",\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"PENDING_PROOF\",\"attempts_left\":5,\"expires_at\":\"2026-06-12T08:11:00Z\",\"sandbox\":{\"code\":\"418203\",\"verification_token\":\"eyJ2IjoxfQ.example\"},\"resends_left\":3}rECreate a PENDING_PROOF wallet and send the verification link and code\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/enroll/initiate\x12\xed\v\n" +
@@ -2313,10 +2469,10 @@ const file_feddi_partner_v1_enrollment_service_proto_rawDesc = "" +
 	"\fListConsents\x12%.feddi.partner.v1.ListConsentsRequest\x1a&.feddi.partner.v1.ListConsentsResponse\"\x95\x03\x92\xdb\x18\xe7\x02\n" +
 	"\flistConsents\x10\x02\x1a\x01\x01:\tNOT_FOUND:\x0eCURSOR_INVALIDj\xa5\x02{\"consents\":[{\"consent_id\":\"cns_01ka2md8y0\",\"customer_id\":\"cus_01ka2m5t9d\",\"purpose\":\"marketing\",\"channel\":\"email\",\"state\":\"granted\",\"version\":\"2026-05\",\"evidence\":{\"screen\":\"customer_display\",\"text_hash\":\"9f2c1ab7\"},\"occurred_at\":\"2026-06-12T08:15:00Z\",\"recorded_at\":\"2026-06-12T08:15:00Z\"}]}r\x0fConsent history\x82\xd3\xe4\x93\x02#\x12!/customers/{customer_id}/consents\x12\xd7\f\n" +
 	"\x0eSubmitIdentity\x12'.feddi.partner.v1.SubmitIdentityRequest\x1a(.feddi.partner.v1.SubmitIdentityResponse\"\xf1\v\x92\xdb\x18\xd1\v\n" +
-	"\x0esubmitIdentity\x10\x02\x1a\x02\x02\x010\x01:\tNOT_FOUND:\x10CONSENT_REQUIRED@\x01b\x91\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"customer_id\":\"cus_01ka2m5t9d\",\"name\":\"Ada\",\"email\":\"ada@example.com\",\"birth_date\":\"1990-12-10\"}j\xc0\b{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"name\":\"Ada\",\"phone\":\"+14155550123\",\"phone_masked\":\"+1*******23\",\"email\":\"ada@example.com\",\"birth_date\":\"1990-12-10\",\"language\":\"en-US\",\"badge\":\"returning\",\"member_since\":\"2026-06-12T08:01:00Z\",\"verified_at\":\"2026-06-12T08:02:00Z\",\"lifetime\":{\"transactions_count\":1,\"spent_minor\":1175,\"discount_minor\":100,\"cashback_earned_minor\":58,\"currency\":\"USD\",\"first_transaction_at\":\"2026-06-12T08:09:00Z\",\"last_transaction_at\":\"2026-06-12T08:09:00Z\"},\"program\":{\"program_id\":\"prg_01k9z3v7vw\",\"name\":\"Bean House Rewards\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"currency\":\"USD\",\"cashback_bp\":500,\"claim_gate\":\"on_verification\",\"claim_gate_met\":true,\"tier\":null,\"joined_at\":\"2026-06-12T08:02:00Z\"},\"linked_credentials\":[{\"credential_id\":\"crd_01ka2m5v0h\",\"credential_type\":\"phone\",\"masked_value\":\"+1*******23\",\"probationary\":false,\"state\":\"active\",\"provider\":null,\"card\":null,\"linked_at\":\"2026-06-12T08:01:00Z\",\"last_used_at\":\"2026-06-12T08:02:00Z\"}],\"merged_into\":null,\"created_at\":\"2026-06-12T08:01:00Z\",\"updated_at\":\"2026-06-12T08:02:00Z\"}rAAttach identity attributes (name, birth date, e-mail) to a wallet\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/enroll/identity\x12\x9b\x0e\n" +
-	"\x0fMergeIdentities\x12(.feddi.partner.v1.MergeIdentitiesRequest\x1a).feddi.partner.v1.MergeIdentitiesResponse\"\xb2\r\x92\xdb\x18\x95\r\n" +
-	"\x0fmergeIdentities\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x11CURRENCY_MISMATCH:\rSESSION_ENDED:\x15IDENTITY_PROBATIONARYb\xb8\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"customer_id\":\"cus_01ka2m5t9d\",\"source_customer_id\":\"cus_01ka1h2x7p\",\"reason\":\"Same person, two phones\"}j\xa2\n" +
-	"{\"merge_id\":\"mrg_01ka2mm3d2\",\"customer_id\":\"cus_01ka2m5t9d\",\"source_customer_id\":\"cus_01ka1h2x7p\",\"moved_actual_minor\":1575,\"moved_points\":0,\"moved_grants\":[{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"}],\"moved_credentials\":[{\"credential_id\":\"crd_01ka2mb7tq\",\"credential_type\":\"card_fingerprint\",\"masked_value\":\"**** 4242\",\"probationary\":true,\"state\":\"active\",\"provider\":null,\"card\":{\"scheme\":\"visa\",\"first_six\":null,\"last_four\":\"4242\",\"expiry_month\":9,\"expiry_year\":2029},\"linked_at\":\"2026-06-12T08:10:00Z\",\"last_used_at\":null}],\"entry_ids\":[\"ent_01ka2mm3d3\"],\"balance\":{\"actual_minor\":1575,\"promo_available_minor\":58,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"}]},\"created_at\":\"2026-06-12T09:40:00Z\"}rGMerge an anonymous or duplicate identity into another by ledger entries\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/enroll/mergeBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
+	"\x0esubmitIdentity\x10\x02\x1a\x02\x02\x010\x01:\tNOT_FOUND:\x10CONSENT_REQUIRED@\x01b\x91\x02{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\",\"branch_id\":\"brn_01k9z3v7rb\",\"terminal_id\":\"trm_01k9z3v7rk\",\"cashier_id\":\"c-17\",\"locale\":\"en-US\"},\"customer_id\":\"cus_01ka2m5t9d\",\"name\":\"Ada\",\"email\":\"ada@example.com\",\"birth_date\":\"1990-12-10\"}j\xc0\b{\"customer_id\":\"cus_01ka2m5t9d\",\"state\":\"VERIFIED\",\"name\":\"Ada\",\"phone\":\"+14155550123\",\"phone_masked\":\"+1*******23\",\"email\":\"ada@example.com\",\"birth_date\":\"1990-12-10\",\"language\":\"en-US\",\"badge\":\"returning\",\"member_since\":\"2026-06-12T08:01:00Z\",\"verified_at\":\"2026-06-12T08:02:00Z\",\"lifetime\":{\"transactions_count\":1,\"spent_minor\":1175,\"discount_minor\":100,\"cashback_earned_minor\":58,\"currency\":\"USD\",\"first_transaction_at\":\"2026-06-12T08:09:00Z\",\"last_transaction_at\":\"2026-06-12T08:09:00Z\"},\"program\":{\"program_id\":\"prg_01k9z3v7vw\",\"name\":\"Bean House Rewards\",\"merchant_id\":\"mer_01k9z3v7qw\",\"brand_id\":null,\"currency\":\"USD\",\"cashback_bp\":500,\"claim_gate\":\"on_verification\",\"claim_gate_met\":true,\"tier\":null,\"joined_at\":\"2026-06-12T08:02:00Z\"},\"linked_credentials\":[{\"credential_id\":\"crd_01ka2m5v0h\",\"credential_type\":\"phone\",\"masked_value\":\"+1*******23\",\"probationary\":false,\"state\":\"active\",\"provider\":null,\"card\":null,\"linked_at\":\"2026-06-12T08:01:00Z\",\"last_used_at\":\"2026-06-12T08:02:00Z\"}],\"merged_into\":null,\"created_at\":\"2026-06-12T08:01:00Z\",\"updated_at\":\"2026-06-12T08:02:00Z\"}rAAttach identity attributes (name, birth date, e-mail) to a wallet\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/enroll/identity\x12\x89\x0f\n" +
+	"\x0fMergeIdentities\x12(.feddi.partner.v1.MergeIdentitiesRequest\x1a).feddi.partner.v1.MergeIdentitiesResponse\"\xa0\x0e\x92\xdb\x18\x83\x0e\n" +
+	"\x0fmergeIdentities\x10\x02\x1a\x01\x010\x01:\tNOT_FOUND:\x0eSTATE_CONFLICT:\x11CURRENCY_MISMATCH:\rSESSION_ENDED:\x15IDENTITY_PROBATIONARYb\xb8\x01{\"meta\":{\"api_version\":\"2026-06-01\"},\"context\":{\"merchant_id\":\"mer_01k9z3v7qw\"},\"customer_id\":\"cus_01ka2m5t9d\",\"source_customer_id\":\"cus_01ka1h2x7p\",\"reason\":\"Same person, two phones\"}j\xff\n" +
+	"{\"merge_id\":\"mrg_01ka2mm3d2\",\"customer_id\":\"cus_01ka2m5t9d\",\"source_customer_id\":\"cus_01ka1h2x7p\",\"moved_actual_minor\":1575,\"moved_points\":0,\"moved_grants\":[{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"}],\"moved_credentials\":[{\"credential_id\":\"crd_01ka2mb7tq\",\"credential_type\":\"card_fingerprint\",\"masked_value\":\"**** 4242\",\"probationary\":true,\"state\":\"active\",\"provider\":null,\"card\":{\"scheme\":\"visa\",\"first_six\":null,\"last_four\":\"4242\",\"expiry_month\":9,\"expiry_year\":2029},\"linked_at\":\"2026-06-12T08:10:00Z\",\"last_used_at\":null}],\"entry_ids\":[\"ent_01ka2mm3d3\"],\"balance\":{\"actual_minor\":1575,\"promo_available_minor\":58,\"promo_locked_minor\":0,\"pending_topups_minor\":0,\"currency\":\"USD\",\"promo_grants\":[{\"grant_id\":\"grt_01ka2m9b4p\",\"customer_id\":\"cus_01ka2m5t9d\",\"source\":\"CASHBACK\",\"state\":\"RELEASED\",\"amount_minor\":58,\"remaining_minor\":58,\"currency\":\"USD\",\"expires_at\":\"2026-09-10T08:09:00Z\",\"created_at\":\"2026-06-12T08:09:00Z\",\"released_at\":\"2026-06-12T08:09:00Z\",\"budget_id\":null,\"origin_id\":\"txn_01ka2m9b3f\"}]},\"created_at\":\"2026-06-12T09:40:00Z\",\"undo_until\":\"2026-06-15T09:40:00Z\",\"undone_at\":null,\"unreturned\":null,\"source_balance\":null}rXMerge an anonymous or duplicate identity into another by ledger entries, or undo a merge\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/enroll/mergeBAZ?github.com/feddi/feddi/contracts/gen/feddi/partner/v1;partnerv1b\x06proto3"
 
 var (
 	file_feddi_partner_v1_enrollment_service_proto_rawDescOnce sync.Once
@@ -2330,7 +2486,7 @@ func file_feddi_partner_v1_enrollment_service_proto_rawDescGZIP() []byte {
 	return file_feddi_partner_v1_enrollment_service_proto_rawDescData
 }
 
-var file_feddi_partner_v1_enrollment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_feddi_partner_v1_enrollment_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_feddi_partner_v1_enrollment_service_proto_goTypes = []any{
 	(*InitiateEnrollmentRequest)(nil),  // 0: feddi.partner.v1.InitiateEnrollmentRequest
 	(*InitiateEnrollmentResponse)(nil), // 1: feddi.partner.v1.InitiateEnrollmentResponse
@@ -2352,104 +2508,109 @@ var file_feddi_partner_v1_enrollment_service_proto_goTypes = []any{
 	(*SubmitIdentityResponse)(nil),     // 17: feddi.partner.v1.SubmitIdentityResponse
 	(*MergeIdentitiesRequest)(nil),     // 18: feddi.partner.v1.MergeIdentitiesRequest
 	(*MergeIdentitiesResponse)(nil),    // 19: feddi.partner.v1.MergeIdentitiesResponse
-	(*RequestMeta)(nil),                // 20: feddi.partner.v1.RequestMeta
-	(*RequestContext)(nil),             // 21: feddi.partner.v1.RequestContext
-	(*ResponseMeta)(nil),               // 22: feddi.partner.v1.ResponseMeta
-	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
-	(*EnrollmentSandbox)(nil),          // 24: feddi.partner.v1.EnrollmentSandbox
-	(*Grant)(nil),                      // 25: feddi.partner.v1.Grant
-	(*Balance)(nil),                    // 26: feddi.partner.v1.Balance
-	(*LockedGrant)(nil),                // 27: feddi.partner.v1.LockedGrant
-	(*structpb.Struct)(nil),            // 28: google.protobuf.Struct
-	(*Consent)(nil),                    // 29: feddi.partner.v1.Consent
-	(*LifetimeActivity)(nil),           // 30: feddi.partner.v1.LifetimeActivity
-	(*Program)(nil),                    // 31: feddi.partner.v1.Program
-	(*LinkedCredential)(nil),           // 32: feddi.partner.v1.LinkedCredential
+	(*Unreturned)(nil),                 // 20: feddi.partner.v1.Unreturned
+	(*RequestMeta)(nil),                // 21: feddi.partner.v1.RequestMeta
+	(*RequestContext)(nil),             // 22: feddi.partner.v1.RequestContext
+	(*ResponseMeta)(nil),               // 23: feddi.partner.v1.ResponseMeta
+	(*timestamppb.Timestamp)(nil),      // 24: google.protobuf.Timestamp
+	(*EnrollmentSandbox)(nil),          // 25: feddi.partner.v1.EnrollmentSandbox
+	(*Grant)(nil),                      // 26: feddi.partner.v1.Grant
+	(*Balance)(nil),                    // 27: feddi.partner.v1.Balance
+	(*LockedGrant)(nil),                // 28: feddi.partner.v1.LockedGrant
+	(*structpb.Struct)(nil),            // 29: google.protobuf.Struct
+	(*Consent)(nil),                    // 30: feddi.partner.v1.Consent
+	(*LifetimeActivity)(nil),           // 31: feddi.partner.v1.LifetimeActivity
+	(*Program)(nil),                    // 32: feddi.partner.v1.Program
+	(*LinkedCredential)(nil),           // 33: feddi.partner.v1.LinkedCredential
 }
 var file_feddi_partner_v1_enrollment_service_proto_depIdxs = []int32{
-	20, // 0: feddi.partner.v1.InitiateEnrollmentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 1: feddi.partner.v1.InitiateEnrollmentRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 2: feddi.partner.v1.InitiateEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	23, // 3: feddi.partner.v1.InitiateEnrollmentResponse.expires_at:type_name -> google.protobuf.Timestamp
-	24, // 4: feddi.partner.v1.InitiateEnrollmentResponse.sandbox:type_name -> feddi.partner.v1.EnrollmentSandbox
-	20, // 5: feddi.partner.v1.VerifyEnrollmentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 6: feddi.partner.v1.VerifyEnrollmentRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 7: feddi.partner.v1.VerifyEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	25, // 8: feddi.partner.v1.VerifyEnrollmentResponse.released_grants:type_name -> feddi.partner.v1.Grant
-	26, // 9: feddi.partner.v1.VerifyEnrollmentResponse.balance:type_name -> feddi.partner.v1.Balance
-	23, // 10: feddi.partner.v1.VerifyEnrollmentResponse.verified_at:type_name -> google.protobuf.Timestamp
-	20, // 11: feddi.partner.v1.ResendVerificationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 12: feddi.partner.v1.ResendVerificationRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 13: feddi.partner.v1.ResendVerificationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	23, // 14: feddi.partner.v1.ResendVerificationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	24, // 15: feddi.partner.v1.ResendVerificationResponse.sandbox:type_name -> feddi.partner.v1.EnrollmentSandbox
-	23, // 16: feddi.partner.v1.ResendVerificationResponse.next_resend_at:type_name -> google.protobuf.Timestamp
-	20, // 17: feddi.partner.v1.RedriveClaimsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 18: feddi.partner.v1.RedriveClaimsRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 19: feddi.partner.v1.RedriveClaimsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	25, // 20: feddi.partner.v1.RedriveClaimsResponse.released_grants:type_name -> feddi.partner.v1.Grant
-	27, // 21: feddi.partner.v1.RedriveClaimsResponse.locked_grants:type_name -> feddi.partner.v1.LockedGrant
-	23, // 22: feddi.partner.v1.RedriveClaimsResponse.created_at:type_name -> google.protobuf.Timestamp
-	22, // 23: feddi.partner.v1.GetClaimResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	25, // 24: feddi.partner.v1.GetClaimResponse.released_grants:type_name -> feddi.partner.v1.Grant
-	27, // 25: feddi.partner.v1.GetClaimResponse.locked_grants:type_name -> feddi.partner.v1.LockedGrant
-	23, // 26: feddi.partner.v1.GetClaimResponse.created_at:type_name -> google.protobuf.Timestamp
-	22, // 27: feddi.partner.v1.GetEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	23, // 28: feddi.partner.v1.GetEnrollmentResponse.expires_at:type_name -> google.protobuf.Timestamp
-	23, // 29: feddi.partner.v1.GetEnrollmentResponse.created_at:type_name -> google.protobuf.Timestamp
-	23, // 30: feddi.partner.v1.GetEnrollmentResponse.verified_at:type_name -> google.protobuf.Timestamp
-	20, // 31: feddi.partner.v1.RecordConsentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 32: feddi.partner.v1.RecordConsentRequest.context:type_name -> feddi.partner.v1.RequestContext
-	28, // 33: feddi.partner.v1.RecordConsentRequest.evidence:type_name -> google.protobuf.Struct
-	23, // 34: feddi.partner.v1.RecordConsentRequest.occurred_at:type_name -> google.protobuf.Timestamp
-	22, // 35: feddi.partner.v1.RecordConsentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	28, // 36: feddi.partner.v1.RecordConsentResponse.evidence:type_name -> google.protobuf.Struct
-	23, // 37: feddi.partner.v1.RecordConsentResponse.occurred_at:type_name -> google.protobuf.Timestamp
-	23, // 38: feddi.partner.v1.RecordConsentResponse.recorded_at:type_name -> google.protobuf.Timestamp
-	22, // 39: feddi.partner.v1.ListConsentsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	29, // 40: feddi.partner.v1.ListConsentsResponse.consents:type_name -> feddi.partner.v1.Consent
-	20, // 41: feddi.partner.v1.SubmitIdentityRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 42: feddi.partner.v1.SubmitIdentityRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 43: feddi.partner.v1.SubmitIdentityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	23, // 44: feddi.partner.v1.SubmitIdentityResponse.member_since:type_name -> google.protobuf.Timestamp
-	23, // 45: feddi.partner.v1.SubmitIdentityResponse.verified_at:type_name -> google.protobuf.Timestamp
-	30, // 46: feddi.partner.v1.SubmitIdentityResponse.lifetime:type_name -> feddi.partner.v1.LifetimeActivity
-	31, // 47: feddi.partner.v1.SubmitIdentityResponse.program:type_name -> feddi.partner.v1.Program
-	32, // 48: feddi.partner.v1.SubmitIdentityResponse.linked_credentials:type_name -> feddi.partner.v1.LinkedCredential
-	23, // 49: feddi.partner.v1.SubmitIdentityResponse.created_at:type_name -> google.protobuf.Timestamp
-	23, // 50: feddi.partner.v1.SubmitIdentityResponse.updated_at:type_name -> google.protobuf.Timestamp
-	20, // 51: feddi.partner.v1.MergeIdentitiesRequest.meta:type_name -> feddi.partner.v1.RequestMeta
-	21, // 52: feddi.partner.v1.MergeIdentitiesRequest.context:type_name -> feddi.partner.v1.RequestContext
-	22, // 53: feddi.partner.v1.MergeIdentitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
-	25, // 54: feddi.partner.v1.MergeIdentitiesResponse.moved_grants:type_name -> feddi.partner.v1.Grant
-	32, // 55: feddi.partner.v1.MergeIdentitiesResponse.moved_credentials:type_name -> feddi.partner.v1.LinkedCredential
-	26, // 56: feddi.partner.v1.MergeIdentitiesResponse.balance:type_name -> feddi.partner.v1.Balance
-	23, // 57: feddi.partner.v1.MergeIdentitiesResponse.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 58: feddi.partner.v1.EnrollmentService.InitiateEnrollment:input_type -> feddi.partner.v1.InitiateEnrollmentRequest
-	2,  // 59: feddi.partner.v1.EnrollmentService.VerifyEnrollment:input_type -> feddi.partner.v1.VerifyEnrollmentRequest
-	4,  // 60: feddi.partner.v1.EnrollmentService.ResendVerification:input_type -> feddi.partner.v1.ResendVerificationRequest
-	6,  // 61: feddi.partner.v1.EnrollmentService.RedriveClaims:input_type -> feddi.partner.v1.RedriveClaimsRequest
-	8,  // 62: feddi.partner.v1.EnrollmentService.GetClaim:input_type -> feddi.partner.v1.GetClaimRequest
-	10, // 63: feddi.partner.v1.EnrollmentService.GetEnrollment:input_type -> feddi.partner.v1.GetEnrollmentRequest
-	12, // 64: feddi.partner.v1.EnrollmentService.RecordConsent:input_type -> feddi.partner.v1.RecordConsentRequest
-	14, // 65: feddi.partner.v1.EnrollmentService.ListConsents:input_type -> feddi.partner.v1.ListConsentsRequest
-	16, // 66: feddi.partner.v1.EnrollmentService.SubmitIdentity:input_type -> feddi.partner.v1.SubmitIdentityRequest
-	18, // 67: feddi.partner.v1.EnrollmentService.MergeIdentities:input_type -> feddi.partner.v1.MergeIdentitiesRequest
-	1,  // 68: feddi.partner.v1.EnrollmentService.InitiateEnrollment:output_type -> feddi.partner.v1.InitiateEnrollmentResponse
-	3,  // 69: feddi.partner.v1.EnrollmentService.VerifyEnrollment:output_type -> feddi.partner.v1.VerifyEnrollmentResponse
-	5,  // 70: feddi.partner.v1.EnrollmentService.ResendVerification:output_type -> feddi.partner.v1.ResendVerificationResponse
-	7,  // 71: feddi.partner.v1.EnrollmentService.RedriveClaims:output_type -> feddi.partner.v1.RedriveClaimsResponse
-	9,  // 72: feddi.partner.v1.EnrollmentService.GetClaim:output_type -> feddi.partner.v1.GetClaimResponse
-	11, // 73: feddi.partner.v1.EnrollmentService.GetEnrollment:output_type -> feddi.partner.v1.GetEnrollmentResponse
-	13, // 74: feddi.partner.v1.EnrollmentService.RecordConsent:output_type -> feddi.partner.v1.RecordConsentResponse
-	15, // 75: feddi.partner.v1.EnrollmentService.ListConsents:output_type -> feddi.partner.v1.ListConsentsResponse
-	17, // 76: feddi.partner.v1.EnrollmentService.SubmitIdentity:output_type -> feddi.partner.v1.SubmitIdentityResponse
-	19, // 77: feddi.partner.v1.EnrollmentService.MergeIdentities:output_type -> feddi.partner.v1.MergeIdentitiesResponse
-	68, // [68:78] is the sub-list for method output_type
-	58, // [58:68] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	21, // 0: feddi.partner.v1.InitiateEnrollmentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 1: feddi.partner.v1.InitiateEnrollmentRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 2: feddi.partner.v1.InitiateEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	24, // 3: feddi.partner.v1.InitiateEnrollmentResponse.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 4: feddi.partner.v1.InitiateEnrollmentResponse.sandbox:type_name -> feddi.partner.v1.EnrollmentSandbox
+	21, // 5: feddi.partner.v1.VerifyEnrollmentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 6: feddi.partner.v1.VerifyEnrollmentRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 7: feddi.partner.v1.VerifyEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	26, // 8: feddi.partner.v1.VerifyEnrollmentResponse.released_grants:type_name -> feddi.partner.v1.Grant
+	27, // 9: feddi.partner.v1.VerifyEnrollmentResponse.balance:type_name -> feddi.partner.v1.Balance
+	24, // 10: feddi.partner.v1.VerifyEnrollmentResponse.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 11: feddi.partner.v1.ResendVerificationRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 12: feddi.partner.v1.ResendVerificationRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 13: feddi.partner.v1.ResendVerificationResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	24, // 14: feddi.partner.v1.ResendVerificationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 15: feddi.partner.v1.ResendVerificationResponse.sandbox:type_name -> feddi.partner.v1.EnrollmentSandbox
+	24, // 16: feddi.partner.v1.ResendVerificationResponse.next_resend_at:type_name -> google.protobuf.Timestamp
+	21, // 17: feddi.partner.v1.RedriveClaimsRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 18: feddi.partner.v1.RedriveClaimsRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 19: feddi.partner.v1.RedriveClaimsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	26, // 20: feddi.partner.v1.RedriveClaimsResponse.released_grants:type_name -> feddi.partner.v1.Grant
+	28, // 21: feddi.partner.v1.RedriveClaimsResponse.locked_grants:type_name -> feddi.partner.v1.LockedGrant
+	24, // 22: feddi.partner.v1.RedriveClaimsResponse.created_at:type_name -> google.protobuf.Timestamp
+	23, // 23: feddi.partner.v1.GetClaimResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	26, // 24: feddi.partner.v1.GetClaimResponse.released_grants:type_name -> feddi.partner.v1.Grant
+	28, // 25: feddi.partner.v1.GetClaimResponse.locked_grants:type_name -> feddi.partner.v1.LockedGrant
+	24, // 26: feddi.partner.v1.GetClaimResponse.created_at:type_name -> google.protobuf.Timestamp
+	23, // 27: feddi.partner.v1.GetEnrollmentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	24, // 28: feddi.partner.v1.GetEnrollmentResponse.expires_at:type_name -> google.protobuf.Timestamp
+	24, // 29: feddi.partner.v1.GetEnrollmentResponse.created_at:type_name -> google.protobuf.Timestamp
+	24, // 30: feddi.partner.v1.GetEnrollmentResponse.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 31: feddi.partner.v1.RecordConsentRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 32: feddi.partner.v1.RecordConsentRequest.context:type_name -> feddi.partner.v1.RequestContext
+	29, // 33: feddi.partner.v1.RecordConsentRequest.evidence:type_name -> google.protobuf.Struct
+	24, // 34: feddi.partner.v1.RecordConsentRequest.occurred_at:type_name -> google.protobuf.Timestamp
+	23, // 35: feddi.partner.v1.RecordConsentResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	29, // 36: feddi.partner.v1.RecordConsentResponse.evidence:type_name -> google.protobuf.Struct
+	24, // 37: feddi.partner.v1.RecordConsentResponse.occurred_at:type_name -> google.protobuf.Timestamp
+	24, // 38: feddi.partner.v1.RecordConsentResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	23, // 39: feddi.partner.v1.ListConsentsResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	30, // 40: feddi.partner.v1.ListConsentsResponse.consents:type_name -> feddi.partner.v1.Consent
+	21, // 41: feddi.partner.v1.SubmitIdentityRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 42: feddi.partner.v1.SubmitIdentityRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 43: feddi.partner.v1.SubmitIdentityResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	24, // 44: feddi.partner.v1.SubmitIdentityResponse.member_since:type_name -> google.protobuf.Timestamp
+	24, // 45: feddi.partner.v1.SubmitIdentityResponse.verified_at:type_name -> google.protobuf.Timestamp
+	31, // 46: feddi.partner.v1.SubmitIdentityResponse.lifetime:type_name -> feddi.partner.v1.LifetimeActivity
+	32, // 47: feddi.partner.v1.SubmitIdentityResponse.program:type_name -> feddi.partner.v1.Program
+	33, // 48: feddi.partner.v1.SubmitIdentityResponse.linked_credentials:type_name -> feddi.partner.v1.LinkedCredential
+	24, // 49: feddi.partner.v1.SubmitIdentityResponse.created_at:type_name -> google.protobuf.Timestamp
+	24, // 50: feddi.partner.v1.SubmitIdentityResponse.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 51: feddi.partner.v1.MergeIdentitiesRequest.meta:type_name -> feddi.partner.v1.RequestMeta
+	22, // 52: feddi.partner.v1.MergeIdentitiesRequest.context:type_name -> feddi.partner.v1.RequestContext
+	23, // 53: feddi.partner.v1.MergeIdentitiesResponse.meta:type_name -> feddi.partner.v1.ResponseMeta
+	26, // 54: feddi.partner.v1.MergeIdentitiesResponse.moved_grants:type_name -> feddi.partner.v1.Grant
+	33, // 55: feddi.partner.v1.MergeIdentitiesResponse.moved_credentials:type_name -> feddi.partner.v1.LinkedCredential
+	27, // 56: feddi.partner.v1.MergeIdentitiesResponse.balance:type_name -> feddi.partner.v1.Balance
+	24, // 57: feddi.partner.v1.MergeIdentitiesResponse.created_at:type_name -> google.protobuf.Timestamp
+	24, // 58: feddi.partner.v1.MergeIdentitiesResponse.undo_until:type_name -> google.protobuf.Timestamp
+	24, // 59: feddi.partner.v1.MergeIdentitiesResponse.undone_at:type_name -> google.protobuf.Timestamp
+	20, // 60: feddi.partner.v1.MergeIdentitiesResponse.unreturned:type_name -> feddi.partner.v1.Unreturned
+	27, // 61: feddi.partner.v1.MergeIdentitiesResponse.source_balance:type_name -> feddi.partner.v1.Balance
+	0,  // 62: feddi.partner.v1.EnrollmentService.InitiateEnrollment:input_type -> feddi.partner.v1.InitiateEnrollmentRequest
+	2,  // 63: feddi.partner.v1.EnrollmentService.VerifyEnrollment:input_type -> feddi.partner.v1.VerifyEnrollmentRequest
+	4,  // 64: feddi.partner.v1.EnrollmentService.ResendVerification:input_type -> feddi.partner.v1.ResendVerificationRequest
+	6,  // 65: feddi.partner.v1.EnrollmentService.RedriveClaims:input_type -> feddi.partner.v1.RedriveClaimsRequest
+	8,  // 66: feddi.partner.v1.EnrollmentService.GetClaim:input_type -> feddi.partner.v1.GetClaimRequest
+	10, // 67: feddi.partner.v1.EnrollmentService.GetEnrollment:input_type -> feddi.partner.v1.GetEnrollmentRequest
+	12, // 68: feddi.partner.v1.EnrollmentService.RecordConsent:input_type -> feddi.partner.v1.RecordConsentRequest
+	14, // 69: feddi.partner.v1.EnrollmentService.ListConsents:input_type -> feddi.partner.v1.ListConsentsRequest
+	16, // 70: feddi.partner.v1.EnrollmentService.SubmitIdentity:input_type -> feddi.partner.v1.SubmitIdentityRequest
+	18, // 71: feddi.partner.v1.EnrollmentService.MergeIdentities:input_type -> feddi.partner.v1.MergeIdentitiesRequest
+	1,  // 72: feddi.partner.v1.EnrollmentService.InitiateEnrollment:output_type -> feddi.partner.v1.InitiateEnrollmentResponse
+	3,  // 73: feddi.partner.v1.EnrollmentService.VerifyEnrollment:output_type -> feddi.partner.v1.VerifyEnrollmentResponse
+	5,  // 74: feddi.partner.v1.EnrollmentService.ResendVerification:output_type -> feddi.partner.v1.ResendVerificationResponse
+	7,  // 75: feddi.partner.v1.EnrollmentService.RedriveClaims:output_type -> feddi.partner.v1.RedriveClaimsResponse
+	9,  // 76: feddi.partner.v1.EnrollmentService.GetClaim:output_type -> feddi.partner.v1.GetClaimResponse
+	11, // 77: feddi.partner.v1.EnrollmentService.GetEnrollment:output_type -> feddi.partner.v1.GetEnrollmentResponse
+	13, // 78: feddi.partner.v1.EnrollmentService.RecordConsent:output_type -> feddi.partner.v1.RecordConsentResponse
+	15, // 79: feddi.partner.v1.EnrollmentService.ListConsents:output_type -> feddi.partner.v1.ListConsentsResponse
+	17, // 80: feddi.partner.v1.EnrollmentService.SubmitIdentity:output_type -> feddi.partner.v1.SubmitIdentityResponse
+	19, // 81: feddi.partner.v1.EnrollmentService.MergeIdentities:output_type -> feddi.partner.v1.MergeIdentitiesResponse
+	72, // [72:82] is the sub-list for method output_type
+	62, // [62:72] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_feddi_partner_v1_enrollment_service_proto_init() }
@@ -2480,7 +2641,7 @@ func file_feddi_partner_v1_enrollment_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_partner_v1_enrollment_service_proto_rawDesc), len(file_feddi_partner_v1_enrollment_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -96,6 +96,17 @@ type EnrollmentServiceClient interface {
 	// move by ledger entries; the merged identity reads as the one that remains, and its phone leads there.
 	// Refused with STATE_CONFLICT where both phones are proven, and while the source pays or tops up; with
 	// IDENTITY_PROBATIONARY where a proven wallet would go to an unproven one.
+	//
+	// undo_merge_id takes a merge back, until the undo_until of its answer (72 hours): the merged
+	// identity is one of its own again, with its phone, its links and what came of its money. Actual money
+	// goes back as far as it is there, after deposits of the merged identity that were reversed since; a lot
+	// or points with what is left of them, LOCKED again where the identity has proven nothing. What came since
+	// the merge stays with the customer who remained, and so do the sales since. Where less than what moved
+	// can go back, nothing happens and STATE_CONFLICT says how much is missing of each class, unless
+	// accept_partial. Refused with STATE_CONFLICT, too: after undo_until, a second time, while the customer
+	// who remained pays, tops up, is disabled or erased, and where that customer was merged into another one
+	// since (undo that merge first). Of a session's merge, only an open session with no payment and no
+	// applied offer goes back (SESSION_ENDED, STATE_CONFLICT).
 	MergeIdentities(context.Context, *v1.MergeIdentitiesRequest) (*v1.MergeIdentitiesResponse, error)
 }
 
@@ -307,6 +318,17 @@ type EnrollmentServiceHandler interface {
 	// move by ledger entries; the merged identity reads as the one that remains, and its phone leads there.
 	// Refused with STATE_CONFLICT where both phones are proven, and while the source pays or tops up; with
 	// IDENTITY_PROBATIONARY where a proven wallet would go to an unproven one.
+	//
+	// undo_merge_id takes a merge back, until the undo_until of its answer (72 hours): the merged
+	// identity is one of its own again, with its phone, its links and what came of its money. Actual money
+	// goes back as far as it is there, after deposits of the merged identity that were reversed since; a lot
+	// or points with what is left of them, LOCKED again where the identity has proven nothing. What came since
+	// the merge stays with the customer who remained, and so do the sales since. Where less than what moved
+	// can go back, nothing happens and STATE_CONFLICT says how much is missing of each class, unless
+	// accept_partial. Refused with STATE_CONFLICT, too: after undo_until, a second time, while the customer
+	// who remained pays, tops up, is disabled or erased, and where that customer was merged into another one
+	// since (undo that merge first). Of a session's merge, only an open session with no payment and no
+	// applied offer goes back (SESSION_ENDED, STATE_CONFLICT).
 	MergeIdentities(context.Context, *v1.MergeIdentitiesRequest) (*v1.MergeIdentitiesResponse, error)
 }
 

@@ -1,12 +1,14 @@
-package ledger
+// Package recovery decides how somebody whose wallet is short can pay all the
+// same.
+package recovery
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/money"
 )
 
@@ -16,13 +18,13 @@ type Shortage struct {
 	Currency    string
 	// Spendable now, by class.
 	ActualMinor, PromoMinor int64
-	Tiers                   Tiers
+	Tiers                   ledger.Tiers
 	// BonusSpendable is true where a reload bonus earned now would be RELEASED
 	// at once, so that it can help to pay.
 	BonusSpendable bool
 }
 
-// Recover decides how to get out of a shortage. Its options, best first:
+// Decide says how to get out of a shortage. Its options, best first:
 //
 //   - topup_exact: deposit just what is missing. It counts on no bonus; where
 //     the deposit happens to reach a tier, the bonus comes on top.
@@ -33,7 +35,7 @@ type Shortage struct {
 //
 // Of the two deposits the smaller comes first. The same shortage gives the
 // same recovery. It returns a recovery without options where nothing is short.
-func Recover(s Shortage) fault.Recovery {
+func Decide(s Shortage) fault.Recovery {
 	r := fault.Recovery{ActualMinor: s.ActualMinor, PromoAvailableMinor: s.PromoMinor}
 	spendable := s.ActualMinor + s.PromoMinor
 	if r.ShortfallMinor = s.AmountMinor - spendable; r.ShortfallMinor <= 0 {
@@ -69,8 +71,8 @@ func (s Shortage) deposits(shortfall int64) []fault.RecoveryOption {
 }
 
 // serving is the tier with the smallest deposit that covers the shortfall.
-func (s Shortage) serving(shortfall int64) (Tier, bool) {
-	var best Tier
+func (s Shortage) serving(shortfall int64) (ledger.Tier, bool) {
+	var best ledger.Tier
 	found := false
 	for _, t := range s.Tiers.Steps {
 		covered := t.MinTopupMinor
@@ -110,16 +112,4 @@ func (s Shortage) split(wallet, other int64) fault.RecoveryOption {
 	}
 }
 
-func (s Shortage) text(minor int64) string { return FormatMinor(minor, s.Currency) }
-
-// FormatMinor writes an amount for a person, for example 1175 of USD as
-// "11.75 USD". amount must not be negative.
-func FormatMinor(amountMinor int64, currency string) string {
-	digits := money.Currency(currency).Exponent()
-	text := fmt.Sprintf("%0*d", digits+1, amountMinor)
-	if digits == 0 {
-		return text + " " + currency
-	}
-	cut := len(text) - digits
-	return strings.Join([]string{text[:cut], ".", text[cut:], " ", currency}, "")
-}
+func (s Shortage) text(minor int64) string { return money.Text(minor, s.Currency) }
