@@ -80,6 +80,7 @@ type evaluation struct {
 	matched  []int32 // lines of the candidate at hand
 	parts    []int64 // scratch: a value by matched line
 	input    offers.RuleInput
+	verdicts []verdict // by rule: all unjudged between uses
 
 	fits    []fit
 	kept    []fit // the fits in rank order
@@ -133,6 +134,9 @@ func (c *Catalogue) begin(f *offers.Facts) *evaluation {
 	if len(e.seen) < len(c.offers) {
 		e.seen = make([]int32, len(c.offers))
 	}
+	if len(e.verdicts) < c.verdicts {
+		e.verdicts = make([]verdict, c.verdicts)
+	}
 	e.now = f.At.UnixMicro()
 	e.day = 1 << (f.Local.Weekday % 7)
 	e.dayAfter = 1 << ((f.Local.Weekday + 6) % 7)
@@ -170,8 +174,9 @@ func (e *evaluation) end() {
 	for i := range e.candidates {
 		e.seen[e.candidates[i].offer] = 0
 	}
+	clear(e.verdicts[:e.c.verdicts])
 	*e = evaluation{
-		seen: e.seen, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
+		seen: e.seen, verdicts: e.verdicts, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
 		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0],
 		misses: e.misses[:0], lines: e.lines[:0], cards: e.cards.Emptied(),
 	}

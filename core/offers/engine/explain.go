@@ -90,16 +90,16 @@ func (e *evaluation) sayWorth(o *compiled, m *fit) {
 		e.sayProspect(o)
 		return
 	}
-	switch o.vtype {
-	case offers.ValuePoints:
+	switch o.gives {
+	case points:
 		c.Say("Earns ")
 		c.Number(m.points)
 		c.Say(" points")
-	case offers.ValueCashback:
+	case cashback:
 		c.Say("Gives ")
 		c.Money(m.amount, e.f.Currency)
 		c.Say(" back as credit at close")
-	case offers.ValueFreeItem:
+	case freeItem:
 		c.Say("Makes ")
 		c.Number(min(o.freeQuantity, m.matchedQty))
 		c.Say(" free, worth ")
@@ -129,9 +129,9 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 	case o.percent > 0:
 		c.Percent(o.percent)
 		c.Say(" of ")
-	case o.amount > 0 && o.per != offers.PerBasket:
+	case o.amount > 0 && o.basis != perBasket:
 		c.Money(o.amount, e.f.Currency)
-		if o.per == offers.PerUnit {
+		if o.basis == perUnit {
 			c.Say(" for each of ")
 		} else {
 			c.Say(" per line on ")

@@ -84,7 +84,7 @@ func (e *evaluation) optedOut(o *compiled) bool {
 		return false
 	}
 	if e.f.NoBasket {
-		return len(o.skus) == 0 && len(o.categories) > 0 && !slices.ContainsFunc(o.categories, func(category string) bool {
+		return o.skus == 0 && len(o.keys) > 0 && !slices.ContainsFunc(o.keys, func(category string) bool {
 			return !slices.Contains(out.Categories, category)
 		})
 	}
@@ -187,20 +187,30 @@ func (e *evaluation) judgeCounted(o *compiled, m *fit) (offers.Reason, int64, in
 	return "", 0, 0
 }
 
-// judgeRule runs the free expression, on survivors only.
+// judgeRule runs the free expression, on survivors only, and once for all of
+// them that share it: it depends on the facts alone.
 func (e *evaluation) judgeRule(o *compiled) offers.Reason {
 	if o.rule == nil || e.f.NoBasket && o.rule.NeedsBasket() {
 		return ""
 	}
+	known := &e.verdicts[o.rule.slot]
+	if *known == unjudged {
+		*known = e.run(o.rule)
+	}
+	return reasonOf[*known]
+}
+
+// run judges a rule on the facts.
+func (e *evaluation) run(r *sharedRule) verdict {
 	if e.input == nil {
 		e.input = e.c.rules.Bind(e.f)
 	}
-	met, err := o.rule.Met(e.ctx, e.input)
+	met, err := r.Met(e.ctx, e.input)
 	switch {
 	case err != nil:
-		return offers.RuleFailed
+		return failed
 	case !met:
-		return offers.RuleNotMet
+		return notMet
 	}
-	return ""
+	return holds
 }
