@@ -19,7 +19,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, f *offers.Facts) offers.Feed {
 	defer e.end()
 	e.ctx = ctx
 	e.collect()
-	e.cards.Begin(len(e.candidates) * cardBytes)
+	e.cards.Begin(f.Currency)
 	for i := range e.candidates {
 		e.consider(&e.candidates[i])
 	}
@@ -43,6 +43,7 @@ func Judge(ctx context.Context, o offers.Offer, rules offers.RuleCompiler, f *of
 	e := c.begin(f)
 	defer e.end()
 	e.ctx, e.byName, e.uncounted = ctx, true, ask.Uncounted
+	e.cards.Begin(f.Currency)
 	e.collect()
 	if len(e.candidates) == 0 {
 		e.candidates = append(e.candidates, candidate{first: none})
@@ -89,10 +90,6 @@ type evaluation struct {
 	lines   []int32 // lines of all fits
 	cards   cards.Writer
 }
-
-// cardBytes is what a card takes at most as a rule; the buffer grows where it
-// does not suffice.
-const cardBytes = 208
 
 // none ends a chain of links.
 const none = int32(-1)

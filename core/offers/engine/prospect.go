@@ -130,5 +130,5 @@ func (e *evaluation) sayFigure(o *compiled) {
 		e.cards.Percent(o.percent)
 		return
 	}
-	e.cards.Money(o.amount, e.f.Currency)
+	e.cards.Money(o.amount)
 }
