@@ -25,6 +25,7 @@ type compiled struct {
 	from, to               int16 // minutes; from == to means all day
 	shape                  shape
 	basis                  basis
+	kindBit                uint8 // see kindsOf; 0 for a kind without a name there
 
 	rule          *sharedRule
 	more          *more
@@ -45,6 +46,15 @@ type compiled struct {
 	text  string   // the rule in machine form
 	keys  []string // that it is indexed under: SKUs, then categories
 	skus  int32    // how many of them are SKUs
+}
+
+// kindsOf is the bits of kinds of offer.
+func kindsOf(names []string) uint8 {
+	var m uint8
+	for _, n := range names {
+		m |= uint8(bitOf(offers.KindNames[:], n))
+	}
+	return m
 }
 
 // gift is what a value type means to the engine.
@@ -170,7 +180,7 @@ func (c *compiler) intern(s string) string {
 func (c *compiler) offer(o *offers.Offer) *compiled {
 	v := &o.Value
 	k := &compiled{
-		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), title: o.Title, description: o.Description,
+		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), kindBit: kindsOf([]string{string(o.Kind)}), title: o.Title, description: o.Description,
 		currency: c.intern(o.Currency), brand: c.intern(o.BrandID), group: c.intern(o.Stacking.Group), budget: c.intern(o.Funding.BudgetID),
 		vtype: offers.ValueType(c.intern(string(v.Type))), gives: giftOf(v.Type), basis: basisOf(v.Per),
 		amount: v.AmountMinor, percent: v.PercentBP, points: v.Points, cap: v.MaxDiscountMinor, freeQuantity: max(v.FreeQuantity, 1),

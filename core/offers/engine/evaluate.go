@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/feddi/feddi/core/offers"
@@ -78,6 +76,7 @@ type evaluation struct {
 	dayAfter uint8 // the bit of yesterday, for windows over midnight
 	channel  uint16
 	state    uint8
+	unwanted uint8   // kinds of offer, as compiled.kindBit
 	matched  []int32 // lines of the candidate at hand
 	parts    []int64 // scratch: a value by matched line
 	input    offers.RuleInput
@@ -86,6 +85,8 @@ type evaluation struct {
 	fits    []fit
 	kept    []fit // the fits in rank order
 	ranking []rank
+	sorted  []rank   // ranking again, for while it is sorted
+	order   []uint64 // how things lie after they are sorted; see sortRanks
 	misses  []miss
 	lines   []int32 // lines of all fits
 	cards   cards.Writer
@@ -139,6 +140,7 @@ func (c *Catalogue) begin(f *offers.Facts) *evaluation {
 	e.dayAfter = 1 << ((f.Local.Weekday + 6) % 7)
 	e.channel = bitOf(offers.ChannelNames[:], f.Channel)
 	e.state = uint8(bitOf(offers.StateNames[:], f.Customer.State))
+	e.unwanted = kindsOf(f.Customer.OptOut.Kinds)
 	e.left, e.quantity = f.Total, 0
 	for i := range f.Lines {
 		e.nets = append(e.nets, max(f.Lines[i].Net, 0))
@@ -174,7 +176,7 @@ func (e *evaluation) end() {
 	clear(e.verdicts[:e.c.verdicts])
 	*e = evaluation{
 		seen: e.seen, verdicts: e.verdicts, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
-		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0],
+		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0], sorted: e.sorted[:0], order: e.order[:0],
 		misses: e.misses[:0], lines: e.lines[:0], cards: e.cards.Emptied(),
 	}
 	pool.Put(e)
@@ -231,10 +233,12 @@ func (e *evaluation) consider(k *candidate) {
 		}
 		return
 	}
-	if at := e.heldAt(o.id); at != none && !e.byName {
-		h := &e.f.Held[at]
-		e.fits = append(e.fits, fit{offer: k.offer, held: at, amount: h.ValueMinor, points: h.Points})
-		return
+	if len(e.f.Held) > 0 && !e.byName { // most sessions hold nothing: its id needn't be read
+		if at := e.heldAt(o.id); at != none {
+			h := &e.f.Held[at]
+			e.fits = append(e.fits, fit{offer: k.offer, held: at, amount: h.ValueMinor, points: h.Points})
+			return
+		}
 	}
 	m := e.worth(o)
 	if reason, have, need := e.judge(o, &m); reason != "" {
@@ -278,60 +282,6 @@ func (e *evaluation) add(o *compiled, line int32) {
 func (e *evaluation) heldAt(offerID string) int32 {
 	for i := range e.f.Held {
 		if e.f.Held[i].OfferID == offerID {
-			return int32(i)
-		}
-	}
-	return none
-}
-
-// resolve ranks the fits and takes out what a better one of its group excludes.
-func (e *evaluation) resolve() {
-	for i := range e.fits {
-		m := &e.fits[i]
-		o := e.c.offers[m.offer]
-		e.ranking = append(e.ranking, rank{priority: o.priority, amount: m.amount, points: m.points, ends: o.ends, offer: m.offer, at: int32(i)})
-	}
-	slices.SortFunc(e.ranking, rank.compare)
-	for _, r := range e.ranking {
-		m := &e.fits[r.at]
-		if best := e.groupBest(e.c.offers[m.offer].group); best != none && m.held == none {
-			e.miss(m.offer, offers.Outranked, int64(e.kept[best].offer), 0, m.amount)
-			continue
-		}
-		e.kept = append(e.kept, *m)
-	}
-	e.fits, e.kept = e.kept, e.fits
-	slices.SortFunc(e.misses, func(a, b miss) int { return cmp.Compare(a.offer, b.offer) })
-}
-
-// rank is what a fit is ranked by.
-type rank struct {
-	priority, amount, points, ends int64
-	offer, at                      int32
-}
-
-// compare orders by priority, then worth, then what ends sooner, then id.
-func (a rank) compare(b rank) int {
-	switch {
-	case a.priority != b.priority:
-		return cmp.Compare(b.priority, a.priority)
-	case a.amount != b.amount:
-		return cmp.Compare(b.amount, a.amount)
-	case a.points != b.points:
-		return cmp.Compare(b.points, a.points)
-	case a.ends != b.ends:
-		return cmp.Compare(a.ends, b.ends)
-	}
-	return cmp.Compare(a.offer, b.offer)
-}
-
-// groupBest finds the fit that stands for a group already.
-func (e *evaluation) groupBest(group string) int32 {
-	if group == "" {
-		return none
-	}
-	for i := range e.kept {
-		if e.c.offers[e.kept[i].offer].group == group {
 			return int32(i)
 		}
 	}

@@ -20,7 +20,8 @@ func (e *evaluation) feed() offers.Feed {
 		shares = e.show(o, &e.fits[i], i+1, shares)
 		o.Card = cut.Card(first + int32(i))
 	}
-	for i, m := range e.misses {
+	for i, at := range e.order { // of the misses, as resolve left it
+		m := &e.misses[uint32(at)]
 		o, w := e.c.offers[m.offer], &out.Withheld[i]
 		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.Card(m.card)
 	}
@@ -230,7 +231,7 @@ func (e *evaluation) sayMiss(o *compiled, r offers.Reason, have, need int64) {
 		c.Say(e.f.Currency)
 		c.Say(".")
 	case offers.MinBasketNotMet:
-		c.Money(need-have)
+		c.Money(need - have)
 		c.Say(" short: it starts at ")
 		c.Money(need)
 		c.Say(", the basket is ")

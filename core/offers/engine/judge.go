@@ -77,7 +77,7 @@ func (e *evaluation) judgeCustomer(o *compiled) offers.Reason {
 // because every line it acts on is of an unwanted category.
 func (e *evaluation) optedOut(o *compiled) bool {
 	out := &e.f.Customer.OptOut
-	if out.All || slices.Contains(out.Kinds, string(o.kind)) {
+	if out.All || o.kindBit&e.unwanted != 0 || o.kindBit == 0 && slices.Contains(out.Kinds, string(o.kind)) {
 		return true
 	}
 	if o.shape.is(whole) || len(out.Categories) == 0 {
