@@ -59,7 +59,7 @@ func (c *Catalogue) With(version int64, changed []offers.Offer) *Catalogue {
 			next.offers = append(next.offers, build.offer(o))
 		}
 	}
-	next.verdicts = build.shared.slots
+	next.verdicts = build.rules.Slots()
 	slices.SortFunc(next.offers, func(a, b *compiled) int { return strings.Compare(a.id, b.id) })
 	next.index()
 	next.byRank = sync.OnceValue(next.rankAll)

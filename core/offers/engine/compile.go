@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/cards"
+	"github.com/feddi/feddi/core/offers/engine/rules"
 )
 
 // compiled is an offer in the form the engine reads. A feed reads two hundred
@@ -27,7 +27,7 @@ type compiled struct {
 	basis                  basis
 	kindBit                uint8 // see kindsOf; 0 for a kind without a name there
 
-	rule          *sharedRule
+	rule          *rules.Rule
 	more          *more
 	limits        *offers.Limits
 	brand, budget string
@@ -157,14 +157,21 @@ func maskOf(all, names []string) uint16 {
 // compiler builds compiled offers; strings and rules that many offers share
 // are kept once.
 type compiler struct {
-	rules   offers.RuleCompiler
-	strings map[string]string
-	shared  *sharing
+	language offers.RuleCompiler
+	strings  map[string]string
+	rules    *rules.Set
 }
 
 // newCompiler makes one for a catalogue that keeps the offers kept.
-func newCompiler(rules offers.RuleCompiler, kept []*compiled) *compiler {
-	return &compiler{rules: rules, strings: map[string]string{}, shared: sharingOf(kept)}
+func newCompiler(language offers.RuleCompiler, kept []*compiled) *compiler {
+	stay := func(yield func(*rules.Rule) bool) {
+		for _, k := range kept {
+			if !yield(k.rule) {
+				return
+			}
+		}
+	}
+	return &compiler{language: language, strings: map[string]string{}, rules: rules.Keep(stay)}
 }
 
 func (c *compiler) intern(s string) string {
@@ -180,7 +187,8 @@ func (c *compiler) intern(s string) string {
 func (c *compiler) offer(o *offers.Offer) *compiled {
 	v := &o.Value
 	k := &compiled{
-		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), kindBit: kindsOf([]string{string(o.Kind)}), title: o.Title, description: o.Description,
+		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), kindBit: kindsOf([]string{string(o.Kind)}),
+		title: o.Title, description: o.Description,
 		currency: c.intern(o.Currency), brand: c.intern(o.BrandID), group: c.intern(o.Stacking.Group), budget: c.intern(o.Funding.BudgetID),
 		vtype: offers.ValueType(c.intern(string(v.Type))), gives: giftOf(v.Type), basis: basisOf(v.Per),
 		amount: v.AmountMinor, percent: v.PercentBP, points: v.Points, cap: v.MaxDiscountMinor, freeQuantity: max(v.FreeQuantity, 1),
@@ -203,22 +211,10 @@ func (c *compiler) offer(o *offers.Offer) *compiled {
 	}
 	k.more = c.more(o)
 	if o.Conditions.Rule != "" {
-		k.rule = c.compile(o.Conditions.Rule)
+		k.rule = c.rules.Compile(c.language, o.Conditions.Rule)
 	}
-	k.text = machineForm(o)
+	k.text = cards.Rule(o)
 	return k
-}
-
-// compile returns the rule of an expression, one for all offers that use it.
-func (c *compiler) compile(expression string) *sharedRule {
-	if r, ok := c.shared.byText[expression]; ok {
-		return r
-	}
-	r, err := c.rules.Compile(expression)
-	if err != nil {
-		r = brokenRule{err}
-	}
-	return c.shared.add(expression, r)
 }
 
 // keysOf are the SKUs and categories of an offer, one after the other.
@@ -303,47 +299,4 @@ func has(sortedList []string, s string) bool {
 	}
 	_, ok := slices.BinarySearch(sortedList, s)
 	return ok
-}
-
-// machineForm writes what an offer asks for and gives, for reasoning cards.
-func machineForm(o *offers.Offer) string {
-	var b strings.Builder
-	list := func(name string, items []string) {
-		if len(items) == 0 {
-			return
-		}
-		shown, rest := items, ""
-		if len(items) > 4 {
-			shown, rest = items[:4], ", ..."
-		}
-		fmt.Fprintf(&b, "%s in [%s%s] && ", name, strings.Join(shown, ", "), rest)
-	}
-	list("sku", o.Targets.SKUs)
-	list("category", o.Targets.Categories)
-	list("tier", o.Targets.Tiers)
-	list("segment", o.Targets.Segments)
-	if m := o.Conditions.MinBasketMinor; m > 0 {
-		fmt.Fprintf(&b, "basket.total_minor >= %d && ", m)
-	}
-	if m := o.Conditions.MinQuantity; m > 0 {
-		fmt.Fprintf(&b, "quantity >= %d && ", m)
-	}
-	list("day", o.Conditions.Days)
-	when := strings.TrimSuffix(b.String(), " && ")
-	if when == "" {
-		when = "true"
-	}
-	return when + " => " + valueForm(&o.Value)
-}
-
-func valueForm(v *offers.Value) string {
-	switch {
-	case v.Type == offers.ValueFreeItem:
-		return fmt.Sprintf("free_item %d cheapest", max(v.FreeQuantity, 1))
-	case v.Type == offers.ValuePoints:
-		return fmt.Sprintf("points %d per %s", v.Points, v.Per)
-	case v.PercentBP > 0:
-		return fmt.Sprintf("%s %d bp per %s", v.Type, v.PercentBP, v.Per)
-	}
-	return fmt.Sprintf("%s %d per %s", v.Type, v.AmountMinor, v.Per)
 }

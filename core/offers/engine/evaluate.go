@@ -6,6 +6,7 @@ import (
 
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine/cards"
+	"github.com/feddi/feddi/core/offers/engine/ranking"
 )
 
 // Evaluate decides the feed of f. It is a pure function of the catalogue and
@@ -87,9 +88,9 @@ type evaluation struct {
 
 	fits    []fit
 	kept    []fit // the fits in rank order
-	ranking []rank
-	sorted  []rank   // ranking again, for while it is sorted
-	order   []uint64 // how things lie after they are sorted; see sortRanks
+	ranking []ranking.Rank
+	sorter  ranking.Sorter
+	order   []uint64 // of the misses, as sortMisses leaves it
 	misses  []miss
 	lines   []int32 // lines of all fits
 	fetched int64   // see fetch
@@ -180,7 +181,7 @@ func (e *evaluation) end() {
 	clear(e.verdicts[:e.c.verdicts])
 	*e = evaluation{
 		seen: e.seen, verdicts: e.verdicts, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
-		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0], sorted: e.sorted[:0], order: e.order[:0],
+		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0], sorter: e.sorter, order: e.order[:0],
 		misses: e.misses[:0], lines: e.lines[:0], cards: e.cards.Emptied(),
 	}
 	pool.Put(e)

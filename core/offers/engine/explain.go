@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/cards"
 )
 
 // feed writes the cards and lays the feed out.
@@ -20,7 +21,7 @@ func (e *evaluation) feed() offers.Feed {
 		shares = e.show(o, &e.fits[i], i+1, shares)
 		o.Card = cut.Card(first + int32(i))
 	}
-	for i, at := range e.order { // of the misses, as resolve left it
+	for i, at := range e.order { // as sortMisses left it
 		m := &e.misses[uint32(at)]
 		o, w := e.c.offers[m.offer], &out.Withheld[i]
 		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.Card(m.card)
@@ -164,54 +165,7 @@ func (e *evaluation) miss(offer int32, r offers.Reason, have, need, worth int64)
 	c.FactRaw("{")
 	e.missFacts(o, r, have, need)
 	c.FactRaw("}")
-	c.Close(conditionOf(r))
-}
-
-// conditionOf is the machine form of the condition behind a reason.
-func conditionOf(r offers.Reason) string {
-	switch r {
-	case offers.OutOfWindow:
-		return "window.starts_at <= now && now < window.ends_at"
-	case offers.CurrencyMismatch:
-		return "offer.currency == session.currency"
-	case offers.NotIdentified:
-		return "customer.identified"
-	case offers.CustomerStateMismatch:
-		return "customer.state in conditions.customer_states"
-	case offers.NotNewCustomer:
-		return "customer.transactions == 0"
-	case offers.SegmentMismatch:
-		return "customer.segments intersects targets.segments"
-	case offers.TierMismatch:
-		return "customer.tier in targets.tiers"
-	case offers.CustomerOptedOut:
-		return "!customer.opted_out"
-	case offers.NoMatchingLines:
-		return "some line matches targets"
-	case offers.ChannelMismatch:
-		return "session.channel in conditions.channels"
-	case offers.BranchMismatch:
-		return "session.branch_id in conditions.branch_ids"
-	case offers.OutsideDays:
-		return "local.day in conditions.days_of_week"
-	case offers.OutsideTimeWindow:
-		return "local.time in conditions.time_window"
-	case offers.MinBasketNotMet:
-		return "basket.total_minor >= conditions.min_basket_minor"
-	case offers.MinQuantityNotMet:
-		return "matching.quantity >= conditions.min_quantity"
-	case offers.NoValue:
-		return "worth > 0"
-	case offers.ExcludedByAppliedOffer:
-		return "stacking allows it beside the applied offers"
-	case offers.LimitReached:
-		return "uses < limits"
-	case offers.BudgetExhausted:
-		return "worth <= budget.available_minor"
-	case offers.Outranked:
-		return "best of stacking.group"
-	}
-	return "conditions.rule"
+	c.Close(cards.Condition(r))
 }
 
 // sayMiss says to a cashier why the offer is not given.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/rules"
 )
 
 // judge gives the first condition that fails, with the figures it was judged
@@ -187,13 +188,26 @@ func (e *evaluation) judgeCounted(o *compiled, m *fit) (offers.Reason, int64, in
 	return "", 0, 0
 }
 
+// verdict is what an evaluation knows of a rule.
+type verdict uint8
+
+const (
+	unjudged verdict = iota
+	holds
+	notMet
+	failed
+)
+
+// reasonOf is the reason that a verdict gives against an offer.
+var reasonOf = [...]offers.Reason{notMet: offers.RuleNotMet, failed: offers.RuleFailed}
+
 // judgeRule runs the free expression, on survivors only, and once for all of
 // them that share it: it depends on the facts alone.
 func (e *evaluation) judgeRule(o *compiled) offers.Reason {
 	if o.rule == nil || e.f.NoBasket && o.rule.NeedsBasket() {
 		return ""
 	}
-	known := &e.verdicts[o.rule.slot]
+	known := &e.verdicts[o.rule.Slot]
 	if *known == unjudged {
 		*known = e.run(o.rule)
 	}
@@ -201,7 +215,7 @@ func (e *evaluation) judgeRule(o *compiled) offers.Reason {
 }
 
 // run judges a rule on the facts.
-func (e *evaluation) run(r *sharedRule) verdict {
+func (e *evaluation) run(r *rules.Rule) verdict {
 	if e.input == nil {
 		e.input = e.c.rules.Bind(e.f)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/ranking"
 )
 
 // A customer's own feed knows no basket (Facts.NoBasket). No index leads to its
@@ -15,15 +16,15 @@ const maxProspects = 100
 
 // rankAll puts all offers into the order that they have without a basket.
 func (c *Catalogue) rankAll() []int32 {
-	ranks := make([]rank, len(c.offers))
+	ranks := make([]ranking.Rank, len(c.offers))
 	for i, o := range c.offers {
 		m := prospect(o)
-		ranks[i] = rank{priority: o.priority, amount: m.amount, points: m.points, ends: o.ends, offer: int32(i)}
+		ranks[i] = ranking.Rank{Priority: o.priority, Amount: m.amount, Points: m.points, Ends: o.ends, Offer: int32(i)}
 	}
-	slices.SortFunc(ranks, rank.compare)
+	slices.SortFunc(ranks, ranking.Rank.Compare)
 	order := make([]int32, len(ranks))
 	for i := range ranks {
-		order[i] = ranks[i].offer
+		order[i] = ranks[i].Offer
 	}
 	return order
 }

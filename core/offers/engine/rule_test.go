@@ -3,41 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
-	"math"
-	"slices"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/feddi/feddi/core/offers"
 )
-
-// TestSortRanks holds that ranks sorted as numbers lie as ranks that are
-// compared in full, also where they do not fit into a number.
-func TestSortRanks(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		one := func(few, extreme []int64) int64 {
-			return rapid.OneOf(rapid.SampledFrom(few), rapid.SampledFrom(few), rapid.SampledFrom(few), rapid.SampledFrom(extreme)).Draw(t, "figure")
-		}
-		priorities, extreme := []int64{0, 1, -1, 127, -128}, []int64{0, 128, -129, math.MaxInt64, math.MinInt64}
-		if rapid.Bool().Draw(t, "small") {
-			extreme = []int64{0}
-		}
-		e := &evaluation{}
-		for i := range rapid.IntRange(0, 60).Draw(t, "ranks") {
-			e.ranking = append(e.ranking, rank{
-				priority: one(priorities, extreme), amount: max(0, one([]int64{0, 5, 99, 1<<amountBits - 1}, extreme)),
-				points: one([]int64{0, 7}, []int64{1}), ends: one([]int64{noEnd, 3}, []int64{2}), offer: int32(100 - i), at: int32(i),
-			})
-		}
-		want := slices.Clone(e.ranking)
-		slices.SortFunc(want, rank.compare)
-		if e.sortRanks(); !slices.Equal(e.ranking, want) {
-			t.Fatalf("got  %+v\nwant %+v", e.ranking, want)
-		}
-	})
-}
 
 // counting is a language in which every rule holds, and counts its runs.
 type counting struct{ compiled, run *int }
