@@ -12,11 +12,9 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/ext"
 
 	"github.com/feddi/feddi/core/fault"
@@ -121,7 +119,7 @@ func (c *Compiler) program(ast *cel.Ast) (*rule, error) {
 	if err != nil {
 		return nil, invalid("compiles", "the rule can't be planned: %s", firstLine(err.Error()))
 	}
-	return &rule{program: program, open: readsBasket(ast)}, nil
+	return &rule{program: program, plan: planOf(ast), open: readsBasket(ast)}, nil
 }
 
 func invalid(rule, format string, args ...any) error {
@@ -137,6 +135,7 @@ func firstLine(s string) string {
 // rule implements offers.Rule.
 type rule struct {
 	program cel.Program
+	plan    plan // nil where it has none
 	open    bool // what it reads is unknown without a basket
 }
 
@@ -169,13 +168,26 @@ func readsBasket(ast *cel.Ast) bool {
 
 var errInput = errors.New("celrules: facts of another compiler")
 
-// Met implements offers.Rule.
+// Met implements offers.Rule. A plan decides where the rule has one and the
+// facts are of the sizes that the estimate bounded it for, so that its cost is
+// known without counting; CEL decides everything else.
 func (r *rule) Met(ctx context.Context, in offers.RuleInput) (bool, error) {
-	vars, ok := in.(map[string]any)
+	facts, ok := in.(*input)
 	if !ok {
 		return false, errInput
 	}
-	out, _, err := r.program.ContextEval(ctx, vars)
+	if r.plan != nil && facts.bounded && ctx.Err() == nil {
+		v := view{input: facts}
+		if met := r.plan(&v); !v.gaveUp {
+			return met, nil
+		}
+	}
+	return r.run(ctx, facts)
+}
+
+// run lets CEL decide.
+func (r *rule) run(ctx context.Context, facts *input) (bool, error) {
+	out, _, err := r.program.ContextEval(ctx, facts.variables())
 	if err != nil {
 		return false, err
 	}
@@ -184,92 +196,4 @@ func (r *rule) Met(ctx context.Context, in offers.RuleInput) (bool, error) {
 		return false, fmt.Errorf("celrules: the rule gave a %s", out.Type())
 	}
 	return met, nil
-}
-
-// Bind implements offers.RuleCompiler.
-func (c *Compiler) Bind(f *offers.Facts) offers.RuleInput {
-	b := &Basket{TotalMinor: f.Total, Lines: make([]*Line, len(f.Lines)), Revision: f.Revision}
-	for i := range f.Lines {
-		l := &f.Lines[i]
-		b.Quantity += l.Quantity
-		b.Lines[i] = &Line{LineID: l.LineID, SKU: l.SKU, Category: l.Category, Quantity: l.Quantity, UnitPriceMinor: l.Unit, NetMinor: l.Net}
-	}
-	return map[string]any{
-		"basket": b,
-		"customer": &Customer{
-			Identified: f.Customer.ID != "", State: f.Customer.State, Tier: f.Customer.Tier,
-			Segments: append([]string{}, f.Customer.Segments...), Transactions: f.Customer.Transactions,
-		},
-		"session": &Session{
-			Channel: f.Channel, Currency: f.Currency, BrandID: f.BrandID, BranchID: f.BranchID,
-			Weekday: int64(f.Local.Weekday), Minute: int64(f.Local.Minute), Day: f.Local.Day,
-		},
-		"now": f.At.UTC().Truncate(time.Microsecond),
-	}
-}
-
-// Basket is the variable basket. Amounts in minor units.
-type Basket struct {
-	TotalMinor int64   `cel:"total_minor"` // before offers
-	Quantity   int64   `cel:"quantity"`    // units of all lines
-	Revision   int64   `cel:"revision"`
-	Lines      []*Line `cel:"lines"`
-}
-
-// Line is one element of basket.lines.
-type Line struct {
-	LineID         string `cel:"line_id"`
-	SKU            string `cel:"sku"`
-	Category       string `cel:"category"` // empty where the till gave none
-	Quantity       int64  `cel:"quantity"`
-	UnitPriceMinor int64  `cel:"unit_price_minor"`
-	NetMinor       int64  `cel:"net_minor"` // less the till's own discount
-}
-
-// Customer is the variable customer.
-type Customer struct {
-	Identified   bool     `cel:"identified"`
-	State        string   `cel:"state"` // ANONYMOUS, PENDING_PROOF, VERIFIED
-	Tier         string   `cel:"tier"`  // empty where none
-	Segments     []string `cel:"segments"`
-	Transactions int64    `cel:"transactions"` // earlier ones here, at most 1000
-}
-
-// Session is the variable session. Weekday, minute and day are on the
-// merchant's clock.
-type Session struct {
-	Channel  string `cel:"channel"`
-	Currency string `cel:"currency"`
-	BrandID  string `cel:"brand_id"`
-	BranchID string `cel:"branch_id"`
-	Weekday  int64  `cel:"weekday"` // 0 Sunday to 6 Saturday
-	Minute   int64  `cel:"minute"`  // since midnight
-	Day      string `cel:"day"`     // 2026-06-12
-}
-
-// sizes tells the estimate how large the facts can be, as the contract bounds
-// them: 500 lines, ids of 64 bytes, 50 segments.
-type sizes struct{}
-
-// EstimateSize implements cost.Estimator.
-func (sizes) EstimateSize(element cost.AstNode) *cost.SizeEstimate {
-	path := element.Path()
-	if len(path) == 0 {
-		return nil
-	}
-	switch strings.Join(path, ".") {
-	case "basket.lines":
-		return &cost.SizeEstimate{Max: 500}
-	case "customer.segments":
-		return &cost.SizeEstimate{Max: 50}
-	}
-	if element.Type().IsExactType(cel.StringType) {
-		return &cost.SizeEstimate{Max: 64}
-	}
-	return nil
-}
-
-// EstimateCallCost implements cost.Estimator: the standard costs hold.
-func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
-	return nil
 }

@@ -7,6 +7,8 @@ var (
 	DayNames = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 	// ChannelNames are the channels of a session.
 	ChannelNames = [...]string{"in_store", "kiosk", "drive_through", "curbside", "delivery", "online", "phone"}
+	// KindNames are the kinds of offer.
+	KindNames = [...]string{string(ItemDiscount), string(BasketDiscount), string(FreeItem), string(Cashback), string(Points), string(Upsell)}
 	// StateNames are the customer states.
 	StateNames = [...]string{Anonymous, "PENDING_PROOF", "VERIFIED"}
 )

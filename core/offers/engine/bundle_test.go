@@ -124,7 +124,7 @@ func drawConditions(t *rapid.T, d *offers.Definition) {
 	d.Limits = offers.Limits{Total: pick[int64](t, "total", 0, 0, 2), PerCustomer: pick[int64](t, "per customer", 0, 0, 0, 1)}
 	d.Stacking = offers.Stacking{
 		Group: pick(t, "group", "", "", "g1", "g2"), Alone: pick(t, "alone", false, false, true),
-		Exclusive: pick(t, "exclusive", false, false, false, true), Priority: pick[int64](t, "priority", 0, 0, 5),
+		Exclusive: pick(t, "exclusive", false, false, false, true), Priority: pick[int64](t, "priority", 0, 0, 5, -128, 127, 128),
 	}
 	d.Funding.BudgetID = pick(t, "budget", "", "", "bud_1", "bud_2")
 	if pick(t, "ends?", false, false, true) {

@@ -23,6 +23,7 @@ type Catalogue struct {
 	byCategory map[string]span
 	unindexed  []int32
 	rules      offers.RuleCompiler
+	verdicts   int // how many rules an evaluation may have to keep the verdict of
 	// byRank is every position, by the rank that an offer has without a basket;
 	// made when it is first asked for.
 	byRank func() []int32
@@ -46,18 +47,19 @@ func (c *Catalogue) With(version int64, changed []offers.Offer) *Catalogue {
 		gone[changed[i].ID] = true
 	}
 	next := &Catalogue{version: version, rules: c.rules}
-	build := newCompiler(c.rules)
 	for _, k := range c.offers {
 		if !gone[k.id] {
 			next.offers = append(next.offers, k)
 		}
 	}
+	build := newCompiler(c.rules, next.offers)
 	for i := range changed {
 		o := &changed[i]
 		if o.Status == offers.Active {
 			next.offers = append(next.offers, build.offer(o))
 		}
 	}
+	next.verdicts = build.rules.Slots()
 	slices.SortFunc(next.offers, func(a, b *compiled) int { return strings.Compare(a.id, b.id) })
 	next.index()
 	next.byRank = sync.OnceValue(next.rankAll)
@@ -77,8 +79,8 @@ func (c *Catalogue) index() {
 		}
 	}
 	for _, k := range c.offers {
-		count(skus, k.skus)
-		count(categories, k.categories)
+		count(skus, k.skuKeys())
+		count(categories, k.categoryKeys())
 	}
 	c.postings = make([]int32, total)
 	next := int32(0)
@@ -99,8 +101,8 @@ func (c *Catalogue) index() {
 		}
 	}
 	for i, k := range c.offers {
-		fill(skus, k.skus, int32(i))
-		fill(categories, k.categories, int32(i))
+		fill(skus, k.skuKeys(), int32(i))
+		fill(categories, k.categoryKeys(), int32(i))
 		if k.shape.is(wide) {
 			c.unindexed = append(c.unindexed, int32(i))
 		}

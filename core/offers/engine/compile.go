@@ -1,41 +1,108 @@
 package engine
 
 import (
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/cards"
+	"github.com/feddi/feddi/core/offers/engine/rules"
 )
 
-// compiled is an offer in the form the engine reads: typed fields first, so
-// that nearly every candidate dies at a comparison, and what few offers have
-// behind a pointer. About 350 bytes, and no program of its own: rules are
-// shared by their text.
+// compiled is an offer in the form the engine reads. A feed reads two hundred
+// of them, spread over memory, so that the order of the fields is the order of
+// need: what nearly every candidate is judged by fills the first 64 bytes, a
+// line of the cache, and what few offers have stands behind a pointer. 320
+// bytes, and no program of its own: rules are shared by their text.
 type compiled struct {
-	id                     string
 	starts, ends           int64 // Unix microseconds
 	minBasket, minQuantity int64
-	amount, points, cap    int64
-	percent, freeQuantity  int64
-	version, priority      int64
+	currency               string
 	days, states, methods  uint8
+	gives                  gift
 	channels               uint16
 	from, to               int16 // minutes; from == to means all day
 	shape                  shape
-	vtype                  offers.ValueType
-	per                    offers.Per
-	kind                   offers.Kind
-	currency, brand        string
-	group, budget          string
-	limits                 *offers.Limits
-	rule                   offers.Rule
-	skus, categories       []string // the keys it is indexed under
-	more                   *more
-	title, description     string
-	text                   string // the rule in machine form
+	basis                  basis
+	kindBit                uint8 // see kindsOf; 0 for a kind without a name there
+
+	rule          *rules.Rule
+	more          *more
+	limits        *offers.Limits
+	brand, budget string
+	priority      int64
+
+	amount, points, cap   int64
+	percent, freeQuantity int64
+	version               int64
+	id                    string
+
+	kind               offers.Kind
+	vtype              offers.ValueType
+	title, description string
+
+	group string
+	text  string   // the rule in machine form
+	keys  []string // that it is indexed under: SKUs, then categories
+	skus  int32    // how many of them are SKUs
+}
+
+// kindsOf is the bits of kinds of offer.
+func kindsOf(names []string) uint8 {
+	var m uint8
+	for _, n := range names {
+		m |= uint8(bitOf(offers.KindNames[:], n))
+	}
+	return m
+}
+
+// gift is what a value type means to the engine.
+type gift uint8
+
+const (
+	discount gift = iota // an amount or a rate
+	points
+	cashback
+	freeItem
+)
+
+// giftOf is the gift of a value type.
+func giftOf(t offers.ValueType) gift {
+	switch t {
+	case offers.ValuePoints:
+		return points
+	case offers.ValueCashback:
+		return cashback
+	case offers.ValueFreeItem:
+		return freeItem
+	case offers.ValueAmount, offers.ValuePercent:
+	}
+	return discount
+}
+
+// discounts reports whether it comes off the basket, as offers.ValueType.Discounts.
+func (g gift) discounts() bool { return g != points && g != cashback }
+
+// basis is offers.Per.
+type basis uint8
+
+const (
+	perUnit basis = iota + 1
+	perLine
+	perBasket
+)
+
+func basisOf(p offers.Per) basis {
+	switch p {
+	case offers.PerUnit:
+		return perUnit
+	case offers.PerLine:
+		return perLine
+	case offers.PerBasket:
+		return perBasket
+	}
+	return 0
 }
 
 // shape is a set of yes-or-no properties.
@@ -90,13 +157,21 @@ func maskOf(all, names []string) uint16 {
 // compiler builds compiled offers; strings and rules that many offers share
 // are kept once.
 type compiler struct {
-	rules   offers.RuleCompiler
-	strings map[string]string
-	byText  map[string]offers.Rule
+	language offers.RuleCompiler
+	strings  map[string]string
+	rules    *rules.Set
 }
 
-func newCompiler(rules offers.RuleCompiler) *compiler {
-	return &compiler{rules: rules, strings: map[string]string{}, byText: map[string]offers.Rule{}}
+// newCompiler makes one for a catalogue that keeps the offers kept.
+func newCompiler(language offers.RuleCompiler, kept []*compiled) *compiler {
+	stay := func(yield func(*rules.Rule) bool) {
+		for _, k := range kept {
+			if !yield(k.rule) {
+				return
+			}
+		}
+	}
+	return &compiler{language: language, strings: map[string]string{}, rules: rules.Keep(stay)}
 }
 
 func (c *compiler) intern(s string) string {
@@ -112,16 +187,17 @@ func (c *compiler) intern(s string) string {
 func (c *compiler) offer(o *offers.Offer) *compiled {
 	v := &o.Value
 	k := &compiled{
-		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), title: o.Title, description: o.Description,
+		id: o.ID, version: o.Version, kind: offers.Kind(c.intern(string(o.Kind))), kindBit: kindsOf([]string{string(o.Kind)}),
+		title: o.Title, description: o.Description,
 		currency: c.intern(o.Currency), brand: c.intern(o.BrandID), group: c.intern(o.Stacking.Group), budget: c.intern(o.Funding.BudgetID),
-		vtype: offers.ValueType(c.intern(string(v.Type))), per: offers.Per(c.intern(string(v.Per))),
+		vtype: offers.ValueType(c.intern(string(v.Type))), gives: giftOf(v.Type), basis: basisOf(v.Per),
 		amount: v.AmountMinor, percent: v.PercentBP, points: v.Points, cap: v.MaxDiscountMinor, freeQuantity: max(v.FreeQuantity, 1),
 		starts: micros(o.Window.StartsAt, math.MinInt64), ends: micros(o.Window.EndsAt, noEnd),
 		minBasket: o.Conditions.MinBasketMinor, minQuantity: o.Conditions.MinQuantity,
 		days: uint8(maskOf(offers.DayNames[:], o.Conditions.Days)), states: uint8(maskOf(offers.StateNames[:], o.Conditions.CustomerStates)),
 		channels: maskOf(offers.ChannelNames[:], o.Conditions.Channels), priority: o.Stacking.Priority,
 		methods: methodsOf(o.Redemption), shape: shapeOf(o),
-		skus: o.Targets.SKUs, categories: o.Targets.Categories,
+		keys: keysOf(&o.Targets), skus: int32(len(o.Targets.SKUs)),
 	}
 	if k.cap == 0 {
 		k.cap = math.MaxInt64
@@ -133,26 +209,25 @@ func (c *compiler) offer(o *offers.Offer) *compiled {
 		limits := o.Limits
 		k.limits = &limits
 	}
-	k.more = moreOf(o)
+	k.more = c.more(o)
 	if o.Conditions.Rule != "" {
-		k.rule = c.compile(o.Conditions.Rule)
+		k.rule = c.rules.Compile(c.language, o.Conditions.Rule)
 	}
-	k.text = machineForm(o)
+	k.text = cards.Rule(o)
 	return k
 }
 
-// compile returns the rule of an expression, one for all offers that use it.
-func (c *compiler) compile(expression string) offers.Rule {
-	if r, ok := c.byText[expression]; ok {
-		return r
+// keysOf are the SKUs and categories of an offer, one after the other.
+func keysOf(t *offers.Targets) []string {
+	if len(t.Categories) == 0 {
+		return t.SKUs
 	}
-	r, err := c.rules.Compile(expression)
-	if err != nil {
-		r = brokenRule{err}
-	}
-	c.byText[c.intern(expression)] = r
-	return r
+	return slices.Concat(t.SKUs, t.Categories)
 }
+
+// skuKeys and categoryKeys are what an offer is indexed under.
+func (k *compiled) skuKeys() []string      { return k.keys[:k.skus] }
+func (k *compiled) categoryKeys() []string { return k.keys[k.skus:] }
 
 func micros(t *time.Time, absent int64) int64 {
 	if t == nil {
@@ -196,67 +271,32 @@ func shapeOf(o *offers.Offer) shape {
 	return s
 }
 
-func moreOf(o *offers.Offer) *more {
+func (c *compiler) more(o *offers.Offer) *more {
 	t := &o.Targets
 	if len(t.Segments)+len(t.Tiers)+len(o.Conditions.BranchIDs)+len(t.ExcludeSKUs)+len(t.ExcludeCategories) == 0 {
 		return nil
 	}
 	return &more{
-		segments: sorted(t.Segments), tiers: sorted(t.Tiers), branches: sorted(o.Conditions.BranchIDs),
-		excludeSKUs: sorted(t.ExcludeSKUs), excludeCategories: sorted(t.ExcludeCategories),
+		segments: c.sorted(t.Segments), tiers: c.sorted(t.Tiers), branches: c.sorted(o.Conditions.BranchIDs),
+		excludeSKUs: c.sorted(t.ExcludeSKUs), excludeCategories: c.sorted(t.ExcludeCategories),
 	}
 }
 
-func sorted(list []string) []string {
+func (c *compiler) sorted(list []string) []string {
 	out := slices.Clone(list)
+	for i := range out {
+		out[i] = c.intern(out[i])
+	}
 	slices.Sort(out)
 	return out
 }
 
+// has looks s up; most lists are of one or two, for which a comparison of
+// lengths is nearly all it takes.
 func has(sortedList []string, s string) bool {
+	if len(sortedList) <= 8 {
+		return slices.Contains(sortedList, s)
+	}
 	_, ok := slices.BinarySearch(sortedList, s)
 	return ok
-}
-
-// machineForm writes what an offer asks for and gives, for reasoning cards.
-func machineForm(o *offers.Offer) string {
-	var b strings.Builder
-	list := func(name string, items []string) {
-		if len(items) == 0 {
-			return
-		}
-		shown, rest := items, ""
-		if len(items) > 4 {
-			shown, rest = items[:4], ", ..."
-		}
-		fmt.Fprintf(&b, "%s in [%s%s] && ", name, strings.Join(shown, ", "), rest)
-	}
-	list("sku", o.Targets.SKUs)
-	list("category", o.Targets.Categories)
-	list("tier", o.Targets.Tiers)
-	list("segment", o.Targets.Segments)
-	if m := o.Conditions.MinBasketMinor; m > 0 {
-		fmt.Fprintf(&b, "basket.total_minor >= %d && ", m)
-	}
-	if m := o.Conditions.MinQuantity; m > 0 {
-		fmt.Fprintf(&b, "quantity >= %d && ", m)
-	}
-	list("day", o.Conditions.Days)
-	when := strings.TrimSuffix(b.String(), " && ")
-	if when == "" {
-		when = "true"
-	}
-	return when + " => " + valueForm(&o.Value)
-}
-
-func valueForm(v *offers.Value) string {
-	switch {
-	case v.Type == offers.ValueFreeItem:
-		return fmt.Sprintf("free_item %d cheapest", max(v.FreeQuantity, 1))
-	case v.Type == offers.ValuePoints:
-		return fmt.Sprintf("points %d per %s", v.Points, v.Per)
-	case v.PercentBP > 0:
-		return fmt.Sprintf("%s %d bp per %s", v.Type, v.PercentBP, v.Per)
-	}
-	return fmt.Sprintf("%s %d per %s", v.Type, v.AmountMinor, v.Per)
 }

@@ -1,13 +1,12 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine/cards"
+	"github.com/feddi/feddi/core/offers/engine/ranking"
 )
 
 // Evaluate decides the feed of f. It is a pure function of the catalogue and
@@ -19,7 +18,10 @@ func (c *Catalogue) Evaluate(ctx context.Context, f *offers.Facts) offers.Feed {
 	defer e.end()
 	e.ctx = ctx
 	e.collect()
-	e.cards.Begin(len(e.candidates) * cardBytes)
+	if len(c.offers) >= scattered {
+		e.fetch()
+	}
+	e.cards.Begin(f.Currency)
 	for i := range e.candidates {
 		e.consider(&e.candidates[i])
 	}
@@ -43,6 +45,7 @@ func Judge(ctx context.Context, o offers.Offer, rules offers.RuleCompiler, f *of
 	e := c.begin(f)
 	defer e.end()
 	e.ctx, e.byName, e.uncounted = ctx, true, ask.Uncounted
+	e.cards.Begin(f.Currency)
 	e.collect()
 	if len(e.candidates) == 0 {
 		e.candidates = append(e.candidates, candidate{first: none})
@@ -77,21 +80,22 @@ type evaluation struct {
 	dayAfter uint8 // the bit of yesterday, for windows over midnight
 	channel  uint16
 	state    uint8
+	unwanted uint8   // kinds of offer, as compiled.kindBit
 	matched  []int32 // lines of the candidate at hand
 	parts    []int64 // scratch: a value by matched line
 	input    offers.RuleInput
+	verdicts []verdict // by rule: all unjudged between uses
 
 	fits    []fit
 	kept    []fit // the fits in rank order
-	ranking []rank
+	ranking []ranking.Rank
+	sorter  ranking.Sorter
+	order   []uint64 // of the misses, as sortMisses leaves it
 	misses  []miss
 	lines   []int32 // lines of all fits
+	fetched int64   // see fetch
 	cards   cards.Writer
 }
-
-// cardBytes is what a card takes at most as a rule; the buffer grows where it
-// does not suffice.
-const cardBytes = 208
 
 // none ends a chain of links.
 const none = int32(-1)
@@ -133,11 +137,15 @@ func (c *Catalogue) begin(f *offers.Facts) *evaluation {
 	if len(e.seen) < len(c.offers) {
 		e.seen = make([]int32, len(c.offers))
 	}
+	if len(e.verdicts) < c.verdicts {
+		e.verdicts = make([]verdict, c.verdicts)
+	}
 	e.now = f.At.UnixMicro()
 	e.day = 1 << (f.Local.Weekday % 7)
 	e.dayAfter = 1 << ((f.Local.Weekday + 6) % 7)
 	e.channel = bitOf(offers.ChannelNames[:], f.Channel)
 	e.state = uint8(bitOf(offers.StateNames[:], f.Customer.State))
+	e.unwanted = kindsOf(f.Customer.OptOut.Kinds)
 	e.left, e.quantity = f.Total, 0
 	for i := range f.Lines {
 		e.nets = append(e.nets, max(f.Lines[i].Net, 0))
@@ -170,9 +178,10 @@ func (e *evaluation) end() {
 	for i := range e.candidates {
 		e.seen[e.candidates[i].offer] = 0
 	}
+	clear(e.verdicts[:e.c.verdicts])
 	*e = evaluation{
-		seen: e.seen, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
-		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0],
+		seen: e.seen, verdicts: e.verdicts, candidates: e.candidates[:0], links: e.links[:0], nets: e.nets[:0],
+		matched: e.matched[:0], parts: e.parts[:0], fits: e.fits[:0], kept: e.kept[:0], ranking: e.ranking[:0], sorter: e.sorter, order: e.order[:0],
 		misses: e.misses[:0], lines: e.lines[:0], cards: e.cards.Emptied(),
 	}
 	pool.Put(e)
@@ -198,6 +207,24 @@ func (e *evaluation) collect() {
 			e.seen[at] = int32(len(e.candidates))
 		}
 	}
+}
+
+// scattered is from how many offers on the candidates are rarely in a cache yet.
+const scattered = 4096
+
+// fetch reads a little of every candidate before any is judged. The candidates
+// lie anywhere in memory: read in a loop that does nothing else, the processor
+// waits for many of them at once, and not for each as it comes to it.
+func (e *evaluation) fetch() {
+	sum := int64(0)
+	for i := range e.candidates {
+		o := e.c.offers[e.candidates[i].offer]
+		sum += o.starts + o.priority + o.amount + int64(len(o.title)) + int64(len(o.text))
+		if o.more != nil {
+			sum += int64(len(o.more.tiers))
+		}
+	}
+	e.fetched = sum // so that the compiler keeps the loop
 }
 
 // touch notes that line is a target of the offers in s.
@@ -229,10 +256,12 @@ func (e *evaluation) consider(k *candidate) {
 		}
 		return
 	}
-	if at := e.heldAt(o.id); at != none && !e.byName {
-		h := &e.f.Held[at]
-		e.fits = append(e.fits, fit{offer: k.offer, held: at, amount: h.ValueMinor, points: h.Points})
-		return
+	if len(e.f.Held) > 0 && !e.byName { // most sessions hold nothing: its id needn't be read
+		if at := e.heldAt(o.id); at != none {
+			h := &e.f.Held[at]
+			e.fits = append(e.fits, fit{offer: k.offer, held: at, amount: h.ValueMinor, points: h.Points})
+			return
+		}
 	}
 	m := e.worth(o)
 	if reason, have, need := e.judge(o, &m); reason != "" {
@@ -276,60 +305,6 @@ func (e *evaluation) add(o *compiled, line int32) {
 func (e *evaluation) heldAt(offerID string) int32 {
 	for i := range e.f.Held {
 		if e.f.Held[i].OfferID == offerID {
-			return int32(i)
-		}
-	}
-	return none
-}
-
-// resolve ranks the fits and takes out what a better one of its group excludes.
-func (e *evaluation) resolve() {
-	for i := range e.fits {
-		m := &e.fits[i]
-		o := e.c.offers[m.offer]
-		e.ranking = append(e.ranking, rank{priority: o.priority, amount: m.amount, points: m.points, ends: o.ends, offer: m.offer, at: int32(i)})
-	}
-	slices.SortFunc(e.ranking, rank.compare)
-	for _, r := range e.ranking {
-		m := &e.fits[r.at]
-		if best := e.groupBest(e.c.offers[m.offer].group); best != none && m.held == none {
-			e.miss(m.offer, offers.Outranked, int64(e.kept[best].offer), 0, m.amount)
-			continue
-		}
-		e.kept = append(e.kept, *m)
-	}
-	e.fits, e.kept = e.kept, e.fits
-	slices.SortFunc(e.misses, func(a, b miss) int { return cmp.Compare(a.offer, b.offer) })
-}
-
-// rank is what a fit is ranked by.
-type rank struct {
-	priority, amount, points, ends int64
-	offer, at                      int32
-}
-
-// compare orders by priority, then worth, then what ends sooner, then id.
-func (a rank) compare(b rank) int {
-	switch {
-	case a.priority != b.priority:
-		return cmp.Compare(b.priority, a.priority)
-	case a.amount != b.amount:
-		return cmp.Compare(b.amount, a.amount)
-	case a.points != b.points:
-		return cmp.Compare(b.points, a.points)
-	case a.ends != b.ends:
-		return cmp.Compare(a.ends, b.ends)
-	}
-	return cmp.Compare(a.offer, b.offer)
-}
-
-// groupBest finds the fit that stands for a group already.
-func (e *evaluation) groupBest(group string) int32 {
-	if group == "" {
-		return none
-	}
-	for i := range e.kept {
-		if e.c.offers[e.kept[i].offer].group == group {
 			return int32(i)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/cards"
 )
 
 // feed writes the cards and lays the feed out.
@@ -20,7 +21,8 @@ func (e *evaluation) feed() offers.Feed {
 		shares = e.show(o, &e.fits[i], i+1, shares)
 		o.Card = cut.Card(first + int32(i))
 	}
-	for i, m := range e.misses {
+	for i, at := range e.order { // as sortMisses left it
+		m := &e.misses[uint32(at)]
 		o, w := e.c.offers[m.offer], &out.Withheld[i]
 		w.OfferID, w.Version, w.Title, w.Reason, w.Worth, w.Card = o.id, o.version, o.title, m.reason, m.worth, cut.Card(m.card)
 	}
@@ -51,36 +53,38 @@ func (e *evaluation) show(s *offers.Shown, m *fit, rank int, shares []offers.Sha
 // explainFit writes the card of an offer that is shown.
 func (e *evaluation) explainFit(m *fit) {
 	o, c := e.c.offers[m.offer], &e.cards
-	k := c.Open()
 	if m.held != none {
 		c.Say("Applied in this session")
 		if m.amount > 0 {
 			c.Say("; it is worth ")
-			c.Money(m.amount, e.f.Currency)
+			c.Money(m.amount)
 		}
 		c.Say(".")
 	} else {
 		e.sayWorth(o, m)
 	}
-	k.Rule, k.Text = c.At(), o.text
-	k.Facts = c.At()
-	c.Say("{")
-	c.FactText("currency", e.f.Currency)
-	if e.f.NoBasket {
-		c.Say(`,"basket_known":false`)
-	} else {
-		c.Fact("basket_total_minor", e.f.Total)
-	}
+	c.Head(e.commonFacts)
 	if m.held == none && !e.f.NoBasket {
-		c.Fact("matching_quantity", m.matchedQty)
-		c.Fact("matching_minor", m.matchedNet)
+		c.Fact(`,"matching_quantity":`, m.matchedQty)
+		c.Fact(`,"matching_minor":`, m.matchedNet)
 	}
-	c.Fact("worth_minor", m.amount)
+	c.Fact(`,"worth_minor":`, m.amount)
 	if m.points > 0 {
-		c.Fact("points", m.points)
+		c.Fact(`,"points":`, m.points)
 	}
-	c.Say("}")
-	k.To = c.At()
+	c.FactRaw("}")
+	c.Close(o.text)
+}
+
+// commonFacts writes what the facts of all offers that are shown begin with.
+func (e *evaluation) commonFacts() {
+	c := &e.cards
+	c.FactText(`{"currency":`, e.f.Currency)
+	if e.f.NoBasket {
+		c.FactRaw(`,"basket_known":false`)
+		return
+	}
+	c.Fact(`,"basket_total_minor":`, e.f.Total)
 }
 
 // sayWorth says in a sentence what the offer does here.
@@ -90,23 +94,23 @@ func (e *evaluation) sayWorth(o *compiled, m *fit) {
 		e.sayProspect(o)
 		return
 	}
-	switch o.vtype {
-	case offers.ValuePoints:
+	switch o.gives {
+	case points:
 		c.Say("Earns ")
 		c.Number(m.points)
 		c.Say(" points")
-	case offers.ValueCashback:
+	case cashback:
 		c.Say("Gives ")
-		c.Money(m.amount, e.f.Currency)
+		c.Money(m.amount)
 		c.Say(" back as credit at close")
-	case offers.ValueFreeItem:
+	case freeItem:
 		c.Say("Makes ")
 		c.Number(min(o.freeQuantity, m.matchedQty))
 		c.Say(" free, worth ")
-		c.Money(m.amount, e.f.Currency)
+		c.Money(m.amount)
 	default:
 		c.Say("Takes ")
-		c.Money(m.amount, e.f.Currency)
+		c.Money(m.amount)
 		c.Say(" off")
 	}
 	e.sayHow(o, m)
@@ -129,9 +133,9 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 	case o.percent > 0:
 		c.Percent(o.percent)
 		c.Say(" of ")
-	case o.amount > 0 && o.per != offers.PerBasket:
-		c.Money(o.amount, e.f.Currency)
-		if o.per == offers.PerUnit {
+	case o.amount > 0 && o.basis != perBasket:
+		c.Money(o.amount)
+		if o.basis == perUnit {
 			c.Say(" for each of ")
 		} else {
 			c.Say(" per line on ")
@@ -156,63 +160,12 @@ func (e *evaluation) sayHow(o *compiled, m *fit) {
 // miss files a candidate as withheld and writes its card.
 func (e *evaluation) miss(offer int32, r offers.Reason, have, need, worth int64) {
 	o, c := e.c.offers[offer], &e.cards
-	k := c.Open()
-	e.misses = append(e.misses, miss{offer: offer, card: c.Len() - 1, reason: r, worth: worth})
+	e.misses = append(e.misses, miss{offer: offer, card: c.Len(), reason: r, worth: worth})
 	e.sayMiss(o, r, have, need)
-	k.Rule = c.At()
-	c.Say(conditionOf(r))
-	k.Facts = c.At()
-	c.Say("{")
+	c.FactRaw("{")
 	e.missFacts(o, r, have, need)
-	c.Say("}")
-	k.To = c.At()
-}
-
-// conditionOf is the machine form of the condition behind a reason.
-func conditionOf(r offers.Reason) string {
-	switch r {
-	case offers.OutOfWindow:
-		return "window.starts_at <= now && now < window.ends_at"
-	case offers.CurrencyMismatch:
-		return "offer.currency == session.currency"
-	case offers.NotIdentified:
-		return "customer.identified"
-	case offers.CustomerStateMismatch:
-		return "customer.state in conditions.customer_states"
-	case offers.NotNewCustomer:
-		return "customer.transactions == 0"
-	case offers.SegmentMismatch:
-		return "customer.segments intersects targets.segments"
-	case offers.TierMismatch:
-		return "customer.tier in targets.tiers"
-	case offers.CustomerOptedOut:
-		return "!customer.opted_out"
-	case offers.NoMatchingLines:
-		return "some line matches targets"
-	case offers.ChannelMismatch:
-		return "session.channel in conditions.channels"
-	case offers.BranchMismatch:
-		return "session.branch_id in conditions.branch_ids"
-	case offers.OutsideDays:
-		return "local.day in conditions.days_of_week"
-	case offers.OutsideTimeWindow:
-		return "local.time in conditions.time_window"
-	case offers.MinBasketNotMet:
-		return "basket.total_minor >= conditions.min_basket_minor"
-	case offers.MinQuantityNotMet:
-		return "matching.quantity >= conditions.min_quantity"
-	case offers.NoValue:
-		return "worth > 0"
-	case offers.ExcludedByAppliedOffer:
-		return "stacking allows it beside the applied offers"
-	case offers.LimitReached:
-		return "uses < limits"
-	case offers.BudgetExhausted:
-		return "worth <= budget.available_minor"
-	case offers.Outranked:
-		return "best of stacking.group"
-	}
-	return "conditions.rule"
+	c.FactRaw("}")
+	c.Close(cards.Condition(r))
 }
 
 // sayMiss says to a cashier why the offer is not given.
@@ -232,11 +185,11 @@ func (e *evaluation) sayMiss(o *compiled, r offers.Reason, have, need int64) {
 		c.Say(e.f.Currency)
 		c.Say(".")
 	case offers.MinBasketNotMet:
-		c.Money(need-have, e.f.Currency)
+		c.Money(need - have)
 		c.Say(" short: it starts at ")
-		c.Money(need, e.f.Currency)
+		c.Money(need)
 		c.Say(", the basket is ")
-		c.Money(have, e.f.Currency)
+		c.Money(have)
 		c.Say(".")
 	case offers.MinQuantityNotMet:
 		c.Say("Add ")
@@ -314,7 +267,7 @@ func (e *evaluation) sayCustomerMiss(o *compiled, r offers.Reason, have, need in
 		c.Say(" times already.")
 	case offers.BudgetExhausted:
 		c.Say("Its budget can't pay ")
-		c.Money(need, e.f.Currency)
+		c.Money(need)
 		c.Say(" any more.")
 	case offers.RuleNotMet:
 		c.Say("The merchant's own rule for it does not hold here.")
@@ -328,41 +281,41 @@ func (e *evaluation) missFacts(o *compiled, r offers.Reason, have, need int64) {
 	c := &e.cards
 	switch r {
 	case offers.MinBasketNotMet:
-		c.Fact("basket_total_minor", have)
-		c.Fact("min_basket_minor", need)
+		c.Fact(`"basket_total_minor":`, have)
+		c.Fact(`,"min_basket_minor":`, need)
 	case offers.MinQuantityNotMet:
-		c.Fact("matching_quantity", have)
-		c.Fact("min_quantity", need)
+		c.Fact(`"matching_quantity":`, have)
+		c.Fact(`,"min_quantity":`, need)
 	case offers.OutsideDays:
-		c.FactText("day", offers.DayNames[e.f.Local.Weekday%7])
+		c.FactText(`"day":`, offers.DayNames[e.f.Local.Weekday%7])
 	case offers.OutsideTimeWindow:
-		c.Fact("minute_of_day", have)
-		c.Fact("from_minute", int64(o.from))
-		c.Fact("to_minute", int64(o.to))
+		c.Fact(`"minute_of_day":`, have)
+		c.Fact(`,"from_minute":`, int64(o.from))
+		c.Fact(`,"to_minute":`, int64(o.to))
 	case offers.ChannelMismatch:
-		c.FactText("channel", e.f.Channel)
+		c.FactText(`"channel":`, e.f.Channel)
 	case offers.BranchMismatch:
-		c.FactText("branch_id", e.f.BranchID)
+		c.FactText(`"branch_id":`, e.f.BranchID)
 	case offers.CustomerStateMismatch, offers.NotIdentified:
-		c.FactText("customer_state", e.f.Customer.State)
+		c.FactText(`"customer_state":`, e.f.Customer.State)
 	case offers.NotNewCustomer:
-		c.Fact("transactions", have)
+		c.Fact(`"transactions":`, have)
 	case offers.TierMismatch:
-		c.FactText("tier", e.f.Customer.Tier)
+		c.FactText(`"tier":`, e.f.Customer.Tier)
 	case offers.LimitReached:
-		c.Fact("uses", have)
-		c.Fact("limit", need)
+		c.Fact(`"uses":`, have)
+		c.Fact(`,"limit":`, need)
 	case offers.BudgetExhausted:
-		c.Fact("available_minor", have)
-		c.Fact("worth_minor", need)
+		c.Fact(`"available_minor":`, have)
+		c.Fact(`,"worth_minor":`, need)
 	case offers.CurrencyMismatch:
-		c.FactText("offer_currency", o.currency)
-		c.FactText("session_currency", e.f.Currency)
+		c.FactText(`"offer_currency":`, o.currency)
+		c.FactText(`,"session_currency":`, e.f.Currency)
 	case offers.Outranked:
-		c.FactText("better_offer_id", e.c.offers[have].id)
+		c.FactText(`"better_offer_id":`, e.c.offers[have].id)
 	case offers.ExcludedByAppliedOffer:
 		if int(have) < len(e.f.Held) {
-			c.FactText("applied_offer_id", e.f.Held[have].OfferID)
+			c.FactText(`"applied_offer_id":`, e.f.Held[have].OfferID)
 		}
 	default: // the reason says it all
 	}

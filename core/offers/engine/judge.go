@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/rules"
 )
 
 // judge gives the first condition that fails, with the figures it was judged
@@ -77,14 +78,14 @@ func (e *evaluation) judgeCustomer(o *compiled) offers.Reason {
 // because every line it acts on is of an unwanted category.
 func (e *evaluation) optedOut(o *compiled) bool {
 	out := &e.f.Customer.OptOut
-	if out.All || slices.Contains(out.Kinds, string(o.kind)) {
+	if out.All || o.kindBit&e.unwanted != 0 || o.kindBit == 0 && slices.Contains(out.Kinds, string(o.kind)) {
 		return true
 	}
 	if o.shape.is(whole) || len(out.Categories) == 0 {
 		return false
 	}
 	if e.f.NoBasket {
-		return len(o.skus) == 0 && len(o.categories) > 0 && !slices.ContainsFunc(o.categories, func(category string) bool {
+		return o.skus == 0 && len(o.keys) > 0 && !slices.ContainsFunc(o.keys, func(category string) bool {
 			return !slices.Contains(out.Categories, category)
 		})
 	}
@@ -187,20 +188,43 @@ func (e *evaluation) judgeCounted(o *compiled, m *fit) (offers.Reason, int64, in
 	return "", 0, 0
 }
 
-// judgeRule runs the free expression, on survivors only.
+// verdict is what an evaluation knows of a rule.
+type verdict uint8
+
+const (
+	unjudged verdict = iota
+	holds
+	notMet
+	failed
+)
+
+// reasonOf is the reason that a verdict gives against an offer.
+var reasonOf = [...]offers.Reason{notMet: offers.RuleNotMet, failed: offers.RuleFailed}
+
+// judgeRule runs the free expression, on survivors only, and once for all of
+// them that share it: it depends on the facts alone.
 func (e *evaluation) judgeRule(o *compiled) offers.Reason {
 	if o.rule == nil || e.f.NoBasket && o.rule.NeedsBasket() {
 		return ""
 	}
+	known := &e.verdicts[o.rule.Slot]
+	if *known == unjudged {
+		*known = e.run(o.rule)
+	}
+	return reasonOf[*known]
+}
+
+// run judges a rule on the facts.
+func (e *evaluation) run(r *rules.Rule) verdict {
 	if e.input == nil {
 		e.input = e.c.rules.Bind(e.f)
 	}
-	met, err := o.rule.Met(e.ctx, e.input)
+	met, err := r.Met(e.ctx, e.input)
 	switch {
 	case err != nil:
-		return offers.RuleFailed
+		return failed
 	case !met:
-		return offers.RuleNotMet
+		return notMet
 	}
-	return ""
+	return holds
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/feddi/feddi/core/offers"
+	"github.com/feddi/feddi/core/offers/engine/ranking"
 )
 
 // A customer's own feed knows no basket (Facts.NoBasket). No index leads to its
@@ -15,15 +16,15 @@ const maxProspects = 100
 
 // rankAll puts all offers into the order that they have without a basket.
 func (c *Catalogue) rankAll() []int32 {
-	ranks := make([]rank, len(c.offers))
+	ranks := make([]ranking.Rank, len(c.offers))
 	for i, o := range c.offers {
 		m := prospect(o)
-		ranks[i] = rank{priority: o.priority, amount: m.amount, points: m.points, ends: o.ends, offer: int32(i)}
+		ranks[i] = ranking.Rank{Priority: o.priority, Amount: m.amount, Points: m.points, Ends: o.ends, Offer: int32(i)}
 	}
-	slices.SortFunc(ranks, rank.compare)
+	slices.SortFunc(ranks, ranking.Rank.Compare)
 	order := make([]int32, len(ranks))
 	for i := range ranks {
-		order[i] = ranks[i].offer
+		order[i] = ranks[i].Offer
 	}
 	return order
 }
@@ -63,14 +64,14 @@ func (e *evaluation) worth(o *compiled) fit {
 // prospect is what o is worth on any basket whatever; 0 where that depends on
 // the basket. It is never more than what it is worth on one.
 func prospect(o *compiled) fit {
-	if o.per != offers.PerBasket || !o.shape.is(everyLine) || o.more != nil && len(o.more.excludeSKUs)+len(o.more.excludeCategories) > 0 ||
+	if o.basis != perBasket || !o.shape.is(everyLine) || o.more != nil && len(o.more.excludeSKUs)+len(o.more.excludeCategories) > 0 ||
 		o.minBasket > 0 || o.minQuantity > 0 || o.rule != nil && o.rule.NeedsBasket() {
 		return fit{}
 	}
 	switch {
-	case o.vtype == offers.ValuePoints:
+	case o.gives == points:
 		return fit{points: o.points}
-	case o.vtype == offers.ValueCashback && o.percent == 0:
+	case o.gives == cashback && o.percent == 0:
 		return fit{amount: min(o.amount, o.cap)}
 	}
 	return fit{}
@@ -95,25 +96,25 @@ func (e *evaluation) unknown(fact string) bool { return e.f.NoBasket && fact == 
 // sayProspect says what the offer does, whatever the basket will be.
 func (e *evaluation) sayProspect(o *compiled) {
 	c := &e.cards
-	switch o.vtype {
-	case offers.ValuePoints:
+	switch o.gives {
+	case points:
 		c.Say("Earns ")
 		c.Number(o.points)
 		c.Say(" points for ")
-		c.Say(basisNames[o.per])
-	case offers.ValueCashback:
+		c.Say(basisNames[o.basis])
+	case cashback:
 		c.Say("Gives ")
 		e.sayFigure(o)
 		c.Say(" back as credit at close for ")
-		c.Say(basisNames[o.per])
-	case offers.ValueFreeItem:
+		c.Say(basisNames[o.basis])
+	case freeItem:
 		c.Say("Makes matching units free, up to ")
 		c.Number(o.freeQuantity)
 	default:
 		c.Say("Takes ")
 		e.sayFigure(o)
 		c.Say(" off ")
-		c.Say(basisNames[o.per])
+		c.Say(basisNames[o.basis])
 	}
 	if m := prospect(o); m.amount == 0 && m.points == 0 {
 		c.Say("; its worth depends on the basket")
@@ -122,9 +123,7 @@ func (e *evaluation) sayProspect(o *compiled) {
 }
 
 // basisNames say what a figure counts for.
-var basisNames = map[offers.Per]string{
-	offers.PerUnit: "each matching unit", offers.PerLine: "each matching line", offers.PerBasket: "the basket",
-}
+var basisNames = [...]string{perUnit: "each matching unit", perLine: "each matching line", perBasket: "the basket"}
 
 // sayFigure says a rate or an amount as it was laid down.
 func (e *evaluation) sayFigure(o *compiled) {
@@ -132,5 +131,5 @@ func (e *evaluation) sayFigure(o *compiled) {
 		e.cards.Percent(o.percent)
 		return
 	}
-	e.cards.Money(o.amount, e.f.Currency)
+	e.cards.Money(o.amount)
 }

@@ -22,12 +22,12 @@ func (e *evaluation) measure(o *compiled) fit {
 		}
 		m.matchedNet = min(m.matchedNet, e.left)
 	}
-	if o.vtype == offers.ValuePoints {
+	if o.gives == points {
 		m.points = o.points * e.times(o, &m)
 		return m
 	}
 	m.amount = min(e.amount(o, &m), o.cap)
-	if o.vtype.Discounts() {
+	if o.gives.discounts() {
 		m.amount = min(m.amount, e.left)
 	}
 	return m
@@ -35,10 +35,10 @@ func (e *evaluation) measure(o *compiled) fit {
 
 // times is how often a figure counts on the matched lines.
 func (e *evaluation) times(o *compiled, m *fit) int64 {
-	switch o.per {
-	case offers.PerUnit:
+	switch o.basis {
+	case perUnit:
 		return m.matchedQty
-	case offers.PerLine:
+	case perLine:
 		return int64(len(e.matched))
 	}
 	return 1
@@ -46,13 +46,13 @@ func (e *evaluation) times(o *compiled, m *fit) int64 {
 
 func (e *evaluation) amount(o *compiled, m *fit) int64 {
 	switch {
-	case o.vtype == offers.ValueFreeItem:
+	case o.gives == freeItem:
 		return e.cheapest(o)
-	case o.per == offers.PerBasket && o.percent > 0:
+	case o.basis == perBasket && o.percent > 0:
 		return money.BasisPoints(m.matchedNet, o.percent)
-	case o.per == offers.PerBasket && o.vtype == offers.ValueCashback:
+	case o.basis == perBasket && o.gives == cashback:
 		return o.amount
-	case o.per == offers.PerBasket:
+	case o.basis == perBasket:
 		return min(o.amount, m.matchedNet)
 	}
 	sum := int64(0)
@@ -66,11 +66,11 @@ func (e *evaluation) amount(o *compiled, m *fit) int64 {
 func (e *evaluation) onLine(o *compiled, at int32) int64 {
 	l, net := &e.f.Lines[at], e.nets[at]
 	switch {
-	case o.percent > 0 && o.per == offers.PerUnit:
+	case o.percent > 0 && o.basis == perUnit:
 		return min(times(money.BasisPoints(l.Unit, o.percent), l.Quantity), net)
 	case o.percent > 0:
 		return money.BasisPoints(net, o.percent)
-	case o.per == offers.PerUnit:
+	case o.basis == perUnit:
 		return min(times(o.amount, l.Quantity), net)
 	}
 	return min(o.amount, net)
@@ -125,16 +125,16 @@ func (e *evaluation) shares(m *fit, out []offers.Share) []offers.Share {
 
 // weigh puts each matched line's part of the value into e.parts.
 func (e *evaluation) weigh(o *compiled) {
-	if o.vtype == offers.ValueFreeItem {
+	if o.gives == freeItem {
 		e.cheapest(o)
 		return
 	}
 	e.parts = e.parts[:0]
 	for _, at := range e.matched {
 		switch {
-		case o.vtype == offers.ValuePoints:
+		case o.gives == points:
 			e.parts = append(e.parts, 0)
-		case o.per == offers.PerBasket:
+		case o.basis == perBasket:
 			e.parts = append(e.parts, e.nets[at])
 		default:
 			e.parts = append(e.parts, e.onLine(o, at))

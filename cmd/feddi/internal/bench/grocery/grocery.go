@@ -20,9 +20,9 @@ const (
 // BasketLines is how many lines every basket has.
 const BasketLines = 50
 
-// rules are the free expressions; every tenth offer carries one of them, and
+// Rules are the free expressions; every tenth offer carries one of them, and
 // offers that share one share its program.
-var rules = []string{
+var Rules = []string{
 	`basket.total_minor >= 5000 && customer.transactions >= 3`,
 	`basket.quantity >= 10 || customer.tier == 'gold'`,
 	`basket.lines.exists(l, l.category == 'category-3' && l.quantity >= 2)`,
@@ -77,7 +77,7 @@ func condition(d *offers.Definition, i int) {
 		d.Conditions.TimeWindow = &offers.TimeWindow{From: 7 * 60, To: 18 * 60}
 	}
 	if i%10 == 0 {
-		d.Conditions.Rule = rules[i/10%len(rules)]
+		d.Conditions.Rule = Rules[i/10%len(Rules)]
 	}
 }
 
