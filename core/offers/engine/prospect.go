@@ -82,7 +82,7 @@ func (e *evaluation) judgeProspect(o *compiled, m *fit) (offers.Reason, int64, i
 	if reason, have, need := e.judgeCounted(o, m); reason != "" {
 		return reason, have, need
 	}
-	if o.budget != "" {
+	if o.budget != "" && o.gives != points { // a budget is of money
 		if b := e.f.FundsOf(o.budget); !b.Open || b.Available == 0 {
 			return offers.BudgetExhausted, b.Available, 1
 		}
