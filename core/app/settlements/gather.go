@@ -13,12 +13,12 @@ import (
 
 // Bounds of one round of the background.
 const (
-	gatherPieces = 400
+	gatherPieces = 200
 	// gatherPiece is how many entries one transaction takes: few, because readers of
 	// the event log wait for the oldest transaction that writes.
-	gatherPiece = 500
+	gatherPiece = 1000
 	// turn is how long gathering lets others go first, every so many pieces.
-	turn, turnEvery = 2 * time.Second, 4
+	turn, turnEvery = 2 * time.Second, 2
 )
 
 // Gather is one round of the background: it folds what was written since the
