@@ -62,8 +62,7 @@ type job struct {
 type stage int
 
 const (
-	// unwritten: the run that it came with writes its outcome.
-	unwritten stage = iota
+	_ stage = iota // its run has it, and writes its outcome
 	// sealed: it is being written as under way; its number is not known yet.
 	sealed
 	// written: whoever ends it settles it.
