@@ -9,8 +9,8 @@ import (
 	"github.com/feddi/feddi/core/event"
 )
 
-// kept is how many of the latest events a feed holds for the consumers that
-// come a little later than the first.
+// kept is how many of the latest events a feed holds at least for the consumers
+// that come a little later than the first; twice as many at most.
 const kept = 4 * batch
 
 // feed reads the log once for all consumers of a server that stand at its end,
@@ -106,9 +106,9 @@ func (f *feed) read(ctx context.Context, c event.Cursor) ([]event.Logged, error)
 		f.heard = never // there is more
 	}
 	f.ring = append(f.ring, events...)
-	if over := len(f.ring) - kept; over > 0 {
+	if over := len(f.ring) - kept; over > kept { // seldom: it copies
 		f.from = f.ring[over-1].Cursor
-		f.ring = append(make([]event.Logged, 0, kept+batch), f.ring[over:]...) // what was handed out stays as it is
+		f.ring = append(make([]event.Logged, 0, 2*kept+batch), f.ring[over:]...) // what was handed out stays as it is
 	}
 	return events, nil
 }

@@ -12,10 +12,10 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/feddi/feddi/core/event"
@@ -86,6 +86,7 @@ type tail struct {
 	poll     time.Duration // wait after the next empty read
 	polled   time.Duration // how old the end of the log may be for the next read; 0 where nobody asks
 	renewed  time.Time
+	n        uint64 // segments handed on
 
 	at, written event.Cursor // handled up to, and what is written down of it
 	keptAt      time.Time
@@ -174,7 +175,7 @@ func (t *tail) idle(ctx context.Context, woken <-chan struct{}) {
 
 // deliver hands one segment on and reports whether it was acknowledged.
 func (t *tail) deliver(ctx context.Context, events []event.Logged) bool {
-	m := message.NewMessage(watermill.NewShortUUID(), nil)
+	m := message.NewMessage(t.name(), nil)
 	m.SetContext(context.WithValue(ctx, segmentKey{}, events))
 	select {
 	case t.out <- m:
@@ -189,6 +190,12 @@ func (t *tail) deliver(ctx context.Context, events []event.Logged) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// name makes a message's id, which only logs show.
+func (t *tail) name() string {
+	t.n++
+	return t.consumer + "-" + strconv.FormatUint(t.n, 10)
 }
 
 // release lets another server go on at once, also when ctx has ended.

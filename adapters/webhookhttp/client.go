@@ -20,24 +20,22 @@ const (
 	postTimeout = 10 * time.Second
 )
 
+var errNoSecret = errors.New("there is no signing secret")
+
 var errInside = errors.New("the URL leads to an address inside our network; deliveries go to public addresses only")
 
-// newClient returns a client that refuses inside addresses when the connection
-// is made, that is after DNS, follows no redirect, and uses no proxy from the
-// environment.
-func newClient(mode tenancy.Mode) *http.Client {
+// newTransport returns a way out that refuses inside addresses when the
+// connection is made, that is after DNS, follows no redirect, and uses no proxy
+// from the environment.
+func newTransport(mode tenancy.Mode) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		return guard(address, mode)
 	}}
-	return &http.Client{
-		Timeout: postTimeout,
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
-			MaxIdleConnsPerHost: concurrency, IdleConnTimeout: 90 * time.Second,
-			TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: postTimeout,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	return &http.Transport{
+		DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: concurrency, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: postTimeout,
+		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true, // an excerpt is all that is read
 	}
 }
 

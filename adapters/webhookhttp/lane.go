@@ -2,10 +2,6 @@ package webhookhttp
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,167 +11,209 @@ import (
 // linger is how long a lane with nothing to do stays open.
 const linger = 5 * time.Second
 
-// lane delivers to one subscription.
+// lane delivers to one subscription: what its runs of the log bring, and what
+// it claims.
 type lane struct {
-	w        *Worker
-	id       string
-	bell     chan struct{} // something may be due
-	failures int           // in a row
-	width    int           // posts at a time; one after an outage, then doubling
+	w    *Worker
+	id   string
+	bell chan struct{} // something may be due
+	told chan struct{} // an outcome waits in late
+	// ctx ends when the server stops; posts under way are finished all the same,
+	// since their outcomes would be lost and the events posted twice.
+	ctx context.Context //nolint:containedctx // posts begin at any time and live as long as the lane
+
+	mu       sync.Mutex
+	failures int               // in a row
+	width    int               // posts at a time; one after an outage, then doubling
+	mean     time.Duration     // of the answers of late; 0 before the first
+	used     time.Time         // when a run last brought something
+	waiting  []*job            // to be posted, in order
+	posting  int               // posts under way
+	held     int               // jobs of runs that went on without their outcomes
+	late     []webhook.Outcome // of those
 }
 
-func (l *lane) ring() {
+func newLane(ctx context.Context, w *Worker, id string) *lane {
+	return &lane{w: w, id: id, ctx: ctx, bell: make(chan struct{}, 1), told: make(chan struct{}, 1), width: concurrency}
+}
+
+// ring rings a bell unless it rings already.
+func ring(bell chan struct{}) {
 	select {
-	case l.bell <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }
 
-func (l *lane) run(ctx context.Context) {
-	l.width = concurrency
-	for {
-		wait := l.drain(ctx)
-		timer := time.NewTimer(min(wait, linger))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			w := l.w
-			w.mu.Lock()
-			delete(w.lanes, l.id)
-			w.mu.Unlock()
-			return
-		case <-l.probeOr(l.bell):
-		case <-timer.C:
-			if wait > linger && !webhook.Probing(l.failures) && l.w.leave(l) {
-				return
-			}
-		}
-		timer.Stop()
+func (l *lane) run() {
+	for l.pause(l.drain()) {
 	}
 }
 
-// probeOr gives the bell, or nothing while the endpoint is only probed: new
+// pause waits until something may be due. It reports false when the lane ends.
+func (l *lane) pause(wait time.Duration) bool {
+	timer := time.NewTimer(min(wait, linger))
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			l.rest()
+			l.w.leave(l)
+			return false
+		case <-l.told:
+			l.settleLate()
+		case <-l.bellOrProbe():
+			return true
+		case <-timer.C:
+			return wait <= linger || l.probing() || !l.w.leave(l)
+		}
+	}
+}
+
+func (l *lane) probing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return webhook.Probing(l.failures)
+}
+
+// bellOrProbe gives the bell, or nothing while the endpoint is only probed: new
 // events must not turn into new posts at a dead endpoint.
-func (l *lane) probeOr(bell <-chan struct{}) <-chan struct{} {
-	if webhook.Probing(l.failures) {
+func (l *lane) bellOrProbe() <-chan struct{} {
+	if l.probing() {
 		return nil
 	}
-	return bell
+	return l.bell
+}
+
+// rest waits, when the server stops, until the posts under way have ended and
+// are settled.
+func (l *lane) rest() {
+	limit := time.NewTimer(postTimeout + time.Second)
+	defer limit.Stop()
+	for !l.idle() {
+		select {
+		case <-l.told:
+			l.settleLate()
+		case <-limit.C:
+			return
+		}
+	}
+}
+
+// idle reports whether nothing of the lane is under way.
+func (l *lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.posting == 0 && l.held == 0 && len(l.waiting) == 0
+}
+
+// quiet reports whether nothing came to the lane for a while.
+func (l *lane) quiet() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.clock.Now().Sub(l.used) >= linger
 }
 
 // drain delivers what is due and returns how long there is nothing to do.
-func (l *lane) drain(ctx context.Context) time.Duration {
-	const idle = 2 * linger
-	for ctx.Err() == nil {
+func (l *lane) drain() time.Duration {
+	const none = 2 * linger
+	for l.ctx.Err() == nil {
 		// Read before each claim: a pause, a new URL or a rotation holds for the
 		// very next post, however long the backlog is.
-		sub, err := l.w.queue.Endpoint(ctx, l.id)
-		if err != nil || sub == nil {
-			return l.trouble(ctx, "read the subscription", err, idle)
-		}
-		l.failures = max(l.failures, sub.Health.ConsecutiveFailures)
-		signer, err := newSigner(*sub)
-		if err != nil {
-			return l.trouble(ctx, "read the signing secret", err, idle)
+		to, err := l.endpoint()
+		if err != nil || to == nil {
+			return l.trouble("read the subscription", err, none)
 		}
 		limit := claimSize
-		if webhook.Probing(l.failures) {
+		if l.probing() {
 			limit = 1
 		}
-		claimed, err := l.w.queue.Claim(ctx, *sub, l.w.clock.Now(), lease, limit)
+		claimed, err := l.w.queue.Claim(l.ctx, to.Subscription, l.w.clock.Now(), lease, limit)
 		if err != nil {
-			return l.trouble(ctx, "claim deliveries", err, time.Second)
+			return l.trouble("claim deliveries", err, time.Second)
 		}
 		if len(claimed) == 0 {
-			return idle
+			return none
 		}
-		if err := l.deliver(ctx, *sub, signer, claimed); err != nil {
-			return l.trouble(ctx, "record deliveries", err, time.Second)
+		if err := l.deliver(*to, claimed); err != nil {
+			return l.trouble("record deliveries", err, time.Second)
 		}
-		if webhook.Probing(l.failures) {
-			return webhook.ProbeIn(l.failures, l.w.random())
+		if l.probing() {
+			return l.probeIn()
 		}
 	}
-	return idle
+	return none
 }
 
-func (l *lane) trouble(ctx context.Context, what string, err error, wait time.Duration) time.Duration {
-	if err != nil && ctx.Err() == nil {
+// endpoint reads where the lane leads; nil where that is gone or not active.
+func (l *lane) endpoint() (*target, error) {
+	sub, err := l.w.queue.Endpoint(l.ctx, l.id)
+	if err != nil || sub == nil {
+		return nil, err
+	}
+	to, err := newTarget(*sub)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures = max(l.failures, sub.Health.ConsecutiveFailures)
+	return &to, nil
+}
+
+func (l *lane) probeIn() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return webhook.ProbeIn(l.failures, l.w.random())
+}
+
+func (l *lane) trouble(what string, err error, wait time.Duration) time.Duration {
+	if err != nil && l.ctx.Err() == nil {
 		l.w.log.Error("webhook deliveries are held up", "subscription", l.id, "step", what, "error", err)
 	}
 	return wait
 }
 
 // deliver posts claimed deliveries, a few at a time, and records the outcomes.
-func (l *lane) deliver(ctx context.Context, sub webhook.Subscription, signer signer, claimed []webhook.Claimed) error {
-	// A post under way is finished even when the server stops: its outcome
-	// would otherwise be lost and the event delivered twice.
-	posting := context.WithoutCancel(ctx)
-	outcomes := make([]webhook.Outcome, 0, len(claimed))
-	for start := 0; start < len(claimed); {
-		group := claimed[start:min(start+l.width, len(claimed))]
-		start += len(group)
-		if ctx.Err() != nil || (webhook.Probing(l.failures) && len(outcomes) > 0) {
-			outcomes = append(outcomes, l.giveBack(group)...)
-			continue
-		}
-		outcomes = append(outcomes, l.postAll(posting, sub, signer, group)...)
+func (l *lane) deliver(to target, claimed []webhook.Claimed) error {
+	jobs := make([]*job, len(claimed))
+	for i, c := range claimed {
+		jobs[i] = &job{Claimed: c}
 	}
-	if err := l.w.queue.Settle(posting, l.id, outcomes, l.failures); err != nil {
+	b := newBatch(to, jobs)
+	b.claimed = true
+	l.push(b)
+	for open := true; open; {
+		select {
+		case <-b.done:
+			open = false
+		case <-l.told:
+			l.settleLate()
+		}
+	}
+	outcomes := make([]webhook.Outcome, len(jobs))
+	for i, j := range jobs {
+		outcomes[i] = j.outcome
+	}
+	return l.settle(outcomes)
+}
+
+// settle records outcomes, also while the server stops: the posts were made.
+func (l *lane) settle(outcomes []webhook.Outcome) error {
+	l.mu.Lock()
+	failures := l.failures
+	l.mu.Unlock()
+	ctx := context.WithoutCancel(l.ctx)
+	if err := l.w.queue.Settle(ctx, l.id, outcomes, failures); err != nil {
 		return err
 	}
-	return l.disableIfDead(posting, outcomes)
-}
-
-// giveBack returns deliveries that were claimed and not posted, because the
-// endpoint went down or the server stops. No attempt was made.
-func (l *lane) giveBack(group []webhook.Claimed) []webhook.Outcome {
-	out := make([]webhook.Outcome, len(group))
-	for i, c := range group {
-		out[i] = webhook.Outcome{No: c.No, State: webhook.Pending, DueAt: l.w.clock.Now()}
-	}
-	return out
-}
-
-// postAll posts a group at once and judges each.
-func (l *lane) postAll(ctx context.Context, sub webhook.Subscription, signer signer, group []webhook.Claimed) []webhook.Outcome {
-	attempts := make([]webhook.Attempt, len(group))
-	var all sync.WaitGroup
-	for i, c := range group {
-		all.Go(func() { attempts[i] = l.post(ctx, sub, signer, c) })
-	}
-	all.Wait()
-	out := make([]webhook.Outcome, len(group))
-	for i, c := range group {
-		out[i] = l.judge(c, attempts[i])
-	}
-	return out
-}
-
-// judge turns an attempt into an outcome and keeps the count of failures.
-func (l *lane) judge(c webhook.Claimed, a webhook.Attempt) webhook.Outcome {
-	o := webhook.Outcome{No: c.No, Attempt: a, DueAt: a.At}
-	switch {
-	case a.Error == "":
-		l.failures, l.width = 0, min(l.width*2, concurrency)
-		o.State = webhook.Delivered
-	case a.At.Sub(c.CreatedAt) >= webhook.GiveUpAfter:
-		l.failures, l.width = l.failures+1, 1
-		o.State = webhook.Parked
-	default:
-		l.failures, l.width = l.failures+1, 1
-		o.State = webhook.Retrying
-		if !webhook.Probing(l.failures) {
-			o.DueAt = a.At.Add(webhook.RetryIn(c.Attempt, l.w.random()))
-		}
-	}
-	return o
+	return l.disableIfDead(ctx, outcomes, failures)
 }
 
 // disableIfDead stops a subscription whose endpoint failed for a whole day.
-func (l *lane) disableIfDead(ctx context.Context, outcomes []webhook.Outcome) error {
+func (l *lane) disableIfDead(ctx context.Context, outcomes []webhook.Outcome, failures int) error {
 	for _, o := range outcomes {
-		if o.State == webhook.Parked && webhook.Probing(l.failures) {
+		if o.State == webhook.Parked && webhook.Probing(failures) {
 			l.w.log.Warn("a webhook subscription was disabled: its endpoint failed for a day", "subscription", l.id)
 			return l.w.queue.Disable(ctx, l.id, l.w.clock.Now())
 		}
@@ -183,51 +221,17 @@ func (l *lane) disableIfDead(ctx context.Context, outcomes []webhook.Outcome) er
 	return nil
 }
 
-// post makes one attempt. Success is a 2xx; a redirect is not followed, since
-// the receiver of a signed secret-bearing post is the URL that was vetted.
-func (l *lane) post(ctx context.Context, sub webhook.Subscription, signer signer, c webhook.Claimed) webhook.Attempt {
-	at := l.w.clock.Now()
-	a := webhook.Attempt{Number: c.Attempt, At: at}
-	req, err := request(ctx, sub.URL, signer, l.w.apiVersion, c.Event, at)
-	if err != nil {
-		a.Error = err.Error()
-		return a
+// settleLate records what became of posts that outlived their runs.
+func (l *lane) settleLate() {
+	l.mu.Lock()
+	outcomes := l.late
+	l.late = nil
+	l.mu.Unlock()
+	if len(outcomes) == 0 {
+		return
 	}
-	res, err := l.w.clients[sub.Tenant.Mode].Do(req)
-	a.Duration = l.w.clock.Now().Sub(at)
-	if err != nil {
-		a.Error = cause(err)
-		return a
-	}
-	defer res.Body.Close()
-	a.StatusCode = res.StatusCode
-	a.Excerpt = excerpt(res.Body)
-	if res.StatusCode < 200 || res.StatusCode > 299 {
-		a.Error = "the endpoint answered " + http.StatusText(res.StatusCode)
-	}
-	return a
-}
-
-// cause says why no answer came, without the URL that the caller knows.
-func cause(err error) string {
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, errInside):
-		return errInside.Error()
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "the endpoint did not answer within " + postTimeout.String()
-	}
-	text := err.Error()
-	if _, after, ok := strings.Cut(text, ": "); ok {
-		text = after
-	}
-	return text
-}
-
-// excerpt reads the first 500 characters of an answer, made safe to store, and
-// a little more, so that the connection can be used again.
-func excerpt(r io.Reader) string {
-	raw, _ := io.ReadAll(io.LimitReader(r, 4<<10))
-	runes := []rune(strings.ToValidUTF8(strings.ReplaceAll(string(raw), "\x00", ""), ""))
-	return string(runes[:min(len(runes), 500)])
+	l.trouble("record deliveries", l.settle(outcomes), 0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held -= len(outcomes)
 }

@@ -1,7 +1,7 @@
-// Package webhookhttp delivers webhooks: claims due deliveries under a lease,
-// posts them outside any transaction, and records what came of it. Each
-// subscription has a lane of its own, so a dead or slow endpoint delays nobody
-// else.
+// Package webhookhttp delivers webhooks: posts what the log brings out of memory
+// and the rest as it is claimed under a lease, outside any transaction, and
+// records what came of it. Each subscription has a lane of its own, so a dead or
+// slow endpoint delays nobody else.
 package webhookhttp
 
 import (
@@ -10,10 +10,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/feddi/feddi/core/clock"
-	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -36,35 +37,26 @@ type Worker struct {
 	queue      webhook.Queue
 	clock      clock.Clock
 	log        *slog.Logger
+	ids        *ids.Source
 	apiVersion string
-	clients    map[tenancy.Mode]*http.Client
+	ways       map[tenancy.Mode]*http.Transport
 	random     func() float64
+	careful    atomic.Bool // what was posted could not be written down: write first
 
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	running sync.WaitGroup
-	ctx     context.Context //nolint:containedctx // lanes start at any time and live as long as Run
+	ctx     context.Context //nolint:containedctx // lanes start at any time and live as long as Run; nil while it does not
 }
 
 // New returns a worker; apiVersion is the version that event data follows.
-func New(q webhook.Queue, c clock.Clock, apiVersion string, log *slog.Logger) *Worker {
+func New(q webhook.Queue, c clock.Clock, s *ids.Source, apiVersion string, log *slog.Logger) *Worker {
 	return &Worker{
-		queue: q, clock: c, log: log, apiVersion: apiVersion, random: rand.Float64, lanes: map[string]*lane{},
-		clients: map[tenancy.Mode]*http.Client{
-			tenancy.Sandbox: newClient(tenancy.Sandbox), tenancy.Production: newClient(tenancy.Production),
+		queue: q, clock: c, log: log, ids: s, apiVersion: apiVersion, random: rand.Float64, lanes: map[string]*lane{},
+		ways: map[tenancy.Mode]*http.Transport{
+			tenancy.Sandbox: newTransport(tenancy.Sandbox), tenancy.Production: newTransport(tenancy.Production),
 		},
 	}
-}
-
-// Handle fans a run of events out to their subscriptions and wakes their
-// lanes. It is the consumer "webhooks" of the event log.
-func (w *Worker) Handle(ctx context.Context, events []event.Logged) error {
-	got, err := w.queue.FanOut(ctx, events)
-	if err != nil {
-		return err
-	}
-	w.wake(got)
-	return nil
 }
 
 // Run delivers until ctx ends, then lets posts under way finish.
@@ -74,6 +66,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Unlock()
 	defer w.closeIdle()
 	defer w.running.Wait()
+	defer w.shut()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -90,10 +83,28 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
+// shut lets no lane open any more.
+func (w *Worker) shut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx = nil
+}
+
 func (w *Worker) closeIdle() {
-	for _, c := range w.clients {
-		c.CloseIdleConnections()
+	for _, t := range w.ways {
+		t.CloseIdleConnections()
 	}
+}
+
+// open gives the lane of a subscription; the lock is held.
+func (w *Worker) open(id string) *lane {
+	l := w.lanes[id]
+	if l == nil {
+		l = newLane(w.ctx, w, id)
+		w.lanes[id] = l
+		w.running.Go(l.run)
+	}
+	return l
 }
 
 // wake tells the lanes of subscriptions that something is due, and opens those
@@ -105,25 +116,42 @@ func (w *Worker) wake(subscriptions []string) {
 		return
 	}
 	for _, id := range subscriptions {
-		l := w.lanes[id]
-		if l == nil {
-			l = &lane{w: w, id: id, bell: make(chan struct{}, 1)}
-			w.lanes[id] = l
-			w.running.Go(func() { l.run(w.ctx) })
-		}
-		l.ring()
+		ring(w.open(id).bell)
 	}
 }
 
-// leave closes a lane unless it was rung meanwhile; it reports whether it did.
+// offer gives a subscription's lane jobs to post at once; nil where it takes none:
+// the subscription is paused, its endpoint is down, or it wants its deliveries
+// ordered, which takes the queue to see to.
+func (w *Worker) offer(s webhook.Subscription, jobs []*job) *share {
+	if s.Status != webhook.Active || s.Ordered {
+		return nil
+	}
+	to, err := newTarget(s)
+	if err != nil {
+		return nil // the lane says why
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx == nil || w.ctx.Err() != nil {
+		return nil
+	}
+	l := w.open(s.ID)
+	b, quick := l.offer(to, jobs)
+	if b == nil {
+		return nil
+	}
+	return &share{l, b, quick}
+}
+
+// leave closes a lane unless it was rung meanwhile or has something under way; it
+// reports whether it did.
 func (w *Worker) leave(l *lane) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	select {
-	case <-l.bell:
+	if l.ctx.Err() == nil && (len(l.bell) > 0 || !l.idle() || !l.quiet()) {
 		return false
-	default:
-		delete(w.lanes, l.id)
-		return true
 	}
+	delete(w.lanes, l.id)
+	return true
 }

@@ -151,3 +151,25 @@ type Outcome struct {
 	DueAt   time.Time // when it is tried again, for Retrying
 	Attempt Attempt
 }
+
+// Route is what one subscription gets of a run of events.
+type Route struct {
+	Subscription Subscription
+	Events       []event.Logged
+}
+
+// Made is a delivery as it is first written: one that waits, one that is being
+// posted (UnderWay: the post that began counts as its first attempt, and it
+// comes back at DueAt where nobody settles it), or one that was posted, with its
+// outcome. Its number is not known yet.
+type Made struct {
+	ID             string
+	SubscriptionID string
+	Event          event.Logged
+	CreatedAt      time.Time
+	UnderWay       bool
+	Outcome
+}
+
+// Posted reports whether a first attempt has come to an end.
+func (m Made) Posted() bool { return m.Attempt.Number > 0 }

@@ -52,10 +52,14 @@ type DeliveryFilter struct {
 
 // Queue is the worker's side: one row is queue, schedule and state at once.
 type Queue interface {
-	// FanOut writes a delivery for each event and each active or paused
-	// subscription of its tenant that wants it, and returns the subscriptions
-	// that got one. Doing it again writes nothing.
-	FanOut(ctx context.Context, events []event.Logged) (subscriptionIDs []string, err error)
+	// Route finds who gets what of a run of events: each active or paused
+	// subscription of their tenants that wants any, with those that it has no
+	// delivery of yet, in order. A secret that cannot be read is left empty.
+	Route(ctx context.Context, events []event.Logged) ([]Route, error)
+	// Record writes new deliveries as they stand, with the endpoints' failures in
+	// a row by subscription where one answered, and returns the numbers of those
+	// under way by id. A delivery that is there already stays as it is.
+	Record(ctx context.Context, made []Made, failures map[string]int) (underWay map[string]int64, err error)
 	// Waiting lists active subscriptions that have a delivery due before by.
 	Waiting(ctx context.Context, by time.Time) (subscriptionIDs []string, err error)
 	// Endpoint reads what a worker needs of a subscription, with its secret;
@@ -67,8 +71,6 @@ type Queue interface {
 	// Settle records outcomes and their attempts, and the endpoint's health:
 	// failures in a row, and when it last succeeded and failed.
 	Settle(ctx context.Context, subscriptionID string, outcomes []Outcome, failures int) error
-	// NextDue is when the subscription's next delivery is due; zero where none waits.
-	NextDue(ctx context.Context, subscriptionID string) (time.Time, error)
 	// Disable parks every waiting delivery of a subscription and stops it.
 	Disable(ctx context.Context, subscriptionID string, at time.Time) error
 }

@@ -34,7 +34,6 @@ var everyTenant = map[string]string{
 	"webhooks.waiting":   "one queue per subscription; the worker serves all of them",
 	"webhooks.claim":     "the queue of one subscription, found by waiting",
 	"webhooks.settle":    "the deliveries that claim has given to this worker",
-	"webhooks.NextDue":   "when the worker looks at a subscription again",
 	"webhooks.disable":   "the worker gives one subscription up",
 	// How a tenant is found in the first place: by partner and mode.
 	"tenancy.KeyByHash":    "the credential says who calls; before it there is no tenant",

@@ -12,7 +12,10 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/events"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
+	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/event"
+	"github.com/feddi/feddi/core/ids"
+	"github.com/feddi/feddi/core/webhook"
 )
 
 // eventually waits for a condition, looking often.
@@ -46,10 +49,30 @@ func (w *world) read(limit int) []event.Logged {
 	return got
 }
 
+// fanOut writes deliveries that wait, as a worker does that posts nothing at once.
+func fanOut(ctx context.Context, queue *webhooks.Queue, e []event.Logged) error {
+	routes, err := queue.Route(ctx, e)
+	if err != nil {
+		return err
+	}
+	var made []webhook.Made
+	now, source := clock.System{}.Now(), ids.New(clock.System{})
+	for _, to := range routes {
+		for _, one := range to.Events {
+			made = append(made, webhook.Made{
+				ID: source.Make(ids.Delivery), SubscriptionID: to.Subscription.ID, Event: one, CreatedAt: now,
+				Outcome: webhook.Outcome{State: webhook.Pending, DueAt: now},
+			})
+		}
+	}
+	_, err = queue.Record(ctx, made, nil)
+	return err
+}
+
 func fanOutOnly(queue *webhooks.Queue, done *atomic.Bool) func(r *outbox.Router) {
 	return func(r *outbox.Router) {
 		r.Consume("webhooks", func(ctx context.Context, e []event.Logged) error {
-			_, err := queue.FanOut(ctx, e)
+			err := fanOut(ctx, queue, e)
 			done.Store(err == nil)
 			return err
 		})

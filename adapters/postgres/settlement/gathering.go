@@ -25,10 +25,15 @@ type point struct {
 	Horizon, Latest int64
 }
 
-// The horizon is of the snapshot of the statement that locks, which is never
-// newer than what the next statement sees.
-const lockGathering = `SELECT xid, entry_id, gathered_at, mark_xid, mark_at, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
-	pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS latest FROM settlement_gathering FOR UPDATE`
+// lockGathering keeps two from gathering at once. It is no row lock: that would
+// give the transaction a number before its long reading, and whatever reads in
+// the order of transactions, as the event log does, waits for the oldest number.
+const lockGathering = `SELECT pg_advisory_xact_lock(hashtext('settlement_gathering'))`
+
+// The horizon is of a snapshot that is never newer than what the next statement
+// sees.
+const gathering = `SELECT xid, entry_id, gathered_at, mark_xid, mark_at, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
+	pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS latest FROM settlement_gathering`
 
 // freshLines gives the next entries with what they moved on the customers' side
 // (wallet 1, lot 2, points 9, gift 10), and where they belong: a payment to its
@@ -87,7 +92,10 @@ func scanFresh(r pgx.CollectableRow) (freshRow, error) {
 
 // Fresh implements settlement.Gathering.
 func (s *Store) Fresh(ctx context.Context, now time.Time, limit int) ([]settlement.Fresh, settlement.Gathered, error) {
-	p, err := pg.One[point](ctx, s.q, lockGathering)
+	if _, err := s.q.Exec(ctx, lockGathering); err != nil {
+		return nil, settlement.Gathered{}, err
+	}
+	p, err := pg.One[point](ctx, s.q, gathering)
 	if err != nil {
 		return nil, settlement.Gathered{}, err
 	}

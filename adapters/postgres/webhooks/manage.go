@@ -50,8 +50,7 @@ func (*Store) touch(n int64, err error) error {
 }
 
 const readDelivery = `
-select delivery_no, delivery_id, subscription_id, event_id, event_type, state, attempts, due_at, created_at, delivered_at
-from webhook_deliveries where tenant_no = $1 and delivery_id = $2`
+select ` + deliveryColumns + ` from webhook_deliveries where tenant_no = $1 and delivery_id = $2`
 
 // Delivery implements webhook.Store.
 func (s *Store) Delivery(ctx context.Context, t tenancy.Tenant, id string) (webhook.Delivery, error) {
@@ -62,9 +61,11 @@ func (s *Store) Delivery(ctx context.Context, t tenancy.Tenant, id string) (webh
 	if err != nil {
 		return webhook.Delivery{}, err
 	}
-	found := []webhook.Delivery{row.delivery()}
-	err = s.attachAttempts(ctx, found)
-	return found[0], err
+	found, err := s.withAttempts(ctx, []deliveryRow{row})
+	if err != nil {
+		return webhook.Delivery{}, err
+	}
+	return found[0], nil
 }
 
 // requeue walks the deliveries of one subscription from the first on, by the

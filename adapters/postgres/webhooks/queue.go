@@ -6,110 +6,23 @@ package webhooks
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/event"
-	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/webhook"
 )
 
 // Queue implements webhook.Queue.
 type Queue struct {
 	q     pg.Q
-	ids   *ids.Source
 	vault webhook.Vault
 }
 
 // NewQueue returns the queue on q.
-func NewQueue(q pg.Q, ids *ids.Source, vault webhook.Vault) *Queue { return &Queue{q, ids, vault} }
-
-// subscribers reads the subscriptions of the tenants in a run of events.
-const subscribers = `
-select subscription_id, tenant_no, event_types from webhook_subscriptions
-where tenant_no = any($1) and status <> 'disabled'`
-
-const insertDeliveries = `
-insert into webhook_deliveries (delivery_id, tenant_no, subscription_id, event_id, event_type, subject, event_xid, event_position, due_at, created_at)
-select delivery_id, tenant_no, subscription_id, event_id, event_type, subject, event_xid::xid8, event_position, at, at
-from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-  with ordinality as d (delivery_id, tenant_no, subscription_id, event_id, event_type, subject, event_xid, event_position, n),
-  (select clock_timestamp() as at) as now
-order by n
-on conflict do nothing`
-
-type subscriberRow struct {
-	SubscriptionID string
-	TenantNo       int32
-	EventTypes     []string
-}
-
-// FanOut implements webhook.Queue: one read and one insert for the whole run.
-func (s *Queue) FanOut(ctx context.Context, events []event.Logged) ([]string, error) {
-	rows, err := pg.Many[subscriberRow](ctx, s.q, subscribers, tenants(events))
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	byTenant := make(map[int32][]subscriberRow, len(rows))
-	for _, r := range rows {
-		byTenant[r.TenantNo] = append(byTenant[r.TenantNo], r)
-	}
-	d, got := deliveries{}, map[string]bool{}
-	for _, e := range events {
-		for _, r := range byTenant[e.Tenant.No] {
-			if (webhook.Subscription{EventTypes: r.EventTypes}).Wants(e.Type) {
-				d.add(s.ids.Make(ids.Delivery), r.SubscriptionID, e)
-				got[r.SubscriptionID] = true
-			}
-		}
-	}
-	if len(got) == 0 {
-		return nil, nil
-	}
-	_, err = s.q.Exec(ctx, insertDeliveries, d.ids, d.tenants, d.subscriptions, d.events, d.types, d.subjects, d.xids, d.positions)
-	return keys(got), err
-}
-
-// deliveries are new rows as arrays, one for each column.
-type deliveries struct {
-	ids, subscriptions, events, types, subjects, xids []string
-	tenants                                           []int32
-	positions                                         []int64
-}
-
-func (d *deliveries) add(id, subscription string, e event.Logged) {
-	d.ids = append(d.ids, id)
-	d.tenants = append(d.tenants, e.Tenant.No)
-	d.subscriptions = append(d.subscriptions, subscription)
-	d.events = append(d.events, e.ID)
-	d.types = append(d.types, e.Type)
-	d.subjects = append(d.subjects, e.Subject)
-	d.xids = append(d.xids, strconv.FormatUint(e.Cursor.XID, 10))
-	d.positions = append(d.positions, e.Cursor.Position)
-}
-
-func tenants(events []event.Logged) []int32 {
-	seen := map[int32]bool{}
-	var out []int32
-	for _, e := range events {
-		if !seen[e.Tenant.No] {
-			seen[e.Tenant.No] = true
-			out = append(out, e.Tenant.No)
-		}
-	}
-	return out
-}
-
-func keys(m map[string]bool) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
-}
+func NewQueue(q pg.Q, vault webhook.Vault) *Queue { return &Queue{q, vault} }
 
 // waiting walks the due index from one subscription to the next instead of
 // reading every row of a backlog.
@@ -197,10 +110,15 @@ const settle = `
 with o as (select * from unnest($2::bigint[], $3::smallint[], $4::timestamptz[], $5::int[], $6::int[], $7::text[], $8::text[], $9::int[], $10::timestamptz[])
   as o (no, state, due_at, attempt, status_code, error, excerpt, duration_ms, at)),
 a as (insert into webhook_attempts (delivery_no, attempt, status_code, error, excerpt, duration_ms, attempted_at)
-  select no, attempt, nullif(status_code, 0), nullif(error, ''), nullif(excerpt, ''), duration_ms, at from o where attempt > 0 on conflict do nothing),
+  select no, attempt, nullif(status_code, 0), nullif(error, ''), nullif(excerpt, ''), duration_ms, at from o where attempt > 1 on conflict do nothing),
 d as (update webhook_deliveries d set due_at = o.due_at, delivered_at = case when o.state = 2 then o.at end,
     state = case when o.attempt > 0 then o.state else d.state end,
-    attempts = d.attempts - case when o.attempt > 0 then 0 else 1 end
+    attempts = d.attempts - case when o.attempt > 0 then 0 else 1 end,
+    first_status_code = case when o.attempt = 1 then nullif(o.status_code, 0) else d.first_status_code end,
+    first_error = case when o.attempt = 1 then nullif(o.error, '') else d.first_error end,
+    first_excerpt = case when o.attempt = 1 then nullif(o.excerpt, '') else d.first_excerpt end,
+    first_duration_ms = case when o.attempt = 1 then o.duration_ms else d.first_duration_ms end,
+    first_attempted_at = case when o.attempt = 1 then o.at else d.first_attempted_at end
   from o where d.delivery_no = o.no and d.state < 2)
 update webhook_subscriptions set consecutive_failures = $11,
   last_success_at = coalesce((select max(at) from o where state = 2), last_success_at),
@@ -220,15 +138,6 @@ func (s *Queue) Settle(ctx context.Context, subscriptionID string, outcomes []we
 	}
 	_, err := s.q.Exec(ctx, settle, subscriptionID, numbers, states, due, attempts, codes, causes, excerpts, durations, times, failures)
 	return err
-}
-
-// NextDue implements webhook.Queue.
-func (s *Queue) NextDue(ctx context.Context, subscriptionID string) (time.Time, error) {
-	at, err := pg.One[*time.Time](ctx, s.q, `select min(due_at) from webhook_deliveries where subscription_id = $1 and state < 2`, subscriptionID)
-	if err != nil || at == nil {
-		return time.Time{}, err
-	}
-	return *at, nil
 }
 
 const disable = `

@@ -140,6 +140,26 @@ type deliveryRow struct {
 	DueAt          time.Time
 	CreatedAt      time.Time
 	DeliveredAt    *time.Time
+
+	FirstStatusCode  *int
+	FirstError       *string
+	FirstExcerpt     *string
+	FirstDurationMs  *int64
+	FirstAttemptedAt *time.Time
+}
+
+// deliveryColumns are those of a deliveryRow.
+const deliveryColumns = `delivery_no, delivery_id, subscription_id, event_id, event_type, state, attempts, due_at, created_at, delivered_at,
+	first_status_code, first_error, first_excerpt, first_duration_ms::bigint, first_attempted_at`
+
+// first is the first attempt where it stands in the row; deliveries of before
+// have it among the others.
+func (r deliveryRow) first() *webhook.Attempt {
+	if r.FirstAttemptedAt == nil {
+		return nil
+	}
+	a := attemptRow{r.DeliveryNo, 1, r.FirstStatusCode, r.FirstError, r.FirstExcerpt, *r.FirstDurationMs, *r.FirstAttemptedAt}.attempt()
+	return &a
 }
 
 func (r deliveryRow) delivery() webhook.Delivery {
@@ -156,7 +176,7 @@ func (r deliveryRow) delivery() webhook.Delivery {
 // Deliveries implements webhook.Store.
 func (s *Store) Deliveries(ctx context.Context, t tenancy.Tenant, f webhook.DeliveryFilter) ([]webhook.Delivery, error) {
 	query := s.q.Bun().NewSelect().TableExpr("webhook_deliveries").
-		ColumnExpr("delivery_no, delivery_id, subscription_id, event_id, event_type, state, attempts, due_at, created_at, delivered_at").
+		ColumnExpr(deliveryColumns).
 		Where("tenant_no = ?", t.No).OrderExpr("delivery_no DESC").Limit(int64(f.Limit))
 	for column, value := range map[string]string{"subscription_id": f.SubscriptionID, "event_id": f.EventID, "event_type": f.EventType} {
 		if value != "" {
@@ -179,11 +199,7 @@ func (s *Store) Deliveries(ctx context.Context, t tenancy.Tenant, f webhook.Deli
 	if err := query.Scan(ctx, &rows); err != nil {
 		return nil, pg.Map(err)
 	}
-	out := make([]webhook.Delivery, len(rows))
-	for i, r := range rows {
-		out[i] = r.delivery()
-	}
-	return out, s.attachAttempts(ctx, out)
+	return s.withAttempts(ctx, rows)
 }
 
 type attemptRow struct {
@@ -201,28 +217,38 @@ select a.* from unnest($1::bigint[]) as d (no), lateral (
   select delivery_no, attempt, status_code, error, excerpt, duration_ms::bigint, attempted_at from webhook_attempts
   where delivery_no = d.no order by attempt desc limit $2) as a`
 
-func (s *Store) attachAttempts(ctx context.Context, deliveries []webhook.Delivery) error {
-	numbers, at := make([]int64, len(deliveries)), make(map[int64]int, len(deliveries))
-	for i, d := range deliveries {
-		numbers[i], at[d.No] = d.No, i
+// withAttempts gives the deliveries of rows with their latest attempts.
+func (s *Store) withAttempts(ctx context.Context, rows []deliveryRow) ([]webhook.Delivery, error) {
+	out, numbers, at := make([]webhook.Delivery, len(rows)), make([]int64, len(rows)), make(map[int64]int, len(rows))
+	for i, r := range rows {
+		out[i], numbers[i], at[r.DeliveryNo] = r.delivery(), r.DeliveryNo, i
 	}
-	rows, err := pg.Many[attemptRow](ctx, s.q, latestAttempts, numbers, shownAttempts)
+	later, err := pg.Many[attemptRow](ctx, s.q, latestAttempts, numbers, shownAttempts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, r := range rows {
-		a := webhook.Attempt{Number: r.Attempt, Duration: time.Duration(r.DurationMs) * time.Millisecond, At: r.AttemptedAt}
-		if r.StatusCode != nil {
-			a.StatusCode = *r.StatusCode
-		}
-		if r.Error != nil {
-			a.Error = *r.Error
-		}
-		if r.Excerpt != nil {
-			a.Excerpt = *r.Excerpt
-		}
-		d := &deliveries[at[r.DeliveryNo]]
-		d.Attempts = append(d.Attempts, a)
+	for _, r := range later {
+		d := &out[at[r.DeliveryNo]]
+		d.Attempts = append(d.Attempts, r.attempt())
 	}
-	return nil
+	for i, r := range rows {
+		if first := r.first(); first != nil && len(out[i].Attempts) < shownAttempts {
+			out[i].Attempts = append(out[i].Attempts, *first)
+		}
+	}
+	return out, nil
+}
+
+func (r attemptRow) attempt() webhook.Attempt {
+	a := webhook.Attempt{Number: r.Attempt, Duration: time.Duration(r.DurationMs) * time.Millisecond, At: r.AttemptedAt}
+	if r.StatusCode != nil {
+		a.StatusCode = *r.StatusCode
+	}
+	if r.Error != nil {
+		a.Error = *r.Error
+	}
+	if r.Excerpt != nil {
+		a.Excerpt = *r.Excerpt
+	}
+	return a
 }

@@ -13,10 +13,12 @@ import (
 
 // Bounds of one round of the background.
 const (
-	gatherPiece  = 2000 // entries in one transaction
-	gatherPieces = 100
-	// turn is how long a piece lets others go first.
-	turn = 2 * time.Second
+	gatherPieces = 200
+	// gatherPiece is how many entries one transaction takes: few, because readers of
+	// the event log wait for the oldest transaction that writes.
+	gatherPiece = 1000
+	// turn is how long gathering lets others go first, every so many pieces.
+	turn, turnEvery = 2 * time.Second, 2
 )
 
 // Gather is one round of the background: it folds what was written since the
@@ -25,8 +27,8 @@ const (
 // is bounded, and limit of them says that there is more.
 func (s *Service) Gather(ctx context.Context, limit int) (int, error) {
 	lines := 0
-	for range gatherPieces {
-		if s.GiveWay != nil {
+	for i := range gatherPieces {
+		if s.GiveWay != nil && i%turnEvery == 0 {
 			s.GiveWay(ctx, turn)
 		}
 		n, behind, err := s.gather(ctx, limit)

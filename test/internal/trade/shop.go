@@ -188,6 +188,13 @@ func (s *Shop) Mint(ctx context.Context, g Guest) (code string, a Answer) {
 	return minted.Credential.Value, a
 }
 
+// Subscribe has events of some types posted to a URL.
+func (s *Shop) Subscribe(ctx context.Context, url string, types ...string) error {
+	office := &Shop{client: s.client, where: s.where, key: s.key} // a till may not
+	office.Move(*s.url.Load())
+	return office.must(ctx, "/webhooks/subscriptions", object{"url": url, "event_types": types}, nil)
+}
+
 // must makes a call that has to succeed, and reads its data.
 func (s *Shop) must(ctx context.Context, path string, body object, into any) error {
 	a := s.post(ctx, path, uuid.NewString(), body)

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/hook"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 	"github.com/feddi/feddi/cmd/feddi/internal/bench/report"
@@ -20,7 +22,8 @@ import (
 // that it tells of: one of a checkout session, so that nothing else is decided
 // behind it.
 type WebhooksOptions struct {
-	Events      int           // published in a closed loop
+	Events      int           // payments in a closed loop
+	Types       []string      // of events, that the receiver wants
 	Connections int           // that publish
 	Idle        time.Duration // at IdleRate
 	Outage      time.Duration // the receiver answers 500 for so long, at OutageRate
@@ -36,6 +39,8 @@ const (
 // WebhooksReport is what was measured.
 type WebhooksReport struct {
 	Head
+	Payments  int            `json:"payments"`
+	Types     []string       `json:"event_types"`
 	Events    int            `json:"events"`
 	Accepted  float64        `json:"accepted_per_second"`
 	Delivered float64        `json:"delivered_per_second"`
@@ -77,10 +82,10 @@ func Webhooks(ctx context.Context, d *Deployment, head Head, o WebhooksOptions) 
 		return nil, err
 	}
 	defer b.hook.Close()
-	if err := b.subscribe(ctx); err != nil {
+	if err := b.subscribe(ctx, o.Types); err != nil {
 		return nil, err
 	}
-	r := &WebhooksReport{Head: head, Events: o.Events}
+	r := &WebhooksReport{Head: head, Payments: o.Events, Types: o.Types}
 	for _, part := range []func(context.Context, *WebhooksReport, WebhooksOptions) error{b.throughput, b.calm, b.outage} {
 		if err := part(ctx, r, o); err != nil {
 			return r, err
@@ -93,12 +98,12 @@ func Webhooks(ctx context.Context, d *Deployment, head Head, o WebhooksOptions) 
 	return r, err
 }
 
-func (b *webhooksBench) subscribe(ctx context.Context) error {
+func (b *webhooksBench) subscribe(ctx context.Context, types []string) error {
 	m := b.stage.Merchants[0]
 	var answer map[string]any
 	return stage.Post(ctx, b.d.URL+"/v1/partner/webhooks/subscriptions", m.Raw, map[string]any{
 		"meta": map[string]any{"api_version": "2026-06-01"}, "context": map[string]any{"merchant_id": m.Merchant.ID},
-		"url": b.hook.URL, "event_types": []string{"payment.succeeded"},
+		"url": b.hook.URL, "event_types": types,
 	}, &answer)
 }
 
@@ -166,12 +171,23 @@ func wanted(r load.Result, err error) error {
 	return err
 }
 
+// published is how many events the receiver wants of those that there are.
+func (b *webhooksBench) published(ctx context.Context) (int, error) {
+	return pg.One[int](ctx, b.d.DB.Q(), `
+		select count(*)::int from events e join webhook_subscriptions s using (tenant_no)
+		where s.url = $1 and e.at >= s.created_at and exists (select from unnest(s.event_types) p where e.type like replace(p, '*', '%'))`, b.hook.URL)
+}
+
 func (b *webhooksBench) throughput(ctx context.Context, r *WebhooksReport, o WebhooksOptions) error {
 	t, err := b.till(ctx, o.Events)
 	if err != nil {
 		return err
 	}
 	defer t.Codes.Close()
+	before, err := b.published(ctx)
+	if err != nil {
+		return err
+	}
 	used, begin := report.Now(), time.Now()
 	got, err := load.Run(ctx, load.Plan{
 		Address: b.d.Address, Connections: o.Connections, Duration: 2 * time.Minute, Next: t.Next, Judge: judgePayment, Answered: b.answered,
@@ -180,11 +196,17 @@ func (b *webhooksBench) throughput(ctx context.Context, r *WebhooksReport, o Web
 	if err := wanted(got, err); err != nil {
 		return err
 	}
-	if err := b.hook.Wait(ctx, o.Events, time.Minute); err != nil {
+	after, err := b.published(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.hook.Wait(ctx, after, time.Minute); err != nil {
 		return err
 	}
 	r.Share = report.Now().Since(used)
-	r.Accepted, r.Delivered = got.Rate(), float64(o.Events)/b.hook.Last().Sub(begin).Seconds()
+	r.Events = after - before
+	r.Accepted = got.Rate() * float64(r.Events) / float64(o.Events)
+	r.Delivered = float64(r.Events) / b.hook.Last().Sub(begin).Seconds()
 	h, err := b.arrivals()
 	if err == nil {
 		r.Load = latencyOf(h)
@@ -207,13 +229,21 @@ func (b *webhooksBench) pace(ctx context.Context, n int, rate float64, begins fu
 	}))
 }
 
+// all waits until everything published has arrived.
+func (b *webhooksBench) all(ctx context.Context, most time.Duration) error {
+	n, err := b.published(ctx)
+	if err != nil {
+		return err
+	}
+	return b.hook.Wait(ctx, n, most)
+}
+
 func (b *webhooksBench) calm(ctx context.Context, r *WebhooksReport, o WebhooksOptions) error {
 	n := max(1, int(o.Idle.Seconds()*IdleRate))
-	before := b.hook.Distinct()
 	if err := b.pace(ctx, n, IdleRate, func() {}); err != nil {
 		return err
 	}
-	if err := b.hook.Wait(ctx, before+n, time.Minute); err != nil {
+	if err := b.all(ctx, time.Minute); err != nil {
 		return err
 	}
 	h, err := b.arrivals()
@@ -226,7 +256,6 @@ func (b *webhooksBench) calm(ctx context.Context, r *WebhooksReport, o WebhooksO
 // outage has the receiver answer 500 in the middle half of a steady stream.
 func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o WebhooksOptions) error {
 	n := int(2 * o.Outage.Seconds() * OutageRate)
-	before := b.hook.Distinct()
 	refused := b.hook.Refused()
 	var recovered time.Time
 	up := make(chan struct{})
@@ -242,7 +271,7 @@ func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o Webhook
 		return err
 	}
 	<-up
-	if err := b.hook.Wait(ctx, before+n, 2*time.Minute); err != nil {
+	if err := b.all(ctx, 2*time.Minute); err != nil {
 		return err
 	}
 	r.Outage = WebhooksOutage{
@@ -255,7 +284,7 @@ func (b *webhooksBench) outage(ctx context.Context, r *WebhooksReport, o Webhook
 // Print writes the report for a person.
 func (r *WebhooksReport) Print(w io.Writer) {
 	r.Head.Write(w)
-	fmt.Fprintf(w, "%s events, each published by a payment through HTTP\n", report.Count(float64(r.Events)))
+	fmt.Fprintf(w, "%s events (%s), published by %s payments through HTTP\n", report.Count(float64(r.Events)), strings.Join(r.Types, ", "), report.Count(float64(r.Payments)))
 	fmt.Fprintf(w, "accepted %s/s, delivered %s/s\n\n", report.Count(r.Accepted), report.Count(r.Delivered))
 	t := report.Table{Head: []string{"publish to arrival", "events", "p50 ms", "p99 ms", "max ms"}}
 	for _, row := range []struct {

@@ -180,7 +180,7 @@ func (s *System) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.own.assemble(s)
-	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.ids, s.vault), s.clock, apiVersions[0], s.Log)
+	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.vault), s.clock, s.ids, apiVersions[0], s.Log)
 	s.consumers = events.NewConsumers(s.DB.Q())
 	s.sub = outbox.NewSubscriber(events.NewReader(s.DB.Q()), s.consumers, s.name, s.wake, s.Log)
 	if s.router, err = outbox.NewRouter(s.sub, s.consumers, s.Log); err != nil {

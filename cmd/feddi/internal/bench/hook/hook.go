@@ -13,16 +13,17 @@ import (
 	"time"
 )
 
-// Receiver answers 200, or 500 while it fails, and remembers which payments
-// it has heard of.
+// Receiver answers 200, or 500 while it fails, and remembers which events and
+// which payments it has heard of.
 type Receiver struct {
 	URL    string
 	server *http.Server
 	failed atomic.Bool
 
 	mu             sync.Mutex
+	events         map[string]struct{}  // that it took
 	at             map[string]time.Time // first arrival by payment id
-	last           time.Time            // the latest first arrival
+	last           time.Time            // the latest event
 	twice, refused int64
 	news           chan struct{} // closed at the next arrival
 }
@@ -34,7 +35,7 @@ func Listen(ctx context.Context) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", at: map[string]time.Time{}, news: make(chan struct{})}
+	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", events: map[string]struct{}{}, at: map[string]time.Time{}, news: make(chan struct{})}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(l) }() // ends with Close
 	return r, nil
@@ -59,22 +60,25 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
+	payment := ""
 	if i := bytes.Index(body, []byte(mark)); i >= 0 {
 		rest := body[i+len(mark):]
-		if end := bytes.IndexByte(rest, '"'); end > 0 {
-			r.arrived(string(rest[:end]), now)
-		}
+		payment = string(rest[:max(0, bytes.IndexByte(rest, '"'))])
 	}
+	r.arrived(req.Header.Get("Webhook-Id"), payment, now)
 }
 
-func (r *Receiver) arrived(id string, now time.Time) {
+func (r *Receiver) arrived(event, payment string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.at[id]; known {
+	if _, known := r.events[event]; known {
 		r.twice++
 		return
 	}
-	r.at[id], r.last = now, now
+	r.events[event], r.last = struct{}{}, now
+	if _, known := r.at[payment]; !known && payment != "" {
+		r.at[payment] = now
+	}
 	close(r.news)
 	r.news = make(chan struct{})
 }
@@ -87,14 +91,14 @@ func (r *Receiver) Arrived(id string) (time.Time, bool) {
 	return at, ok
 }
 
-// Distinct is how many payments were heard of.
+// Distinct is how many events were heard of.
 func (r *Receiver) Distinct() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.at)
+	return len(r.events)
 }
 
-// Twice is how many posts told of a payment that was known.
+// Twice is how many posts told of an event that was known.
 func (r *Receiver) Twice() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,20 +112,20 @@ func (r *Receiver) Refused() int64 {
 	return r.refused
 }
 
-// Last is when the latest payment was first heard of.
+// Last is when the latest event was first heard of.
 func (r *Receiver) Last() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
 }
 
-// Wait waits until n payments were heard of, for d at most.
+// Wait waits until n events were heard of, for d at most.
 func (r *Receiver) Wait(ctx context.Context, n int, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	for {
 		r.mu.Lock()
-		have, news := len(r.at), r.news
+		have, news := len(r.events), r.news
 		r.mu.Unlock()
 		if have >= n {
 			return nil
