@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,8 +12,25 @@ import (
 	"github.com/feddi/feddi/core/settlement"
 )
 
-// span is how many transactions one reading looks at, at most.
-const span = 20_000
+// span is how many transactions one reading looks at, at least and at most: as
+// many as hold about as many entries as are wanted, for all in it are read and
+// sorted. near is what that was lately; it follows what is found.
+const leastSpan, mostSpan = 16, 20_000
+
+var near atomic.Int64
+
+func span() int64 { return max(near.Load(), leastSpan) }
+
+// follow halves the span where it held more than was wanted, and doubles it
+// where there was more behind it.
+func follow(full, more bool) {
+	switch {
+	case full:
+		near.Store(max(span()/2, leastSpan))
+	case more:
+		near.Store(min(span()*2, mostSpan))
+	}
+}
 
 // point is how far entries are gathered, with the transactions of now: what is
 // below Horizon has ended, Latest has not begun.
@@ -107,7 +125,7 @@ func (s *Store) Fresh(ctx context.Context, now time.Time, limit int) ([]settleme
 			return nil, settlement.Gathered{}, err
 		}
 	}
-	till := min(p.XID+span, max(p.Horizon, p.XID))
+	till := min(p.XID+span(), max(p.Horizon, p.XID))
 	rows, err := pg.ManyFunc(ctx, s.q, scanFresh, freshLines, p.XID, till, p.EntryID, limit)
 	if err != nil {
 		return nil, settlement.Gathered{}, err
@@ -121,6 +139,7 @@ func (s *Store) Fresh(ctx context.Context, now time.Time, limit int) ([]settleme
 		}
 	}
 	full := len(entries) >= limit
+	follow(full, till < p.Horizon)
 	if p.EntryID = ""; full {
 		till, p.EntryID = rows[len(rows)-1].xid, rows[len(rows)-1].EntryID
 	}

@@ -48,10 +48,14 @@ func (d *Deployment) catchUp(ctx context.Context) (atEnd int64, took time.Durati
 // ungathered tells whether the settlement of what was written has work left.
 const ungathered = `SELECT EXISTS (SELECT 1 FROM entries e, settlement_gathering g WHERE e.xid >= g.xid AND (e.xid, e.entry_id) > (g.xid, g.entry_id))`
 
-// gather waits, for as long as patience lasts, until the background has done
-// what follows from the preparation: it is not what is measured.
+// gathers bounds how long a row waits for the settlement of what was prepared,
+// which may be ten million postings.
+const gathers = 15 * time.Minute
+
+// gather waits until the background has done what follows from the preparation:
+// it is not what is measured.
 func (d *Deployment) gather(ctx context.Context) error {
-	for begin := time.Now(); time.Since(begin) < patience; {
+	for begin := time.Now(); time.Since(begin) < gathers; {
 		if some, err := pg.One[bool](ctx, d.DB.Q(), ungathered); err != nil || !some {
 			return err
 		}

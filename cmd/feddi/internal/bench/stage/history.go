@@ -41,7 +41,7 @@ func (s *Stage) History(ctx context.Context, n int, tick func(done int)) error {
 	}
 	var mark [4]byte
 	_, _ = rand.Read(mark[:]) // never fails
-	const part = 50_000
+	const part = 5_000
 	first := s.clock.Now().Add(-30 * 24 * time.Hour)
 	payments := (n + 1) / 2
 	for done := 0; done < payments; done += part {
@@ -59,14 +59,9 @@ func (s *Stage) History(ctx context.Context, n int, tick func(done int)) error {
 			tick(2 * min(done+part, payments))
 		}
 	}
-	for _, sql := range []string{"VACUUM ANALYZE payments", gathered} {
-		if _, err := s.db.Pool().Exec(ctx, sql); err != nil {
-			return err
-		}
+	_, err := s.db.Pool().Exec(ctx, "VACUUM ANALYZE payments")
+	if err != nil {
+		return err
 	}
 	return s.Settle(ctx)
 }
-
-// gathered says of the past that its days are settled: else the background
-// would gather millions of entries while something else is measured.
-const gathered = `UPDATE settlement_gathering SET xid = pg_snapshot_xmin(pg_current_snapshot())::text::bigint, entry_id = ''`
