@@ -87,8 +87,12 @@ type PaymentsRatios struct {
 	History     float64            `json:"after_history_over_before"`
 }
 
-// limitClients is where the Postgres limit is taken.
-const limitClients = 32
+// limitClients is where the Postgres limit is taken, and limitTime how long it is
+// measured at most: a row may run for minutes.
+const (
+	limitClients = 32
+	limitTime    = 10 * time.Second
+)
 
 // Payments measures wallet payments through HTTP. An error means that
 // something was lost, invented or unbalanced, or could not be measured.
@@ -101,14 +105,14 @@ func Payments(ctx context.Context, d *Deployment, head Head, o PaymentsOptions) 
 	defer func() { _ = base.Close(context.WithoutCancel(ctx)) }() // the next Open drops it too
 	r.LimitTool = base.Tool()
 	for _, clients := range []int{1, limitClients} {
-		if err := r.measureLimit(ctx, d, base, clients, o.Duration); err != nil {
+		if err := r.measureLimit(ctx, d, base, clients, min(o.Duration, limitTime)); err != nil {
 			return nil, err
 		}
 	}
 	if err := paymentRows(ctx, d, r, o); err != nil {
 		return r, err
 	}
-	if err := r.measureLimit(ctx, d, base, limitClients, o.Duration); err != nil {
+	if err := r.measureLimit(ctx, d, base, limitClients, min(o.Duration, limitTime)); err != nil {
 		return r, err
 	}
 	if err := base.Check(ctx); err != nil {
