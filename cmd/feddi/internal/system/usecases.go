@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/adapters/celrules"
 	"github.com/feddi/feddi/adapters/phone"
 	"github.com/feddi/feddi/adapters/postgres/events"
+	"github.com/feddi/feddi/adapters/postgres/ranges"
 	"github.com/feddi/feddi/adapters/qr"
 	"github.com/feddi/feddi/adapters/receipt"
 	"github.com/feddi/feddi/adapters/vault"
@@ -187,6 +188,10 @@ func (s *System) jobs() []job {
 		{"sandboxes.sweep", time.Hour, u.Sandbox.Sweep},
 		{"idempotency.sweep", time.Minute, func(ctx context.Context, limit int) (int, error) {
 			return s.UoW.Read().Idempotency.Sweep(ctx, s.clock.Now(), limit)
+		}},
+		{"indexes.summarize", 2 * time.Second, func(ctx context.Context, limit int) (int, error) {
+			n, err := ranges.Summarize(ctx, s.DB)
+			return min(n, limit-1), err // all there is
 		}},
 		{"tokens.sweep", time.Hour, func(ctx context.Context, _ int) (int, error) {
 			return s.UoW.Read().Tenancy.SweepTokens(ctx, s.clock.Now())
