@@ -142,7 +142,7 @@ func wrong(p *identity.Proof) string {
 func (b *bench) issue(t testing.TB, customerID string, amountMinor int64) ledger.Grant {
 	t.Helper()
 	var g ledger.Grant
-	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) (err error) {
+	issue := func(ctx context.Context, st app.Stores) (err error) {
 		m, err := b.enrollment.Directory.Merchant(ctx, b.tenant.MerchantID)
 		if err != nil {
 			return err
@@ -152,7 +152,8 @@ func (b *bench) issue(t testing.TB, customerID string, amountMinor int64) ledger
 			Gate: m.Settings.ClaimGate, Now: b.clock.Now(),
 		})
 		return err
-	}))
+	}
+	must(t, patient(func() error { return b.uow.Do(t.Context(), issue) }))
 	return g
 }
 
@@ -226,6 +227,16 @@ func (b *bench) count(t testing.TB, table string) int {
 	n, err := pg.One[int](t.Context(), b.db.Q(), `SELECT count(*) FROM `+table)
 	must(t, err)
 	return n
+}
+
+// patient makes a call again that lost to others three times over: nothing was
+// changed, and callers are told to retry.
+func patient(call func() error) error {
+	for tries := 1; ; tries++ {
+		if err := call(); tries == 20 || !fault.Is(err, fault.CodeSubsystemDegraded) {
+			return err
+		}
+	}
 }
 
 // together runs n calls at once and returns what each gave.

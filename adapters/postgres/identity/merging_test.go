@@ -29,7 +29,7 @@ func (b *bench) merge(ctx context.Context, source, target string) (enrollment.Me
 // deposit credits actual money, as a top-up does.
 func (b *bench) deposit(t testing.TB, customerID string, amountMinor int64) {
 	t.Helper()
-	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
+	deposit := func(ctx context.Context, st app.Stores) error {
 		book, err := st.Ledger.Book(ctx, b.tenant, customerID)
 		if err != nil {
 			return err
@@ -40,7 +40,8 @@ func (b *bench) deposit(t testing.TB, customerID string, amountMinor int64) {
 		}
 		_, err = st.Ledger.Apply(ctx, c)
 		return err
-	}))
+	}
+	must(t, patient(func() error { return b.uow.Do(t.Context(), deposit) }))
 }
 
 func (b *bench) earn(t testing.TB, customerID string, n int64) {

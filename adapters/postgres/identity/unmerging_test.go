@@ -544,15 +544,18 @@ func TestUndosWhileMoneyMoves(t *testing.T) {
 			case i < 8:
 				b.issue(t, source.ID, 3)
 				return 0, nil
-			case i == 8:
-				_, err := b.merge(t.Context(), target.ID, third.ID)
-				return 0, err
-			case i == 9:
-				_, err := uses.ClawBack(t.Context(), b.operator("clawbackGrant"), grants.ClawBackInput{GrantID: lot.ID})
-				return 0, err
 			}
-			_, err := b.undo(t.Context(), m, true)
-			return 0, err
+			return 0, patient(func() (err error) {
+				switch i {
+				case 8:
+					_, err = b.merge(t.Context(), target.ID, third.ID)
+				case 9:
+					_, err = uses.ClawBack(t.Context(), b.operator("clawbackGrant"), grants.ClawBackInput{GrantID: lot.ID})
+				default:
+					_, err = b.undo(t.Context(), m, true)
+				}
+				return err
+			})
 		})
 		if n := codes(errs); n[""]+n[fault.CodeStateConflict] != 12 || n[fault.CodeStateConflict] == 0 || errs[9] != nil {
 			t.Fatalf("%v", errs)
