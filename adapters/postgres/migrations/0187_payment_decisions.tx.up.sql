@@ -3,7 +3,7 @@
 alter table payments alter column decision type text collate "C" using decision::text;
 comment on column payments.decision is 'snapshot and plan of the debit as validated, JSON: planning the snapshot again gives the plan, byte for byte';
 
--- The default compression takes five times as long as lz4, where there is lz4.
+-- Some decisions are compressed; where there is lz4, it is the cheaper way.
 do $$ begin
   alter table payments alter column decision set compression lz4;
 exception when feature_not_supported then null;

@@ -20,9 +20,12 @@ const own = `SELECT c.oid::regclass::text FROM pg_class c JOIN pg_am a ON a.oid 
 	WHERE a.amname = 'brin' AND c.relkind = 'i' AND c.relnamespace = current_schema()::regnamespace AND pg_has_role(c.relowner, 'USAGE')
 	ORDER BY c.oid`
 
-// patience is how long one index may wait for its table: autovacuum may be at
-// work on it, and would be cancelled by who waits for a second.
-const patience = "100ms"
+// bounds of one index: how long it may wait for its table, for autovacuum may be
+// at work there and would be cancelled by who waits for a second; and how long it
+// may take, which limit bounds as well. What is done by then stays done.
+const bounds = `SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '30s', true)`
+
+const limit = 30 * time.Second
 
 // Summarize summarises what was appended since the last time, in every index by
 // range, and returns how many ranges that were. An index whose table is being
@@ -43,17 +46,11 @@ func Summarize(ctx context.Context, db *pg.DB) (int, error) {
 	return sum, nil
 }
 
-// limit bounds one index; what is done by then stays done.
-const limit = 30 * time.Second
-
 func summarize(ctx context.Context, db *pg.DB, index string) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err = pg.Tx(ctx, db, func(ctx context.Context, q pg.Q) error {
-		if _, err := q.Exec(ctx, "SET LOCAL lock_timeout = '"+patience+"'"); err != nil {
-			return err
-		}
-		if _, err := q.Exec(ctx, "SET LOCAL statement_timeout = '30s'"); err != nil {
+		if _, err := q.Exec(ctx, bounds); err != nil {
 			return err
 		}
 		n, err = pg.One[int](ctx, q, "SELECT brin_summarize_new_values($1::text::regclass)", index)
