@@ -5,12 +5,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/core/app/payments"
+	core "github.com/feddi/feddi/core/ledger"
 )
 
 // commitTemplate writes any number of payments, or none of them. Each part is
@@ -83,171 +81,141 @@ SELECT CASE
 // columns are a batch of payments as the arrays of commitStatement.
 type columns struct {
 	key struct {
-		partner, operation []string
-		mode, status       []int16
-		key                []*[16]byte
-		hash, body         [][]byte
-		created, expires   []time.Time
+		partner, mode, operation, key, hash, created, expires, status, body array
 	}
 	session struct {
-		place         []pgtype.TID
-		tenant        []int32
-		id            []string
-		version, paid []int64
-		customer      []string
-		credential    []string
+		place, tenant, id, version, paid, customer, credential array
 	}
 	wallet struct {
-		place                          []pgtype.TID
-		tenant                         []int32
-		id                             []string
-		version, actual, promo, locked []int64
-		at                             []time.Time
+		place, tenant, id, version, actual, promo, locked, at array
 	}
 	code struct {
-		place  []pgtype.TID
-		tenant []int32
-		hash   [][]byte
-		at     []time.Time
+		place, tenant, hash, at array
 	}
 	lot struct {
-		place     []pgtype.TID
-		tenant    []int32
-		id, state []string
-		remaining []int64
-		released  []*time.Time
+		place, tenant, id, state, remaining, released array
 	}
 	pay struct { // new ones
-		id, customer, currency, credential, entry, decision []string
-		tenant, lot, lots                                   []int32
-		amount, promo, actual                               []int64
-		session, brand, branch, terminal, cashier           []*string
-		created, at                                         []time.Time
+		id, tenant, customer, session, amount, promo, actual, currency, credential, lot, lots, entry,
+		brand, branch, terminal, cashier, decision, created, at array
 	}
 	capture struct { // those that waited for a code
-		place               []pgtype.TID
-		id, entry, decision []string
-		tenant, lot, lots   []int32
-		promo, actual       []int64
-		at                  []time.Time
+		place, id, tenant, promo, actual, lot, lots, entry, decision, at array
 	}
 	source struct { // of all payments, one after the other
-		id     []string
-		amount []int64
+		id, amount array
 	}
 	entry struct {
-		id, payment, trace []string
-		tenant             []int32
-		at                 []time.Time
+		id, tenant, payment, trace, at array
 	}
-	posting ledger.PostingColumns
-	event   struct {
-		id, kind, subject, data []string
-		tenant                  []int32
-		trace                   []*string
-		at                      []time.Time
+	posting struct {
+		entry, tenant, account, class, owner, currency, amount array
+	}
+	event struct {
+		id, tenant, kind, subject, trace, data, at array
 	}
 }
 
-// parameter is a column of commitTemplate: its type, and its values.
+// parameter is a column of commitTemplate.
 type parameter struct {
-	name, cast string
-	values     func(c *columns) any
+	name   string
+	of     uint32 // the type of an element
+	column func(c *columns) *array
 }
 
 // parameters in the order in which they are bound.
 var parameters = []parameter{
-	{"key.partner", "text[]", func(c *columns) any { return list(c.key.partner) }},
-	{"key.mode", "int2[]", func(c *columns) any { return list(c.key.mode) }},
-	{"key.operation", "text[]", func(c *columns) any { return list(c.key.operation) }},
-	{"key.key", "uuid[]", func(c *columns) any { return list(c.key.key) }},
-	{"key.hash", "bytea[]", func(c *columns) any { return list(c.key.hash) }},
-	{"key.created", "timestamptz[]", func(c *columns) any { return list(c.key.created) }},
-	{"key.expires", "timestamptz[]", func(c *columns) any { return list(c.key.expires) }},
-	{"key.status", "int2[]", func(c *columns) any { return list(c.key.status) }},
-	{"key.body", "bytea[]", func(c *columns) any { return list(c.key.body) }},
-	{"session.place", "tid[]", func(c *columns) any { return list(c.session.place) }},
-	{"session.tenant", "int4[]", func(c *columns) any { return list(c.session.tenant) }},
-	{"session.id", "text[]", func(c *columns) any { return list(c.session.id) }},
-	{"session.version", "int8[]", func(c *columns) any { return list(c.session.version) }},
-	{"session.paid", "int8[]", func(c *columns) any { return list(c.session.paid) }},
-	{"session.customer", "text[]", func(c *columns) any { return list(c.session.customer) }},
-	{"session.credential", "text[]", func(c *columns) any { return list(c.session.credential) }},
-	{"wallet.place", "tid[]", func(c *columns) any { return list(c.wallet.place) }},
-	{"wallet.tenant", "int4[]", func(c *columns) any { return list(c.wallet.tenant) }},
-	{"wallet.id", "text[]", func(c *columns) any { return list(c.wallet.id) }},
-	{"wallet.version", "int8[]", func(c *columns) any { return list(c.wallet.version) }},
-	{"wallet.actual", "int8[]", func(c *columns) any { return list(c.wallet.actual) }},
-	{"wallet.promo", "int8[]", func(c *columns) any { return list(c.wallet.promo) }},
-	{"wallet.locked", "int8[]", func(c *columns) any { return list(c.wallet.locked) }},
-	{"wallet.at", "timestamptz[]", func(c *columns) any { return list(c.wallet.at) }},
-	{"code.place", "tid[]", func(c *columns) any { return list(c.code.place) }},
-	{"code.tenant", "int4[]", func(c *columns) any { return list(c.code.tenant) }},
-	{"code.hash", "bytea[]", func(c *columns) any { return list(c.code.hash) }},
-	{"code.at", "timestamptz[]", func(c *columns) any { return list(c.code.at) }},
-	{"lot.place", "tid[]", func(c *columns) any { return list(c.lot.place) }},
-	{"lot.tenant", "int4[]", func(c *columns) any { return list(c.lot.tenant) }},
-	{"lot.id", "text[]", func(c *columns) any { return list(c.lot.id) }},
-	{"lot.state", "text[]", func(c *columns) any { return list(c.lot.state) }},
-	{"lot.remaining", "int8[]", func(c *columns) any { return list(c.lot.remaining) }},
-	{"lot.released", "timestamptz[]", func(c *columns) any { return list(c.lot.released) }},
-	{"pay.id", "text[]", func(c *columns) any { return list(c.pay.id) }},
-	{"pay.tenant", "int4[]", func(c *columns) any { return list(c.pay.tenant) }},
-	{"pay.customer", "text[]", func(c *columns) any { return list(c.pay.customer) }},
-	{"pay.session", "text[]", func(c *columns) any { return list(c.pay.session) }},
-	{"pay.amount", "int8[]", func(c *columns) any { return list(c.pay.amount) }},
-	{"pay.promo", "int8[]", func(c *columns) any { return list(c.pay.promo) }},
-	{"pay.actual", "int8[]", func(c *columns) any { return list(c.pay.actual) }},
-	{"pay.currency", "text[]", func(c *columns) any { return list(c.pay.currency) }},
-	{"pay.credential", "text[]", func(c *columns) any { return list(c.pay.credential) }},
-	{"pay.lot", "int4[]", func(c *columns) any { return list(c.pay.lot) }},
-	{"pay.lots", "int4[]", func(c *columns) any { return list(c.pay.lots) }},
-	{"pay.entry", "text[]", func(c *columns) any { return list(c.pay.entry) }},
-	{"pay.brand", "text[]", func(c *columns) any { return list(c.pay.brand) }},
-	{"pay.branch", "text[]", func(c *columns) any { return list(c.pay.branch) }},
-	{"pay.terminal", "text[]", func(c *columns) any { return list(c.pay.terminal) }},
-	{"pay.cashier", "text[]", func(c *columns) any { return list(c.pay.cashier) }},
-	{"pay.decision", "text[]", func(c *columns) any { return list(c.pay.decision) }},
-	{"pay.created", "timestamptz[]", func(c *columns) any { return list(c.pay.created) }},
-	{"pay.at", "timestamptz[]", func(c *columns) any { return list(c.pay.at) }},
-	{"capture.place", "tid[]", func(c *columns) any { return list(c.capture.place) }},
-	{"capture.id", "text[]", func(c *columns) any { return list(c.capture.id) }},
-	{"capture.tenant", "int4[]", func(c *columns) any { return list(c.capture.tenant) }},
-	{"capture.promo", "int8[]", func(c *columns) any { return list(c.capture.promo) }},
-	{"capture.actual", "int8[]", func(c *columns) any { return list(c.capture.actual) }},
-	{"capture.lot", "int4[]", func(c *columns) any { return list(c.capture.lot) }},
-	{"capture.lots", "int4[]", func(c *columns) any { return list(c.capture.lots) }},
-	{"capture.entry", "text[]", func(c *columns) any { return list(c.capture.entry) }},
-	{"capture.decision", "text[]", func(c *columns) any { return list(c.capture.decision) }},
-	{"capture.at", "timestamptz[]", func(c *columns) any { return list(c.capture.at) }},
-	{"source.id", "text[]", func(c *columns) any { return list(c.source.id) }},
-	{"source.amount", "int8[]", func(c *columns) any { return list(c.source.amount) }},
-	{"entry.id", "text[]", func(c *columns) any { return list(c.entry.id) }},
-	{"entry.tenant", "int4[]", func(c *columns) any { return list(c.entry.tenant) }},
-	{"entry.payment", "text[]", func(c *columns) any { return list(c.entry.payment) }},
-	{"entry.trace", "text[]", func(c *columns) any { return list(c.entry.trace) }},
-	{"entry.at", "timestamptz[]", func(c *columns) any { return list(c.entry.at) }},
-	{"posting.entry", "text[]", func(c *columns) any { return list(c.posting.Entry) }},
-	{"posting.tenant", "int4[]", func(c *columns) any { return list(c.posting.Tenant) }},
-	{"posting.account", "int2[]", func(c *columns) any { return list(c.posting.Account) }},
-	{"posting.class", "int2[]", func(c *columns) any { return list(c.posting.Class) }},
-	{"posting.owner", "text[]", func(c *columns) any { return list(c.posting.Owner) }},
-	{"posting.currency", "text[]", func(c *columns) any { return list(c.posting.Currency) }},
-	{"posting.amount", "int8[]", func(c *columns) any { return list(c.posting.Amount) }},
-	{"event.id", "text[]", func(c *columns) any { return list(c.event.id) }},
-	{"event.tenant", "int4[]", func(c *columns) any { return list(c.event.tenant) }},
-	{"event.type", "text[]", func(c *columns) any { return list(c.event.kind) }},
-	{"event.subject", "text[]", func(c *columns) any { return list(c.event.subject) }},
-	{"event.trace", "text[]", func(c *columns) any { return list(c.event.trace) }},
-	{"event.data", "text[]", func(c *columns) any { return list(c.event.data) }},
-	{"event.at", "timestamptz[]", func(c *columns) any { return list(c.event.at) }},
+	{"key.partner", ofText, func(c *columns) *array { return &c.key.partner }},
+	{"key.mode", ofInt2, func(c *columns) *array { return &c.key.mode }},
+	{"key.operation", ofText, func(c *columns) *array { return &c.key.operation }},
+	{"key.key", ofUUID, func(c *columns) *array { return &c.key.key }},
+	{"key.hash", ofBytea, func(c *columns) *array { return &c.key.hash }},
+	{"key.created", ofTime, func(c *columns) *array { return &c.key.created }},
+	{"key.expires", ofTime, func(c *columns) *array { return &c.key.expires }},
+	{"key.status", ofInt2, func(c *columns) *array { return &c.key.status }},
+	{"key.body", ofBytea, func(c *columns) *array { return &c.key.body }},
+	{"session.place", ofTID, func(c *columns) *array { return &c.session.place }},
+	{"session.tenant", ofInt4, func(c *columns) *array { return &c.session.tenant }},
+	{"session.id", ofText, func(c *columns) *array { return &c.session.id }},
+	{"session.version", ofInt8, func(c *columns) *array { return &c.session.version }},
+	{"session.paid", ofInt8, func(c *columns) *array { return &c.session.paid }},
+	{"session.customer", ofText, func(c *columns) *array { return &c.session.customer }},
+	{"session.credential", ofText, func(c *columns) *array { return &c.session.credential }},
+	{"wallet.place", ofTID, func(c *columns) *array { return &c.wallet.place }},
+	{"wallet.tenant", ofInt4, func(c *columns) *array { return &c.wallet.tenant }},
+	{"wallet.id", ofText, func(c *columns) *array { return &c.wallet.id }},
+	{"wallet.version", ofInt8, func(c *columns) *array { return &c.wallet.version }},
+	{"wallet.actual", ofInt8, func(c *columns) *array { return &c.wallet.actual }},
+	{"wallet.promo", ofInt8, func(c *columns) *array { return &c.wallet.promo }},
+	{"wallet.locked", ofInt8, func(c *columns) *array { return &c.wallet.locked }},
+	{"wallet.at", ofTime, func(c *columns) *array { return &c.wallet.at }},
+	{"code.place", ofTID, func(c *columns) *array { return &c.code.place }},
+	{"code.tenant", ofInt4, func(c *columns) *array { return &c.code.tenant }},
+	{"code.hash", ofBytea, func(c *columns) *array { return &c.code.hash }},
+	{"code.at", ofTime, func(c *columns) *array { return &c.code.at }},
+	{"lot.place", ofTID, func(c *columns) *array { return &c.lot.place }},
+	{"lot.tenant", ofInt4, func(c *columns) *array { return &c.lot.tenant }},
+	{"lot.id", ofText, func(c *columns) *array { return &c.lot.id }},
+	{"lot.state", ofText, func(c *columns) *array { return &c.lot.state }},
+	{"lot.remaining", ofInt8, func(c *columns) *array { return &c.lot.remaining }},
+	{"lot.released", ofTime, func(c *columns) *array { return &c.lot.released }},
+	{"pay.id", ofText, func(c *columns) *array { return &c.pay.id }},
+	{"pay.tenant", ofInt4, func(c *columns) *array { return &c.pay.tenant }},
+	{"pay.customer", ofText, func(c *columns) *array { return &c.pay.customer }},
+	{"pay.session", ofText, func(c *columns) *array { return &c.pay.session }},
+	{"pay.amount", ofInt8, func(c *columns) *array { return &c.pay.amount }},
+	{"pay.promo", ofInt8, func(c *columns) *array { return &c.pay.promo }},
+	{"pay.actual", ofInt8, func(c *columns) *array { return &c.pay.actual }},
+	{"pay.currency", ofText, func(c *columns) *array { return &c.pay.currency }},
+	{"pay.credential", ofText, func(c *columns) *array { return &c.pay.credential }},
+	{"pay.lot", ofInt4, func(c *columns) *array { return &c.pay.lot }},
+	{"pay.lots", ofInt4, func(c *columns) *array { return &c.pay.lots }},
+	{"pay.entry", ofText, func(c *columns) *array { return &c.pay.entry }},
+	{"pay.brand", ofText, func(c *columns) *array { return &c.pay.brand }},
+	{"pay.branch", ofText, func(c *columns) *array { return &c.pay.branch }},
+	{"pay.terminal", ofText, func(c *columns) *array { return &c.pay.terminal }},
+	{"pay.cashier", ofText, func(c *columns) *array { return &c.pay.cashier }},
+	{"pay.decision", ofText, func(c *columns) *array { return &c.pay.decision }},
+	{"pay.created", ofTime, func(c *columns) *array { return &c.pay.created }},
+	{"pay.at", ofTime, func(c *columns) *array { return &c.pay.at }},
+	{"capture.place", ofTID, func(c *columns) *array { return &c.capture.place }},
+	{"capture.id", ofText, func(c *columns) *array { return &c.capture.id }},
+	{"capture.tenant", ofInt4, func(c *columns) *array { return &c.capture.tenant }},
+	{"capture.promo", ofInt8, func(c *columns) *array { return &c.capture.promo }},
+	{"capture.actual", ofInt8, func(c *columns) *array { return &c.capture.actual }},
+	{"capture.lot", ofInt4, func(c *columns) *array { return &c.capture.lot }},
+	{"capture.lots", ofInt4, func(c *columns) *array { return &c.capture.lots }},
+	{"capture.entry", ofText, func(c *columns) *array { return &c.capture.entry }},
+	{"capture.decision", ofText, func(c *columns) *array { return &c.capture.decision }},
+	{"capture.at", ofTime, func(c *columns) *array { return &c.capture.at }},
+	{"source.id", ofText, func(c *columns) *array { return &c.source.id }},
+	{"source.amount", ofInt8, func(c *columns) *array { return &c.source.amount }},
+	{"entry.id", ofText, func(c *columns) *array { return &c.entry.id }},
+	{"entry.tenant", ofInt4, func(c *columns) *array { return &c.entry.tenant }},
+	{"entry.payment", ofText, func(c *columns) *array { return &c.entry.payment }},
+	{"entry.trace", ofText, func(c *columns) *array { return &c.entry.trace }},
+	{"entry.at", ofTime, func(c *columns) *array { return &c.entry.at }},
+	{"posting.entry", ofText, func(c *columns) *array { return &c.posting.entry }},
+	{"posting.tenant", ofInt4, func(c *columns) *array { return &c.posting.tenant }},
+	{"posting.account", ofInt2, func(c *columns) *array { return &c.posting.account }},
+	{"posting.class", ofInt2, func(c *columns) *array { return &c.posting.class }},
+	{"posting.owner", ofText, func(c *columns) *array { return &c.posting.owner }},
+	{"posting.currency", ofText, func(c *columns) *array { return &c.posting.currency }},
+	{"posting.amount", ofInt8, func(c *columns) *array { return &c.posting.amount }},
+	{"event.id", ofText, func(c *columns) *array { return &c.event.id }},
+	{"event.tenant", ofInt4, func(c *columns) *array { return &c.event.tenant }},
+	{"event.type", ofText, func(c *columns) *array { return &c.event.kind }},
+	{"event.subject", ofText, func(c *columns) *array { return &c.event.subject }},
+	{"event.trace", ofText, func(c *columns) *array { return &c.event.trace }},
+	{"event.data", ofText, func(c *columns) *array { return &c.event.data }},
+	{"event.at", ofTime, func(c *columns) *array { return &c.event.at }},
 }
 
 // commitStatement is commitTemplate with numbered parameters.
 var commitStatement = func() string {
 	pairs := make([]string, 0, 2*len(parameters))
 	for i, p := range parameters {
-		pairs = append(pairs, "{"+p.name+"}", "$"+strconv.Itoa(i+1)+"::"+p.cast)
+		pairs = append(pairs, "{"+p.name+"}", "$"+strconv.Itoa(i+1)+"::"+casts[p.of])
 	}
 	return strings.NewReplacer(pairs...).Replace(rowsOf.ReplaceAllStringFunc(commitTemplate, rows))
 }()
@@ -267,45 +235,19 @@ func rows(relation string) string {
 	return "(SELECT " + strings.Join(elements, ", ") + " FROM generate_series(1, cardinality({" + part[1] + "." + columns[0] + "})) i)"
 }
 
-// args are the columns as the arguments of commitStatement.
-func (c *columns) args() []any {
-	out := make([]any, len(parameters))
+// binary are the columns as the parameters of commitStatement.
+func (c *columns) binary() [][]byte {
+	out := make([][]byte, len(parameters))
 	for i, p := range parameters {
-		out[i] = p.values(c)
+		out[i] = p.column(c).encode(p.of)
 	}
 	return out
 }
 
-// grow makes room for n payments, where most of the columns have one each.
-func (c *columns) grow(n int) {
-	c.key.partner, c.key.operation = make([]string, 0, n), make([]string, 0, n)
-	c.key.mode, c.key.status = make([]int16, 0, n), make([]int16, 0, n)
-	c.key.key, c.key.hash, c.key.body = make([]*[16]byte, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
-	c.key.created, c.key.expires = make([]time.Time, 0, n), make([]time.Time, 0, n)
-	c.wallet.place, c.code.place = make([]pgtype.TID, 0, n), make([]pgtype.TID, 0, n)
-	c.wallet.tenant, c.wallet.id, c.wallet.version = make([]int32, 0, n), make([]string, 0, n), make([]int64, 0, n)
-	c.wallet.actual, c.wallet.promo, c.wallet.locked = make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
-	c.code.tenant, c.code.hash = make([]int32, 0, n), make([][]byte, 0, n)
-	p := &c.pay
-	for _, s := range []*[]string{&p.id, &p.customer, &p.currency, &p.credential, &p.entry, &p.decision} {
-		*s = make([]string, 0, n)
+func (c *columns) reset() {
+	for _, p := range parameters {
+		p.column(c).reset()
 	}
-	for _, s := range []*[]int64{&p.amount, &p.promo, &p.actual} {
-		*s = make([]int64, 0, n)
-	}
-	for _, s := range []*[]*string{&p.session, &p.brand, &p.branch, &p.terminal, &p.cashier} {
-		*s = make([]*string, 0, n)
-	}
-	p.tenant, p.lot, p.lots, p.created = make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n), make([]time.Time, 0, n)
-	c.entry.id, c.entry.payment, c.entry.trace = make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	c.entry.tenant = make([]int32, 0, n)
-	l := &c.posting
-	l.Entry, l.Currency, l.Tenant = make([]string, 0, 3*n), make([]string, 0, 3*n), make([]int32, 0, 3*n)
-	l.Account, l.Class = make([]int16, 0, 3*n), make([]int16, 0, 3*n)
-	l.Owner, l.Amount = make([]*string, 0, 3*n), make([]int64, 0, 3*n)
-	e := &c.event
-	e.id, e.kind, e.subject, e.data = make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	e.tenant, e.trace = make([]int32, 0, n), make([]*string, 0, n)
 }
 
 func (c *columns) add(p *payments.Posting) error {
@@ -313,7 +255,7 @@ func (c *columns) add(p *payments.Posting) error {
 		if err := e.Validate(); err != nil {
 			return err
 		}
-		c.posting.Add(e)
+		c.addPostings(e)
 	}
 	at, _ := p.Where.(*places)
 	if at == nil {
@@ -325,17 +267,39 @@ func (c *columns) add(p *payments.Posting) error {
 	c.addPayment(p, at, tenant)
 	if s := p.Session; s != nil {
 		d := &c.session
-		d.place, d.tenant, d.id, d.version = append(d.place, at.session), append(d.tenant, tenant), append(d.id, s.ID), append(d.version, s.Version)
-		d.paid, d.customer, d.credential = append(d.paid, s.PaidMinor), append(d.customer, s.CustomerID), append(d.credential, s.CredentialType)
+		d.place.place(at.session)
+		d.tenant.int4(tenant)
+		d.id.text(s.ID)
+		d.version.int8(s.Version)
+		d.paid.int8(s.PaidMinor)
+		d.customer.text(s.CustomerID)
+		d.credential.text(s.CredentialType)
 	}
 	for i := range p.Events {
 		e := &p.Events[i]
 		d := &c.event
-		d.id, d.kind, d.subject = append(d.id, e.ID), append(d.kind, e.Type), append(d.subject, e.Subject)
-		d.data, d.tenant, d.trace = append(d.data, string(e.Data)), append(d.tenant, tenant), append(d.trace, null(e.TraceID))
-		d.at = append(d.at, p.At)
+		d.id.text(e.ID)
+		d.tenant.int4(tenant)
+		d.kind.text(e.Type)
+		d.subject.text(e.Subject)
+		d.trace.word(e.TraceID)
+		d.data.bytes(e.Data)
+		d.at.time(p.At)
 	}
 	return nil
+}
+
+func (c *columns) addPostings(e core.Entry) {
+	d := &c.posting
+	for _, line := range e.Postings {
+		d.entry.text(e.ID)
+		d.tenant.int4(e.Tenant.No)
+		d.account.int2(int16(line.Kind))
+		d.class.int2(ledger.ClassCode(line.Class))
+		d.owner.word(line.Owner)
+		d.currency.text(e.Currency)
+		d.amount.int8(line.AmountMinor)
+	}
 }
 
 func (c *columns) addKey(p *payments.Posting) {
@@ -344,61 +308,97 @@ func (c *columns) addKey(p *payments.Posting) {
 	}
 	d := &c.key
 	partner, mode, operation, key := scopeColumns(p.Pin.Scope)
-	d.partner, d.mode, d.operation, d.key = append(d.partner, partner), append(d.mode, mode), append(d.operation, operation), append(d.key, key)
-	d.hash, d.body = append(d.hash, p.Pin.PayloadHash[:]), append(d.body, p.Pin.Outcome.Body)
-	d.status = append(d.status, int16(p.Pin.Outcome.Status))
-	d.created, d.expires = append(d.created, p.Pin.CreatedAt), append(d.expires, p.Pin.ExpiresAt)
+	d.partner.text(partner)
+	d.mode.int2(mode)
+	d.operation.text(operation)
+	d.key.uuid(key)
+	d.hash.bytes(p.Pin.PayloadHash[:])
+	d.created.time(p.Pin.CreatedAt)
+	d.expires.time(p.Pin.ExpiresAt)
+	d.status.int2(int16(p.Pin.Outcome.Status))
+	d.body.bytes(p.Pin.Outcome.Body)
 }
 
 func (c *columns) addWallet(p *payments.Posting, at *places, tenant int32) {
 	w := &p.Change.Wallet
 	d := &c.wallet
-	d.place, d.tenant, d.id, d.version = append(d.place, at.wallet), append(d.tenant, tenant), append(d.id, w.CustomerID), append(d.version, w.Version)
-	d.actual, d.promo, d.locked = append(d.actual, w.ActualMinor), append(d.promo, w.PromoAvailableMinor), append(d.locked, w.PromoLockedMinor)
-	d.at = append(d.at, p.At)
+	d.place.place(at.wallet)
+	d.tenant.int4(tenant)
+	d.id.text(w.CustomerID)
+	d.version.int8(w.Version)
+	d.actual.int8(w.ActualMinor)
+	d.promo.int8(w.PromoAvailableMinor)
+	d.locked.int8(w.PromoLockedMinor)
+	d.at.time(p.At)
 	if p.CodeHash != nil {
 		k := &c.code
-		k.place, k.tenant, k.hash, k.at = append(k.place, at.code), append(k.tenant, tenant), append(k.hash, p.CodeHash), append(k.at, p.At)
+		k.place.place(at.code)
+		k.tenant.int4(tenant)
+		k.hash.bytes(p.CodeHash)
+		k.at.time(p.At)
 	}
-	for _, g := range p.Change.Grants {
+	for i := range p.Change.Grants {
+		g := &p.Change.Grants[i]
 		l := &c.lot
-		l.place, l.tenant, l.id, l.state = append(l.place, at.lot(g.ID)), append(l.tenant, tenant), append(l.id, g.ID), append(l.state, string(g.State))
-		l.remaining, l.released = append(l.remaining, g.RemainingMinor), append(l.released, g.ReleasedAt)
+		l.place.place(at.lot(g.ID))
+		l.tenant.int4(tenant)
+		l.id.text(g.ID)
+		l.state.text(string(g.State))
+		l.remaining.int8(g.RemainingMinor)
+		l.released.maybeTime(g.ReleasedAt)
 	}
 }
 
 func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
 	pay := &p.Payment
-	lot, lots := int32(len(c.source.id)), int32(len(pay.Debit.Sources))
+	lot, lots := int32(c.source.id.n), int32(len(pay.Debit.Sources))
 	for _, s := range pay.Debit.Sources {
-		c.source.id, c.source.amount = append(c.source.id, s.GrantID), append(c.source.amount, s.AmountMinor)
+		c.source.id.text(s.GrantID)
+		c.source.amount.int8(s.AmountMinor)
 	}
 	e := &c.entry
-	e.id, e.tenant, e.payment, e.trace = append(e.id, pay.EntryID), append(e.tenant, tenant), append(e.payment, pay.ID), append(e.trace, p.Change.Entries[0].TraceID)
-	e.at = append(e.at, p.At)
+	e.id.text(pay.EntryID)
+	e.tenant.int4(tenant)
+	e.payment.text(pay.ID)
+	e.trace.text(p.Change.Entries[0].TraceID)
+	e.at.time(p.At)
 	if p.CodeHash == nil {
-		d := &c.capture
-		d.place, d.id, d.tenant = append(d.place, at.payment), append(d.id, pay.ID), append(d.tenant, tenant)
-		d.entry, d.decision = append(d.entry, pay.EntryID), append(d.decision, string(pay.Decision))
-		d.promo, d.actual, d.lot, d.lots = append(d.promo, pay.Debit.PromoMinor()), append(d.actual, pay.Debit.ActualMinor), append(d.lot, lot), append(d.lots, lots)
-		d.at = append(d.at, p.At)
+		c.addCapture(p, at, tenant, lot, lots)
 		return
 	}
 	d := &c.pay
-	d.id, d.tenant, d.customer, d.session = append(d.id, pay.ID), append(d.tenant, tenant), append(d.customer, pay.CustomerID), append(d.session, null(pay.SessionID))
-	d.amount, d.promo, d.actual = append(d.amount, pay.AmountMinor), append(d.promo, pay.Debit.PromoMinor()), append(d.actual, pay.Debit.ActualMinor)
-	d.currency, d.credential, d.lot, d.lots = append(d.currency, pay.Currency), append(d.credential, pay.CredentialType), append(d.lot, lot), append(d.lots, lots)
-	d.entry, d.decision = append(d.entry, pay.EntryID), append(d.decision, string(pay.Decision))
-	d.brand, d.branch, d.terminal = append(d.brand, null(pay.BrandID)), append(d.branch, null(pay.BranchID)), append(d.terminal, null(pay.TerminalID))
-	d.cashier, d.created = append(d.cashier, null(pay.CashierID)), append(d.created, pay.CreatedAt)
-	d.at = append(d.at, p.At)
+	d.id.text(pay.ID)
+	d.tenant.int4(tenant)
+	d.customer.text(pay.CustomerID)
+	d.session.word(pay.SessionID)
+	d.amount.int8(pay.AmountMinor)
+	d.promo.int8(pay.Debit.PromoMinor())
+	d.actual.int8(pay.Debit.ActualMinor)
+	d.currency.text(pay.Currency)
+	d.credential.text(pay.CredentialType)
+	d.lot.int4(lot)
+	d.lots.int4(lots)
+	d.entry.text(pay.EntryID)
+	d.brand.word(pay.BrandID)
+	d.branch.word(pay.BranchID)
+	d.terminal.word(pay.TerminalID)
+	d.cashier.word(pay.CashierID)
+	d.decision.bytes(pay.Decision)
+	d.created.time(pay.CreatedAt)
+	d.at.time(p.At)
 }
 
-// list keeps an empty column an empty array: a nil slice would be null, whose
-// cardinality compares with nothing.
-func list[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
+func (c *columns) addCapture(p *payments.Posting, at *places, tenant, lot, lots int32) {
+	pay := &p.Payment
+	d := &c.capture
+	d.place.place(at.payment)
+	d.id.text(pay.ID)
+	d.tenant.int4(tenant)
+	d.promo.int8(pay.Debit.PromoMinor())
+	d.actual.int8(pay.Debit.ActualMinor)
+	d.lot.int4(lot)
+	d.lots.int4(lots)
+	d.entry.text(pay.EntryID)
+	d.decision.bytes(pay.Decision)
+	d.at.time(p.At)
 }

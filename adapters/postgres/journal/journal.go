@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
@@ -90,17 +91,18 @@ func (j *Journal) Close() { j.db.Close() }
 
 // Commit implements payments.Journal.
 func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
-	var c columns
-	c.grow(len(batch))
+	c := batches.Get().(*columns)
+	defer batches.Put(c)
+	c.reset()
 	for _, p := range lockOrder(batch) {
 		if err := c.add(p); err != nil {
 			return err
 		}
 	}
-	_, err := j.q.Exec(ctx, commitStatement, c.args()...)
+	err := j.db.ExecBinary(ctx, "commit_payments", commitStatement, c.binary())
 	if constraint, ok := pg.Unique(err); ok && constraint == "idempotency_pkey" {
 		// Somebody was faster with a key, or it was used a day ago and is not swept yet.
-		if _, swept := j.q.Exec(ctx, dropLapsedKeys, c.key.partner, c.key.mode, c.key.operation, c.key.key, batch[0].At); swept != nil {
+		if swept := j.dropLapsedKeys(ctx, batch); swept != nil {
 			return swept
 		}
 		return fmt.Errorf("%w: %s", payments.ErrStale, err.Error())
@@ -111,8 +113,25 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
 	return err
 }
 
+// batches keep the memory of the columns of earlier batches.
+var batches = sync.Pool{New: func() any { return new(columns) }}
+
 const dropLapsedKeys = `DELETE FROM idempotency d USING unnest($1::text[], $2::int2[], $3::text[], $4::uuid[]) x(partner_id, mode, operation, key)
 	WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at <= $5`
+
+func (j *Journal) dropLapsedKeys(ctx context.Context, batch []payments.Posting) error {
+	var partners, operations []string
+	var modes []int16
+	var keys []*[16]byte
+	for i := range batch {
+		if batch[i].Pin != nil {
+			partner, mode, operation, key := scopeColumns(batch[i].Pin.Scope)
+			partners, modes, operations, keys = append(partners, partner), append(modes, mode), append(operations, operation), append(keys, key)
+		}
+	}
+	_, err := j.q.Exec(ctx, dropLapsedKeys, partners, modes, operations, keys, batch[0].At)
+	return err
+}
 
 // lockOrder is the batch in the order in which everybody locks wallets, so that
 // two who hold several never wait in a circle.

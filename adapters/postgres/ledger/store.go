@@ -18,9 +18,10 @@ var _ ledger.Store = (*Store)(nil)
 // New returns the store on q.
 func New(q pg.Q) *Store { return &Store{q} }
 
-// classCode is how a money class is stored; zero for an unknown one, which the
+// ClassCode is how a money class is stored; zero for an unknown one, which the
 // database refuses.
-func classCode(c money.Class) int16 {
+// ClassCode is the number that postings keep for a class.
+func ClassCode(c money.Class) int16 {
 	switch c {
 	case money.Actual:
 		return 1

@@ -317,7 +317,7 @@ type PostingColumns struct {
 func (p *PostingColumns) Add(e ledger.Entry) {
 	for _, line := range e.Postings {
 		p.Entry, p.Tenant, p.Currency = append(p.Entry, e.ID), append(p.Tenant, e.Tenant.No), append(p.Currency, e.Currency)
-		p.Account, p.Class = append(p.Account, int16(line.Kind)), append(p.Class, classCode(line.Class))
+		p.Account, p.Class = append(p.Account, int16(line.Kind)), append(p.Class, ClassCode(line.Class))
 		p.Owner, p.Amount = append(p.Owner, null(line.Owner)), append(p.Amount, line.AmountMinor)
 	}
 }

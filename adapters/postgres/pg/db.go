@@ -136,3 +136,22 @@ func (db *DB) Q() Q { return Q{bun: db.bun, x: db.pool} }
 
 // Ping asks the server for a sign of life.
 func (db *DB) Ping(ctx context.Context) error { return Map(db.pool.Ping(ctx)) }
+
+// ExecBinary runs a statement whose parameters are encoded already, all in their
+// binary form, nil for null. It is prepared under name, once per connection. Errors as in Q.Exec.
+func (db *DB) ExecBinary(ctx context.Context, name, sql string, params [][]byte) error {
+	c, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return Map(err)
+	}
+	defer c.Release()
+	statement, err := c.Conn().Prepare(ctx, name, sql)
+	if err != nil {
+		return Map(err)
+	}
+	_, err = c.Conn().PgConn().ExecPrepared(ctx, statement.Name, params, inBinary, nil).Close()
+	return Map(err)
+}
+
+// inBinary says that all parameters are in binary.
+var inBinary = []int16{pgtype.BinaryFormatCode}
