@@ -27,14 +27,12 @@ import (
 const readTemplate = `
 SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
 	c.customer_id, c.kind, c.expires_at, c.used_at, c.bound_session_id,
-	u.state = 'VERIFIED', u.status = 'active',
-	w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor, w.version, w.first_topup_at, w.first_purchase_at,
+	w.verified, w.active, w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor, w.version, w.first_topup_at, w.first_purchase_at,
 	s.version, s.state, s.currency, s.customer_id, s.credential_type, s.probationary, s.basket_minor, s.discount_minor, s.paid_minor, s.expires_at,
 	g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at, g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at{columns}
 FROM unnest($1::int4[], $2::bytea[], $3::text[], $4::text[]{arrays})
 	WITH ORDINALITY x(tenant_no, code_hash, customer_id, session_id{names}, i)
 LEFT JOIN payment_codes c ON c.tenant_no = x.tenant_no AND c.code_hash = x.code_hash
-LEFT JOIN customers u ON u.tenant_no = x.tenant_no AND u.customer_id = coalesce(x.customer_id, c.customer_id)
 LEFT JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id)
 LEFT JOIN checkout_sessions s ON s.tenant_no = x.tenant_no AND s.session_id = x.session_id
 LEFT JOIN LATERAL (SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED') OFFSET 0) g ON true{joins}`
@@ -177,7 +175,7 @@ func readHead(r *rawRow, want *payments.Want, st *payments.State) {
 	} else {
 		r.skip(4)
 	}
-	st.Verified, st.Active = r.bool(), r.bool() // null where the customer is gone, which is false
+	st.Verified, st.Active = r.bool(), r.bool() // null where there is no wallet, which is false
 	st.Wallet = readWallet(r, want.Tenant, payer)
 	st.Session = readSession(r, want)
 }
