@@ -58,11 +58,14 @@ func TestNoOperationReadsAWholeTable(t *testing.T) {
 	if n := len(plans.Texts(statements)); n < 100 {
 		t.Errorf("only %d statements were seen", n)
 	}
-	statements = slices.DeleteFunc(statements, func(s plans.Statement) bool { return once[s.Text] != "" })
+	statements = slices.DeleteFunc(statements, func(s plans.Statement) bool { return once[s.Text] != "" || ofMigration(s) })
 	for _, whole := range plans.Whole(statements, func(table string) bool { return db.grows[table] }, db.partial) {
 		t.Error(whole)
 	}
 }
+
+// ofMigration tells a script, which only a migration is: it has all rows to change.
+func ofMigration(s plans.Statement) bool { return strings.Contains(s.Text, ";") }
 
 // writeAll calls every operation that changes something, each in a shop of its own.
 func writeAll(t *testing.T, name, server string) {

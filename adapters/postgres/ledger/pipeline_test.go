@@ -537,3 +537,31 @@ func TestWorkThatCanWaitGivesWay(t *testing.T) {
 	}
 	paying.Wait()
 }
+
+// Whoever is disabled, merged or erased while a payment is decided does not pay.
+func TestNobodyPaysWhoWasDisabledMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 900)
+	disable := func() {
+		must(t, b.uow.Read().Identity.SetStatus(t.Context(), b.tenant, guest, identity.Disabled, b.clock.Now()))
+	}
+	journal := &rival{Journal: b.journal, change: disable}
+	journal.left.Store(1)
+	pipeline := b.pipeline(journal)
+	pipeline.Start()
+	t.Cleanup(pipeline.Stop)
+	b.payments.Pipeline = pipeline
+	if _, err := b.pay(t, b.code(t, guest), 100); fault.As(err).Code != fault.CodeNotFound {
+		t.Fatalf("paid by a disabled customer: %v", err)
+	}
+	if n := b.count(t, "SELECT count(*) FROM payments"); n != 0 {
+		t.Fatalf("%d payments", n)
+	}
+	must(t, b.uow.Read().Identity.SetStatus(t.Context(), b.tenant, guest, identity.Active, b.clock.Now()))
+	if _, err := b.pay(t, b.code(t, guest), 100); err != nil {
+		t.Fatalf("active again: %v", err)
+	}
+	b.sound(t)
+}
