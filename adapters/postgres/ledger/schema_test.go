@@ -101,3 +101,42 @@ func (p *pgdb) within(t *testing.T, sql string, look func(core.Audit)) {
 		}
 	}
 }
+
+// What the tables of the payment path refuse, whoever writes.
+func TestDatabaseRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 2500)
+	lot := b.issue(t, guest, 100, nil)
+	code := b.code(t, guest)
+	if _, err := b.pay(t, code, 300); err != nil {
+		t.Fatal(err)
+	}
+	for constraint, changes := range map[string][]string{
+		"wallets_not_negative": {
+			"UPDATE wallets SET actual_minor = -1", "UPDATE wallets SET promo_available_minor = -1",
+			"UPDATE wallets SET promo_locked_minor = -1", "UPDATE wallets SET pending_topups_minor = -1",
+		},
+		"grants_state": {
+			"UPDATE grants SET state = 'LOST'", "UPDATE grants SET state = 'SPENT', remaining_minor = 1", "UPDATE grants SET state = 'LOCKED', remaining_minor = 0",
+			"UPDATE grants SET remaining_minor = -1",
+		},
+		"grants_amount":         {"UPDATE grants SET state = 'RELEASED', remaining_minor = amount_minor + 1"},
+		"grants_source":         {"UPDATE grants SET source = 'GIFT'"},
+		"payments_amount":       {"UPDATE payments SET refunded_minor = amount_minor + 1"},
+		"payments_not_negative": {"UPDATE payments SET refunded_minor = -1", "UPDATE payments SET debited_promo_minor = -1, debited_actual_minor = amount_minor + 1"},
+		"payments_debited":      {"UPDATE payments SET debited_promo_minor = debited_promo_minor + 1", "UPDATE payments SET status = 'failed'", "UPDATE payments SET status = 'paid'"},
+		"payment_codes_kind":    {"UPDATE payment_codes SET kind = 'nfc'"},
+	} {
+		for _, change := range changes {
+			_, err := b.db.Q().Exec(t.Context(), change)
+			if got, ok := pg.Check(err); !ok || got != constraint {
+				t.Errorf("%s: refused by %q (%v), want %s", change, got, err, constraint)
+			}
+		}
+	}
+	if _, err := b.db.Q().Exec(t.Context(), "UPDATE grants SET state = 'LOCKED' WHERE grant_id = $1 AND remaining_minor > 0", lot.ID); err != nil {
+		t.Errorf("a change that may be: %v", err)
+	}
+}
