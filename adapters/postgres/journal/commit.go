@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/core/app/payments"
+	core "github.com/feddi/feddi/core/ledger"
 )
 
 // commitTemplate writes any number of payments, or none of them. Each part is
@@ -44,8 +46,9 @@ code AS (
 	WHERE c.ctid = x.place AND c.tenant_no = x.tenant AND c.code_hash = x.hash AND c.used_at IS NULL
 	RETURNING 1),
 lots AS (
-	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released
-	FROM {lot: place, tenant, id, state, remaining, released} x
+	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released,
+		entry_ids = CASE WHEN x.entry IS NULL THEN g.entry_ids ELSE g.entry_ids || x.entry END
+	FROM {lot: place, tenant, id, state, remaining, released, entry} x
 	WHERE g.ctid = x.place AND g.tenant_no = x.tenant AND g.grant_id = x.id
 	RETURNING 1),
 pay AS (
@@ -64,11 +67,10 @@ cap AS (
 	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant AND p.status = 'requires_capture'
 	RETURNING 1),
 ent AS (
-	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at)
-	SELECT id, tenant, 'payment', payment, trace, at FROM {entry: id, tenant, payment, trace, at} x),
-post AS (
-	INSERT INTO postings (entry_id, tenant_no, account, class, owner, currency, amount_minor)
-	SELECT * FROM {posting: entry, tenant, account, class, owner, currency, amount} x),
+	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at, currency, accounts, classes, owners, amounts)
+	SELECT id, tenant, 'payment', payment, trace, at, currency, ({line.account})[line : line + lines - 1], ({line.class})[line : line + lines - 1],
+		({line.owner})[line : line + lines - 1], ({line.amount})[line : line + lines - 1]
+	FROM {entry: id, tenant, payment, trace, at, currency, line, lines} x),
 ev AS (
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
 	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x)
@@ -116,6 +118,7 @@ type columns struct {
 		id, state []string
 		remaining []int64
 		released  []*time.Time
+		entry     []*string // null where the lot was only released
 	}
 	pay struct { // new ones
 		id, customer, currency, credential, entry, decision []string
@@ -135,13 +138,8 @@ type columns struct {
 		id     []string
 		amount []int64
 	}
-	entry struct {
-		id, payment, trace []string
-		tenant             []int32
-		at                 []time.Time
-	}
-	posting ledger.PostingColumns
-	event   struct {
+	entry ledger.EntryColumns
+	event struct {
 		id, kind, subject, data []string
 		tenant                  []int32
 		trace                   []*string
@@ -191,6 +189,7 @@ var parameters = []parameter{
 	{"lot.state", "text[]", func(c *columns) any { return list(c.lot.state) }},
 	{"lot.remaining", "int8[]", func(c *columns) any { return list(c.lot.remaining) }},
 	{"lot.released", "timestamptz[]", func(c *columns) any { return list(c.lot.released) }},
+	{"lot.entry", "text[]", func(c *columns) any { return list(c.lot.entry) }},
 	{"pay.id", "text[]", func(c *columns) any { return list(c.pay.id) }},
 	{"pay.tenant", "int4[]", func(c *columns) any { return list(c.pay.tenant) }},
 	{"pay.customer", "text[]", func(c *columns) any { return list(c.pay.customer) }},
@@ -222,18 +221,18 @@ var parameters = []parameter{
 	{"capture.at", "timestamptz[]", func(c *columns) any { return list(c.capture.at) }},
 	{"source.id", "text[]", func(c *columns) any { return list(c.source.id) }},
 	{"source.amount", "int8[]", func(c *columns) any { return list(c.source.amount) }},
-	{"entry.id", "text[]", func(c *columns) any { return list(c.entry.id) }},
-	{"entry.tenant", "int4[]", func(c *columns) any { return list(c.entry.tenant) }},
-	{"entry.payment", "text[]", func(c *columns) any { return list(c.entry.payment) }},
-	{"entry.trace", "text[]", func(c *columns) any { return list(c.entry.trace) }},
-	{"entry.at", "timestamptz[]", func(c *columns) any { return list(c.entry.at) }},
-	{"posting.entry", "text[]", func(c *columns) any { return list(c.posting.Entry) }},
-	{"posting.tenant", "int4[]", func(c *columns) any { return list(c.posting.Tenant) }},
-	{"posting.account", "int2[]", func(c *columns) any { return list(c.posting.Account) }},
-	{"posting.class", "int2[]", func(c *columns) any { return list(c.posting.Class) }},
-	{"posting.owner", "text[]", func(c *columns) any { return list(c.posting.Owner) }},
-	{"posting.currency", "text[]", func(c *columns) any { return list(c.posting.Currency) }},
-	{"posting.amount", "int8[]", func(c *columns) any { return list(c.posting.Amount) }},
+	{"entry.id", "text[]", func(c *columns) any { return list(c.entry.ID) }},
+	{"entry.tenant", "int4[]", func(c *columns) any { return list(c.entry.Tenant) }},
+	{"entry.payment", "text[]", func(c *columns) any { return list(c.entry.Ref) }},
+	{"entry.trace", "text[]", func(c *columns) any { return list(c.entry.Trace) }},
+	{"entry.at", "timestamptz[]", func(c *columns) any { return list(c.entry.At) }},
+	{"entry.currency", "text[]", func(c *columns) any { return list(c.entry.Currency) }},
+	{"entry.line", "int4[]", func(c *columns) any { return list(c.entry.First) }},
+	{"entry.lines", "int4[]", func(c *columns) any { return list(c.entry.Lines) }},
+	{"line.account", "int2[]", func(c *columns) any { return list(c.entry.Account) }},
+	{"line.class", "int2[]", func(c *columns) any { return list(c.entry.Class) }},
+	{"line.owner", "text[]", func(c *columns) any { return list(c.entry.Owner) }},
+	{"line.amount", "int8[]", func(c *columns) any { return list(c.entry.Amount) }},
 	{"event.id", "text[]", func(c *columns) any { return list(c.event.id) }},
 	{"event.tenant", "int4[]", func(c *columns) any { return list(c.event.tenant) }},
 	{"event.type", "text[]", func(c *columns) any { return list(c.event.kind) }},
@@ -297,24 +296,21 @@ func (c *columns) grow(n int) {
 		*s = make([]*string, 0, n)
 	}
 	p.tenant, p.lot, p.lots, p.created = make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n), make([]time.Time, 0, n)
-	c.entry.id, c.entry.payment, c.entry.trace = make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	c.entry.tenant = make([]int32, 0, n)
-	l := &c.posting
-	l.Entry, l.Currency, l.Tenant = make([]string, 0, 3*n), make([]string, 0, 3*n), make([]int32, 0, 3*n)
-	l.Account, l.Class = make([]int16, 0, 3*n), make([]int16, 0, 3*n)
-	l.Owner, l.Amount = make([]*string, 0, 3*n), make([]int64, 0, 3*n)
+	c.entry.Grow(n, 3)
 	e := &c.event
 	e.id, e.kind, e.subject, e.data = make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
 	e.tenant, e.trace = make([]int32, 0, n), make([]*string, 0, n)
 }
 
 func (c *columns) add(p *payments.Posting) error {
-	for _, e := range p.Change.Entries {
-		if err := e.Validate(); err != nil {
-			return err
-		}
-		c.posting.Add(e)
+	if len(p.Change.Entries) != 1 {
+		return fmt.Errorf("a payment has one entry, %s has %d", p.Payment.ID, len(p.Change.Entries))
 	}
+	entry := &p.Change.Entries[0]
+	if err := entry.Validate(); err != nil {
+		return err
+	}
+	c.entry.Add(entry)
 	at, _ := p.Where.(*places)
 	if at == nil {
 		return errors.New("a posting without its places: it was not decided on what Read gave")
@@ -363,8 +359,18 @@ func (c *columns) addWallet(p *payments.Posting, at *places, tenant int32) {
 	for _, g := range p.Change.Grants {
 		l := &c.lot
 		l.place, l.tenant, l.id, l.state = append(l.place, at.lot(g.ID)), append(l.tenant, tenant), append(l.id, g.ID), append(l.state, string(g.State))
-		l.remaining, l.released = append(l.remaining, g.RemainingMinor), append(l.released, g.ReleasedAt)
+		l.remaining, l.released, l.entry = append(l.remaining, g.RemainingMinor), append(l.released, g.ReleasedAt), append(l.entry, moves(&p.Change.Entries[0], g.ID))
 	}
+}
+
+// moves is the id of an entry that moves a lot; nil where it does not.
+func moves(e *core.Entry, lot string) *string {
+	for i := range e.Postings {
+		if e.Postings[i].Kind == core.AccountLot && e.Postings[i].Owner == lot {
+			return &e.ID
+		}
+	}
+	return nil
 }
 
 func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
@@ -373,9 +379,6 @@ func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
 	for _, s := range pay.Debit.Sources {
 		c.source.id, c.source.amount = append(c.source.id, s.GrantID), append(c.source.amount, s.AmountMinor)
 	}
-	e := &c.entry
-	e.id, e.tenant, e.payment, e.trace = append(e.id, pay.EntryID), append(e.tenant, tenant), append(e.payment, pay.ID), append(e.trace, p.Change.Entries[0].TraceID)
-	e.at = append(e.at, p.At)
 	if p.CodeHash == nil {
 		d := &c.capture
 		d.place, d.id, d.tenant = append(d.place, at.payment), append(d.id, pay.ID), append(d.tenant, tenant)
