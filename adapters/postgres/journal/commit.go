@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -42,8 +43,9 @@ code AS (
 	WHERE c.ctid = x.place AND c.tenant_no = x.tenant AND c.code_hash = x.hash AND c.used_at IS NULL
 	RETURNING 1),
 lots AS (
-	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released
-	FROM {lot: place, tenant, id, state, remaining, released} x
+	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released,
+		entry_ids = CASE WHEN x.entry IS NULL THEN g.entry_ids ELSE g.entry_ids || x.entry END
+	FROM {lot: place, tenant, id, state, remaining, released, entry} x
 	WHERE g.ctid = x.place AND g.tenant_no = x.tenant AND g.grant_id = x.id
 	RETURNING 1),
 pay AS (
@@ -62,11 +64,10 @@ cap AS (
 	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant AND p.status = 'requires_capture'
 	RETURNING 1),
 ent AS (
-	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at)
-	SELECT id, tenant, 'payment', payment, trace, at FROM {entry: id, tenant, payment, trace, at} x),
-post AS (
-	INSERT INTO postings (entry_id, tenant_no, account, class, owner, currency, amount_minor)
-	SELECT * FROM {posting: entry, tenant, account, class, owner, currency, amount} x),
+	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at, currency, accounts, classes, owners, amounts)
+	SELECT id, tenant, 'payment', payment, trace, at, currency, ({line.account})[line : line + lines - 1], ({line.class})[line : line + lines - 1],
+		({line.owner})[line : line + lines - 1], ({line.amount})[line : line + lines - 1]
+	FROM {entry: id, tenant, payment, trace, at, currency, line, lines} x),
 ev AS (
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
 	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x)
@@ -93,7 +94,8 @@ type columns struct {
 		place, tenant, hash, at array
 	}
 	lot struct {
-		place, tenant, id, state, remaining, released array
+		place, tenant, id, state, remaining, released,
+		entry array // null where the lot was only released
 	}
 	pay struct { // new ones
 		id, tenant, customer, session, amount, promo, actual, currency, credential, lot, lots, entry,
@@ -106,10 +108,10 @@ type columns struct {
 		id, amount array
 	}
 	entry struct {
-		id, tenant, payment, trace, at array
+		id, tenant, payment, trace, at, currency, line, lines array // lines from line on, counted from 1
 	}
-	posting struct {
-		entry, tenant, account, class, owner, currency, amount array
+	line struct { // of all entries, one after the other
+		account, class, owner, amount array
 	}
 	event struct {
 		id, tenant, kind, subject, trace, data, at array
@@ -159,6 +161,7 @@ var parameters = []parameter{
 	{"lot.state", ofText, func(c *columns) *array { return &c.lot.state }},
 	{"lot.remaining", ofInt8, func(c *columns) *array { return &c.lot.remaining }},
 	{"lot.released", ofTime, func(c *columns) *array { return &c.lot.released }},
+	{"lot.entry", ofText, func(c *columns) *array { return &c.lot.entry }},
 	{"pay.id", ofText, func(c *columns) *array { return &c.pay.id }},
 	{"pay.tenant", ofInt4, func(c *columns) *array { return &c.pay.tenant }},
 	{"pay.customer", ofText, func(c *columns) *array { return &c.pay.customer }},
@@ -195,13 +198,13 @@ var parameters = []parameter{
 	{"entry.payment", ofText, func(c *columns) *array { return &c.entry.payment }},
 	{"entry.trace", ofText, func(c *columns) *array { return &c.entry.trace }},
 	{"entry.at", ofTime, func(c *columns) *array { return &c.entry.at }},
-	{"posting.entry", ofText, func(c *columns) *array { return &c.posting.entry }},
-	{"posting.tenant", ofInt4, func(c *columns) *array { return &c.posting.tenant }},
-	{"posting.account", ofInt2, func(c *columns) *array { return &c.posting.account }},
-	{"posting.class", ofInt2, func(c *columns) *array { return &c.posting.class }},
-	{"posting.owner", ofText, func(c *columns) *array { return &c.posting.owner }},
-	{"posting.currency", ofText, func(c *columns) *array { return &c.posting.currency }},
-	{"posting.amount", ofInt8, func(c *columns) *array { return &c.posting.amount }},
+	{"entry.currency", ofText, func(c *columns) *array { return &c.entry.currency }},
+	{"entry.line", ofInt4, func(c *columns) *array { return &c.entry.line }},
+	{"entry.lines", ofInt4, func(c *columns) *array { return &c.entry.lines }},
+	{"line.account", ofInt2, func(c *columns) *array { return &c.line.account }},
+	{"line.class", ofInt2, func(c *columns) *array { return &c.line.class }},
+	{"line.owner", ofText, func(c *columns) *array { return &c.line.owner }},
+	{"line.amount", ofInt8, func(c *columns) *array { return &c.line.amount }},
 	{"event.id", ofText, func(c *columns) *array { return &c.event.id }},
 	{"event.tenant", ofInt4, func(c *columns) *array { return &c.event.tenant }},
 	{"event.type", ofText, func(c *columns) *array { return &c.event.kind }},
@@ -251,12 +254,14 @@ func (c *columns) reset() {
 }
 
 func (c *columns) add(p *payments.Posting) error {
-	for _, e := range p.Change.Entries {
-		if err := e.Validate(); err != nil {
-			return err
-		}
-		c.addPostings(e)
+	if len(p.Change.Entries) != 1 {
+		return fmt.Errorf("a payment has one entry, %s has %d", p.Payment.ID, len(p.Change.Entries))
 	}
+	entry := &p.Change.Entries[0]
+	if err := entry.Validate(); err != nil {
+		return err
+	}
+	c.addEntry(entry)
 	at, _ := p.Where.(*places)
 	if at == nil {
 		return errors.New("a posting without its places: it was not decided on what Read gave")
@@ -289,16 +294,22 @@ func (c *columns) add(p *payments.Posting) error {
 	return nil
 }
 
-func (c *columns) addPostings(e core.Entry) {
-	d := &c.posting
-	for _, line := range e.Postings {
-		d.entry.text(e.ID)
-		d.tenant.int4(e.Tenant.No)
-		d.account.int2(int16(line.Kind))
-		d.class.int2(ledger.ClassCode(line.Class))
-		d.owner.word(line.Owner)
-		d.currency.text(e.Currency)
-		d.amount.int8(line.AmountMinor)
+func (c *columns) addEntry(e *core.Entry) {
+	d := &c.entry
+	d.id.text(e.ID)
+	d.tenant.int4(e.Tenant.No)
+	d.payment.text(e.RefID)
+	d.trace.word(e.TraceID)
+	d.at.time(e.At)
+	d.currency.text(e.Currency)
+	d.line.int4(int32(c.line.amount.n + 1))
+	d.lines.int4(int32(len(e.Postings)))
+	for i := range e.Postings {
+		line := &e.Postings[i]
+		c.line.account.int2(int16(line.Kind))
+		c.line.class.int2(ledger.ClassCode(line.Class))
+		c.line.owner.word(line.Owner)
+		c.line.amount.int8(line.AmountMinor)
 	}
 }
 
@@ -346,7 +357,18 @@ func (c *columns) addWallet(p *payments.Posting, at *places, tenant int32) {
 		l.state.text(string(g.State))
 		l.remaining.int8(g.RemainingMinor)
 		l.released.maybeTime(g.ReleasedAt)
+		l.entry.word(moves(&p.Change.Entries[0], g.ID))
 	}
+}
+
+// moves is the id of an entry that moves a lot; none where it does not.
+func moves(e *core.Entry, lot string) string {
+	for i := range e.Postings {
+		if e.Postings[i].Kind == core.AccountLot && e.Postings[i].Owner == lot {
+			return e.ID
+		}
+	}
+	return ""
 }
 
 func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
@@ -356,12 +378,6 @@ func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
 		c.source.id.text(s.GrantID)
 		c.source.amount.int8(s.AmountMinor)
 	}
-	e := &c.entry
-	e.id.text(pay.EntryID)
-	e.tenant.int4(tenant)
-	e.payment.text(pay.ID)
-	e.trace.text(p.Change.Entries[0].TraceID)
-	e.at.time(p.At)
 	if p.CodeHash == nil {
 		c.addCapture(p, at, tenant, lot, lots)
 		return

@@ -9,9 +9,10 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-const lotLines = `SELECT e.entry_id, e.kind, e.ref_id, p.amount_minor, e.at
-	FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no
-	WHERE p.tenant_no = $1 AND p.account = 2 AND p.owner = $2
+const lotLines = `SELECT e.entry_id, e.kind, e.ref_id, l.amount_minor, e.at
+	FROM grants g JOIN entries e ON e.entry_id = ANY (g.entry_ids) AND e.tenant_no = g.tenant_no
+	CROSS JOIN LATERAL unnest(e.accounts, e.owners, e.amounts) l(account, owner, amount_minor)
+	WHERE g.tenant_no = $1 AND g.grant_id = $2 AND l.account = 2 AND l.owner = g.grant_id
 	ORDER BY e.at, e.entry_id`
 
 // Movements implements ledger.Grants.

@@ -29,12 +29,11 @@ func (s *Store) Lots(ctx context.Context, t tenancy.Tenant, ids []string) ([]led
 // A lot of a sale's cashback names the sale as its origin; one of an applied
 // cashback offer names the offer, and its entry the trace of the close. Only
 // lots not older than the sale are looked at.
-const grantsOfSale = `SELECT ` + lotColumns + `, e.entry_id
-	FROM grants g CROSS JOIN LATERAL (
-		SELECT e.entry_id, e.trace_id FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no
-		WHERE p.tenant_no = g.tenant_no AND p.account = 2 AND p.owner = g.grant_id AND e.kind = 'grant' LIMIT 1) e
+const grantsOfSale = `SELECT ` + lotColumns + `, g.entry_ids[1]
+	FROM grants g
 	WHERE g.tenant_no = $1 AND g.customer_id = $2 AND g.created_at >= $3
-	  AND (g.origin_id = $4 OR g.source = 'OFFER' AND $5::text <> '' AND e.trace_id = $5)
+	  AND (g.origin_id = $4 OR g.source = 'OFFER' AND $5::text <> '' AND EXISTS (
+		SELECT FROM entries e WHERE e.tenant_no = g.tenant_no AND e.entry_id = g.entry_ids[1] AND e.trace_id = $5))
 	ORDER BY g.grant_id`
 
 // GrantsOfSale implements ledger.Grants.
@@ -55,12 +54,9 @@ func (s *Store) GrantsOfSale(ctx context.Context, t tenancy.Tenant, sale ledger.
 	}, grantsOfSale, t.No, owner, sale.At, sale.TransactionID, sale.TraceID)
 }
 
-const entryOfGrant = `SELECT e.entry_id FROM postings p JOIN entries e ON e.entry_id = p.entry_id AND e.tenant_no = p.tenant_no
-	WHERE p.tenant_no = $1 AND p.account = 2 AND p.owner = $2 AND e.kind = 'grant' LIMIT 1`
-
 // EntryOfGrant implements ledger.Grants.
 func (s *Store) EntryOfGrant(ctx context.Context, t tenancy.Tenant, grantID string) (string, error) {
-	id, err := pg.One[string](ctx, s.q, entryOfGrant, t.No, grantID)
+	id, err := pg.One[string](ctx, s.q, `SELECT entry_ids[1] FROM grants WHERE tenant_no = $1 AND grant_id = $2`, t.No, grantID)
 	return id, notFound(err, "grant")
 }
 

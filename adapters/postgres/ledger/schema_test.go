@@ -1,9 +1,12 @@
 package ledger_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/feddi/feddi/adapters/postgres/ledger"
@@ -15,24 +18,66 @@ import (
 func TestDatabaseRefusesUnbalancedEntries(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	write := func(rows string) error {
-		_, err := b.db.Q().Exec(t.Context(), "INSERT INTO postings (tenant_no, account, class, amount_minor, entry_id, currency) VALUES "+rows)
+	// lines are accounts, classes, owners and amounts.
+	write := func(entries map[string][4]string) error {
+		values, args := []string{}, []any{}
+		for id, lines := range entries {
+			n := len(args)
+			values = append(values, fmt.Sprintf("($%d, 1, 'topup', 'x', now(), 'USD', $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5))
+			args = append(args, id, lines[0], lines[1], lines[2], lines[3])
+		}
+		_, err := b.db.Q().Exec(t.Context(), "INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at, currency, accounts, classes, owners, amounts) VALUES "+
+			strings.Join(values, ", "), args...)
 		return err
 	}
-	must(t, write("(1, 3, 1, -5, 'ent_a', 'USD'), (1, 4, 1, 5, 'ent_a', 'USD'), (1, 3, 1, -1, 'ent_b', 'USD'), (1, 4, 1, 1, 'ent_b', 'USD')"))
-	for name, rows := range map[string]string{
-		"one of two":      "(1, 3, 1, -5, 'ent_c', 'USD'), (1, 4, 1, 5, 'ent_c', 'USD'), (1, 3, 1, -5, 'ent_d', 'USD'), (1, 4, 1, 4, 'ent_d', 'USD')",
-		"across classes":  "(1, 3, 1, -5, 'ent_e', 'USD'), (1, 4, 2, 5, 'ent_e', 'USD')",
-		"across currency": "(1, 3, 1, -5, 'ent_f', 'USD'), (1, 4, 1, 5, 'ent_f', 'QAR')",
-		"across entries":  "(1, 3, 1, -5, 'ent_g', 'USD'), (1, 4, 1, 5, 'ent_h', 'USD')",
-		"added later":     "(1, 4, 1, 5, 'ent_a', 'USD')",
+	must(t, write(map[string][4]string{
+		"ent_a": {"{3,4}", "{1,1}", "{NULL,NULL}", "{-5,5}"}, "ent_b": {"{3,4,5,4}", "{1,1,2,2}", "{NULL,NULL,NULL,NULL}", "{-1,1,7,-7}"},
+		"ent_c": {"{8,9,10,4,11,4}", "{3,3,4,4,5,5}", "{NULL,g,g,NULL,g,NULL}", "{-1,1,7,-7,9,-9}"},
+	}))
+	good := [4]string{"{3,4}", "{1,1}", "{NULL,NULL}", "{-5,5}"}
+	for name, c := range map[string]struct {
+		constraint string
+		lines      [4]string
+	}{
+		"too much":              {"entries_zero_sum", [4]string{"{3,4}", "{1,1}", "{NULL,NULL}", "{-5,4}"}},
+		"across classes":        {"entries_zero_sum", [4]string{"{3,4}", "{1,2}", "{NULL,NULL}", "{-5,5}"}},
+		"across three classes":  {"entries_zero_sum", [4]string{"{3,4,3,4}", "{1,2,1,3}", "{NULL,NULL,NULL,NULL}", "{-5,5,3,-3}"}},
+		"points against gifts":  {"entries_zero_sum", [4]string{"{9,10,3,4}", "{3,4,1,1}", "{g,g,NULL,NULL}", "{-5,5,3,-3}"}},
+		"one line":              {"entries_lines", [4]string{"{3}", "{1}", "{NULL}", "{5}"}},
+		"none":                  {"entries_lines", [4]string{"{}", "{}", "{}", "{}"}},
+		"a line of zero":        {"entries_lines", [4]string{"{3,4,4}", "{1,1,1}", "{NULL,NULL,NULL}", "{-5,5,0}"}},
+		"a line without amount": {"entries_lines", [4]string{"{3,4,4}", "{1,1,1}", "{NULL,NULL,NULL}", "{-5,5,NULL}"}},
+		"no such account":       {"entries_lines", [4]string{"{3,14}", "{1,1}", "{NULL,NULL}", "{-5,5}"}},
+		"no account":            {"entries_lines", [4]string{"{3,NULL}", "{1,1}", "{NULL,NULL}", "{-5,5}"}},
+		"no such class":         {"entries_lines", [4]string{"{3,4}", "{6,6}", "{NULL,NULL}", "{-5,5}"}},
+		"no class":              {"entries_lines", [4]string{"{3,4}", "{1,NULL}", "{NULL,NULL}", "{-5,5}"}},
+		"an owner too many":     {"entries_lines", [4]string{"{3,4}", "{1,1}", "{NULL,NULL,g}", "{-5,5}"}},
+		"an account too few":    {"entries_lines", [4]string{"{3}", "{1,1}", "{NULL,NULL}", "{-5,5}"}},
+		"a class too many":      {"entries_lines", [4]string{"{3,4}", "{1,1,1}", "{NULL,NULL}", "{-5,5}"}},
+		"a table":               {"entries_lines", [4]string{"{3,4}", "{1,1}", "{NULL,NULL}", "{{-5},{5}}"}},
 	} {
-		if constraint, ok := pg.Check(write(rows)); !ok || constraint != "postings_zero_sum" {
-			t.Errorf("%s: was not refused by the zero-sum constraint (%q)", name, constraint)
+		err := write(map[string][4]string{"ent_d": good, "ent_e": c.lines})
+		if constraint, ok := pg.Check(err); !ok || constraint != c.constraint {
+			t.Errorf("%s: refused by %q (%v), want %s", name, constraint, err, c.constraint)
 		}
 	}
-	if n := b.count(t, "SELECT count(*) FROM postings WHERE entry_id NOT IN ('ent_a', 'ent_b') AND tenant_no = 1 AND owner IS NULL AND entry_id LIKE 'ent__'"); n != 0 {
-		t.Errorf("%d refused postings stand", n)
+	if n := b.count(t, "SELECT count(*) FROM postings WHERE tenant_no = 1 AND entry_id LIKE 'ent__'"); n != 2+4+6 {
+		t.Errorf("%d lines stand", n)
+	}
+}
+
+// People who read tables find a line per row, with its parts.
+func TestPostingsAreTheLinesOfEntries(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.db.Q().Exec(t.Context(), `INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at, currency, accounts, classes, owners, amounts)
+		VALUES ('ent_1', 1, 'payment', 'pay_1', now(), 'USD', '{2,4,1,4}', '{2,2,1,1}', '{grt_1,NULL,cus_1,NULL}', '{-7,7,-9,9}')`)
+	must(t, err)
+	lines, err := pg.Many[string](t.Context(), b.db.Q(), `SELECT concat_ws(' ', tenant_no, entry_id, account_name(account), class_name(class), owner, currency, amount_minor) FROM postings WHERE entry_id = 'ent_1'`)
+	must(t, err)
+	want := []string{"1 ent_1 lot promo grt_1 USD -7", "1 ent_1 sales promo USD 7", "1 ent_1 wallet actual cus_1 USD -9", "1 ent_1 sales actual USD 9"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("%q", lines)
 	}
 }
 
@@ -41,7 +86,7 @@ func TestJournalIsImmutable(t *testing.T) {
 	b := setup(t)
 	b.topUp(t, b.customer(t, identity.Verified), 1000)
 	for _, sql := range []string{
-		"UPDATE postings SET amount_minor = amount_minor * 2", "DELETE FROM postings", "UPDATE entries SET kind = 'void'", "DELETE FROM entries",
+		"UPDATE entries SET amounts = '{-7,7}'", "UPDATE entries SET kind = 'void'", "DELETE FROM entries",
 	} {
 		_, err := b.db.Q().Exec(t.Context(), sql)
 		var refused *pgconn.PgError
@@ -64,9 +109,18 @@ func TestVerifyNamesTheAccount(t *testing.T) {
 		"UPDATE wallets SET promo_locked_minor = 3":                            {"wallet.promo_locked_minor", guest},
 		"UPDATE wallets SET pending_topups_minor = 3":                          {"wallet.pending_topups_minor", guest},
 		"UPDATE grants SET remaining_minor = 249":                              {"lot.remaining_minor", top.Bonus.ID},
+		"UPDATE grants SET entry_ids = '{}'":                                   {"lot.entries", top.Bonus.ID},
+		"UPDATE grants SET entry_ids = entry_ids || 'ent_1'::text":             {"lot.entries", top.Bonus.ID},
+		"UPDATE grants SET entry_ids = entry_ids || entry_ids":                 {"lot.entries", top.Bonus.ID},
 		"DELETE FROM grants":                                                   {"lot.remaining_minor", top.Bonus.ID},
 		"DELETE FROM wallets":                                                  {"wallet.actual_minor", guest},
-		"INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at) VALUES ('ent_bare', 1, 'topup', 'x', now())": {"entry.lines", "ent_bare"},
+		// What the database refuses, by somebody who takes its constraints away.
+		damaged + "'{}', '{}', '{}', '{}')":                     {"entry.lines", "ent_1"},
+		damaged + "'{3}', '{1}', '{NULL}', '{5}')":              {"entry.lines", "ent_1"},
+		damaged + "'{3,4}', '{1}', '{NULL,NULL}', '{5,-5}')":    {"entry.lines", "ent_1"},
+		damaged + "'{3,4}', '{1,2}', '{NULL,NULL}', '{5,-5}')":  {"entry", "ent_1"},
+		damaged + "'{3,4}', '{1,1}', '{NULL,NULL}', '{5,-4}')":  {"entry", "ent_1"},
+		damaged + "'{3,99}', '{1,1}', '{NULL,NULL}', '{5,-5}')": {"entry.lines", "ent_1"},
 	} {
 		found := map[string]string{}
 		examine := &pgdb{b.db}
@@ -80,6 +134,10 @@ func TestVerifyNamesTheAccount(t *testing.T) {
 	}
 }
 
+// damaged is how an entry is written that no constraint lets in.
+const damaged = `ALTER TABLE entries DROP CONSTRAINT IF EXISTS entries_lines, DROP CONSTRAINT IF EXISTS entries_zero_sum;
+	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at, currency, accounts, classes, owners, amounts) VALUES ('ent_1', 1, 'topup', 'x', now(), 'USD', `
+
 // pgdb damages a clone of nothing: it changes, looks, and changes back.
 type pgdb struct{ db *pg.DB }
 
@@ -91,7 +149,7 @@ func (p *pgdb) within(t *testing.T, sql string, look func(core.Audit)) {
 		_, err := q.Exec(t.Context(), "CREATE TABLE saved_"+table+" AS SELECT * FROM "+table)
 		must(t, err)
 	}
-	_, err := q.Exec(t.Context(), sql)
+	_, err := p.db.Pool().Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 	must(t, err)
 	look(ledger.NewAudit(p.db))
 	for _, table := range []string{"wallets", "grants", "entries"} {

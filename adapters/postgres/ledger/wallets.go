@@ -247,10 +247,14 @@ func (s *Store) ApplyAll(ctx context.Context, changes []*ledger.Change) error {
 		return fault.Field(fault.CodeStateConflict, "customer_id", "wallet_version",
 			"the wallet changed at the same moment; retry with a new Idempotency-Key")
 	}
-	if err := s.insertLots(ctx, issued); err != nil {
+	movers := entriesOfLots(entries)
+	if err := s.insertLots(ctx, issued, movers); err != nil {
 		return err
 	}
-	if err := s.updateLots(ctx, changed); err != nil {
+	if err := s.updateLots(ctx, changed, movers); err != nil {
+		return err
+	}
+	if err := s.noteMovers(ctx, movers); err != nil {
 		return err
 	}
 	return s.insertEntries(ctx, entries)
@@ -268,56 +272,4 @@ func (a *walletArrays) add(w ledger.Wallet) {
 	a.tenant, a.customer, a.version = append(a.tenant, w.Tenant.No), append(a.customer, w.CustomerID), append(a.version, w.Version)
 	a.actual, a.promo, a.locked = append(a.actual, w.ActualMinor), append(a.promo, w.PromoAvailableMinor), append(a.locked, w.PromoLockedMinor)
 	a.pending, a.topup, a.purchase = append(a.pending, w.PendingTopupsMinor), append(a.topup, w.FirstTopupAt), append(a.purchase, w.FirstPurchaseAt)
-}
-
-func (s *Store) insertEntries(ctx context.Context, entries []ledger.Entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	var h headArrays
-	var p PostingColumns
-	for _, e := range entries {
-		h.add(e)
-		p.Add(e)
-	}
-	_, err := s.q.Exec(ctx, `WITH h AS (
-			INSERT INTO entries (entry_id, tenant_no, kind, ref_id, reverses, trace_id, at)
-			SELECT * FROM unnest($1::text[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]))
-		INSERT INTO postings (entry_id, tenant_no, account, class, owner, currency, amount_minor)
-		SELECT * FROM unnest($8::text[], $9::int4[], $10::int2[], $11::int2[], $12::text[], $13::text[], $14::int8[])`,
-		h.id, h.tenant, h.kind, h.ref, h.reverses, h.trace, h.at,
-		p.Entry, p.Tenant, p.Account, p.Class, p.Owner, p.Currency, p.Amount)
-	return err
-}
-
-// headArrays are entries as the columns of unnest.
-type headArrays struct {
-	id, kind, ref   []string
-	tenant          []int32
-	reverses, trace []*string
-	at              []time.Time
-}
-
-func (h *headArrays) add(e ledger.Entry) {
-	h.id, h.kind, h.ref = append(h.id, e.ID), append(h.kind, string(e.Kind)), append(h.ref, e.RefID)
-	h.tenant, h.at = append(h.tenant, e.Tenant.No), append(h.at, e.At)
-	h.reverses, h.trace = append(h.reverses, null(e.Reverses)), append(h.trace, null(e.TraceID))
-}
-
-// PostingColumns are postings as the columns of unnest.
-type PostingColumns struct {
-	Entry, Currency []string
-	Tenant          []int32
-	Account, Class  []int16
-	Owner           []*string
-	Amount          []int64
-}
-
-// Add adds the lines of an entry.
-func (p *PostingColumns) Add(e ledger.Entry) {
-	for _, line := range e.Postings {
-		p.Entry, p.Tenant, p.Currency = append(p.Entry, e.ID), append(p.Tenant, e.Tenant.No), append(p.Currency, e.Currency)
-		p.Account, p.Class = append(p.Account, int16(line.Kind)), append(p.Class, ClassCode(line.Class))
-		p.Owner, p.Amount = append(p.Owner, null(line.Owner)), append(p.Amount, line.AmountMinor)
-	}
 }

@@ -43,3 +43,7 @@ alter table idempotency
   drop constraint idempotency_mode_check, drop constraint idempotency_payload_hash_check,
   add constraint idempotency_mode check (mode = any ('{1,2}')),
   add constraint idempotency_payload_hash check (length(payload_hash) = 32);
+
+alter table entries
+  drop constraint entries_kind_check,
+  add constraint entries_kind check (kind = any ('{payment,void,refund,topup,topup_reversal,grant,expiry,clawback,points,merge,forfeit}'));

@@ -15,8 +15,8 @@ func TestSummarize(t *testing.T) {
 	db := pgtest.New(t)
 	grow := func(from, to int) {
 		t.Helper()
-		_, err := db.Q().Exec(t.Context(), `INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at)
-			SELECT 'ent_' || lpad(n::text, 26, '0'), 1, 'payment', 'pay_' || lpad(n::text, 26, '0'), now() FROM generate_series($1::int, $2::int) n`, from, to)
+		_, err := db.Q().Exec(t.Context(), `INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at, currency, accounts, classes, owners, amounts)
+			SELECT 'ent_' || lpad(n::text, 26, '0'), 1, 'payment', 'pay_' || lpad(n::text, 26, '0'), now(), 'USD', '{1,4}', '{1,1}', '{cus_1,NULL}', '{-1,1}' FROM generate_series($1::int, $2::int) n`, from, to)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,17 +56,16 @@ const gathering = `SELECT xid, entry_id, gathered_at, mark_xid, mark_at, pg_snap
 // freshLines gives the next entries with what they moved on the customers' side
 // (wallet 1, lot 2, points 9, gift 10), and where they belong: a payment to its
 // place, a top-up to that of its session, a grant to that of the sale or top-up
-// it came from, a contra entry to that of what it reverses. The range of ids finds
-// the blocks; ids of several servers overlap, so that it may hold many others.
+// it came from, a contra entry to that of what it reverses.
 const freshLines = `
 WITH e AS MATERIALIZED (
-	SELECT xid, entry_id, tenant_no, kind, ref_id, reverses, at FROM entries
+	SELECT xid, entry_id, tenant_no, kind, ref_id, reverses, at, currency, accounts, classes, amounts FROM entries
 	WHERE xid >= $1 AND xid < $2 AND (xid, entry_id) > ($1, $3) ORDER BY xid, entry_id LIMIT $4),
 moved AS MATERIALIZED (
-	SELECT p.tenant_no, p.entry_id, p.class, p.currency, sum(p.amount_minor)::bigint AS amount FROM postings p
-	WHERE p.entry_id BETWEEN (SELECT min(entry_id) FROM e) AND (SELECT max(entry_id) FROM e) AND p.entry_id IN (SELECT entry_id FROM e)
-		AND p.account IN (1, 2, 9, 10)
-	GROUP BY 1, 2, 3, 4 HAVING sum(p.amount_minor) <> 0)
+	SELECT tenant_no, entry_id, class, currency, sum(amount)::bigint AS amount FROM (
+		SELECT tenant_no, entry_id, currency, unnest(accounts) AS account, unnest(classes) AS class, unnest(amounts) AS amount FROM e) line
+	WHERE account IN (1, 2, 9, 10)
+	GROUP BY 1, 2, 3, 4 HAVING sum(amount) <> 0)
 SELECT e.tenant_no, coalesce(m.partner_id, ''), coalesce(m.merchant_id, ''), coalesce(m.live, false), coalesce(m.settings->>'time_zone', ''), e.xid, e.entry_id, e.kind, e.ref_id, e.at, x.class, x.currency, x.amount,
 	coalesce(u.source, g.source, ''), coalesce(pay.transaction_id, t.transaction_id, ''),
 	coalesce(nullif(pay.brand_id, ''), nullif(t.brand_id, ''), nullif(s.brand_id, ''), ''),

@@ -24,12 +24,13 @@ func New(db *pg.DB) Audit { return Audit{db} }
 // figure that does not follow. Sums are numeric, so that none overflows.
 var checks = []string{
 	// Every entry balances per currency and class, and has its lines.
-	`SELECT tenant_no, 'entry', entry_id, 0::bigint, sum(amount_minor)::bigint FROM postings
-	GROUP BY tenant_no, entry_id, currency, class HAVING sum(amount_minor) <> 0`,
-	`SELECT coalesce(e.tenant_no, p.tenant_no), 'entry.lines', coalesce(e.entry_id, p.entry_id), (e.entry_id IS NOT NULL)::int::bigint, coalesce(p.n, 0)
-	FROM entries e FULL JOIN (SELECT tenant_no, entry_id, count(*) AS n FROM postings GROUP BY 1, 2) p
-		ON p.entry_id = e.entry_id AND p.tenant_no = e.tenant_no
-	WHERE e.entry_id IS NULL OR coalesce(p.n, 0) < 2`,
+	`SELECT e.tenant_no, 'entry', e.entry_id, 0::bigint, l.sum::bigint
+	FROM entries e CROSS JOIN LATERAL (SELECT sum(amount) FROM unnest(e.classes, e.amounts) line(class, amount) GROUP BY class HAVING sum(amount) <> 0) l
+	WHERE NOT ((cardinality(amounts) = 2 AND classes[1] = classes[2] AND amounts[1] = -amounts[2] OR entry_balances(classes, amounts)) IS TRUE)`,
+	`SELECT tenant_no, 'entry.lines', entry_id, 1::bigint, cardinality(amounts)::bigint FROM entries
+	WHERE NOT ((cardinality(amounts) >= 2 AND array_ndims(amounts) = 1
+		AND cardinality(accounts) = cardinality(amounts) AND cardinality(classes) = cardinality(amounts) AND cardinality(owners) = cardinality(amounts)
+		AND 1 <= ALL (accounts) AND 13 >= ALL (accounts) AND 1 <= ALL (classes) AND 5 >= ALL (classes) AND 0 <> ALL (amounts)) IS TRUE)`,
 	// Actual money of every wallet.
 	`SELECT coalesce(w.tenant_no, p.tenant_no), 'wallet.actual_minor', coalesce(w.customer_id, p.owner), coalesce(w.actual_minor, 0), coalesce(p.sum, 0)::bigint
 	FROM wallets w FULL JOIN (SELECT tenant_no, owner, currency, sum(amount_minor) AS sum FROM postings WHERE account = 1 GROUP BY 1, 2, 3) p
@@ -40,6 +41,11 @@ var checks = []string{
 	FROM grants g FULL JOIN (SELECT tenant_no, owner, currency, sum(amount_minor) AS sum FROM postings WHERE account = 2 GROUP BY 1, 2, 3) p
 		ON p.tenant_no = g.tenant_no AND p.owner = g.grant_id AND p.currency = g.currency
 	WHERE coalesce(g.remaining_minor, 0) <> coalesce(p.sum, 0)`,
+	// The entries that every lot names are those with lines of it: so many more on one side.
+	`SELECT tenant_no, 'lot.entries', lot, sum(named)::bigint, sum(moved)::bigint FROM (
+		SELECT tenant_no, grant_id AS lot, unnest(entry_ids) AS entry_id, 1 AS named, 0 AS moved FROM grants
+		UNION ALL SELECT DISTINCT tenant_no, owner, entry_id, 0, 1 FROM postings WHERE account = 2) x
+	GROUP BY tenant_no, lot, entry_id HAVING sum(named) <> sum(moved)`,
 	// Promotional figures of every wallet, from the postings of its lots.
 	`SELECT w.tenant_no, f.what, w.customer_id, f.stored, f.derived::bigint
 	FROM wallets w

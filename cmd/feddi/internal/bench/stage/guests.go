@@ -67,25 +67,26 @@ func (s *Stage) deposit(r rows, g guest, tenant int32, now time.Time) {
 	top, entry := s.ids.Make(ids.Topup), s.ids.Make(ids.Entry)
 	r.add(&topups, top, tenant, g.id, string(ledger.TopupCompleted), int64(purse), Currency, string(ledger.TopupByProvider),
 		ledger.ProviderFor(Currency), "bench-"+top, entry, now.Add(ledger.PendingLife), now, now)
-	r.add(&entries, entry, tenant, string(ledger.EntryTopup), top, now)
-	s.line(r, tenant, entry, ledger.AccountTopupClearing, money.Actual, -purse, nil)
-	s.line(r, tenant, entry, ledger.AccountWallet, money.Actual, purse, g.id)
+	enter(r, entry, tenant, ledger.EntryTopup, top, now, money.Actual, purse, ledger.Account{Kind: ledger.AccountTopupClearing},
+		ledger.Account{Kind: ledger.AccountWallet, Owner: g.id})
 }
 
 func (s *Stage) grant(r rows, g guest, tenant int32, lot ledger.Grant, now time.Time) {
 	entry := s.ids.Make(ids.Entry)
 	r.add(&grants, lot.ID, tenant, g.id, string(ledger.SourceGoodwill), string(ledger.Released), lot.AmountMinor, lot.AmountMinor,
-		Currency, *lot.ExpiresAt, "merchant", now, now)
-	r.add(&entries, entry, tenant, string(ledger.EntryGrant), lot.ID, now)
-	s.line(r, tenant, entry, ledger.AccountPromoExpense, money.Promo, -lot.AmountMinor, nil)
-	s.line(r, tenant, entry, ledger.AccountLot, money.Promo, lot.AmountMinor, lot.ID)
+		Currency, *lot.ExpiresAt, "merchant", now, now, []string{entry})
+	enter(r, entry, tenant, ledger.EntryGrant, lot.ID, now, money.Promo, lot.AmountMinor, ledger.Account{Kind: ledger.AccountPromoExpense},
+		ledger.Account{Kind: ledger.AccountLot, Owner: lot.ID})
 }
 
-// classes are the numbers of the money classes in the postings.
+// classes are the numbers of the money classes in the lines of entries.
 var classes = map[money.Class]int16{money.Actual: 1, money.Promo: 2}
 
-func (s *Stage) line(r rows, tenant int32, entry string, account ledger.AccountKind, class money.Class, minor int64, owner any) {
-	r.add(&postings, tenant, int16(account), classes[class], minor, entry, owner, Currency)
+// enter writes an entry of two lines, which moves minor from one account to another.
+func enter(r rows, id string, tenant int32, kind ledger.EntryKind, ref string, at time.Time, class money.Class, minor int64, from, to ledger.Account) {
+	no := classes[class]
+	r.add(&entries, id, tenant, string(kind), ref, at, Currency, []int16{int16(from.Kind), int16(to.Kind)}, []int16{no, no},
+		[]*string{nil, &to.Owner}, []int64{-minor, minor})
 }
 
 // lots are what a guest with promotional credit holds, in different months.

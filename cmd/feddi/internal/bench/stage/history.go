@@ -23,11 +23,9 @@ p AS MATERIALIZED (
 made AS (
 	INSERT INTO payments (payment_id, tenant_no, customer_id, status, amount_minor, debited_actual_minor, currency, credential_type, entry_id, created_at, captured_at)
 	SELECT payment, tenant, customer, 'succeeded', minor, minor, 'USD', 'qr', entry, at, at FROM p),
-booked AS (INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at) SELECT entry, tenant, 'payment', payment, at FROM p),
-lines AS (
-	INSERT INTO postings (tenant_no, account, class, amount_minor, entry_id, owner, currency)
-	SELECT p.tenant, l.account, 1, l.minor, p.entry, l.owner, 'USD'
-	FROM p, LATERAL (VALUES (1::int2, -p.minor, p.customer), (4::int2, p.minor, NULL)) l (account, minor, owner))
+booked AS (
+	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, at, currency, accounts, classes, owners, amounts)
+	SELECT entry, tenant, 'payment', payment, at, 'USD', '{1,4}', '{1,1}', ARRAY[customer, NULL], ARRAY[-minor, minor] FROM p)
 UPDATE wallets w SET actual_minor = w.actual_minor - x.minor, version = w.version + 1, first_purchase_at = coalesce(w.first_purchase_at, x.at)
 FROM (SELECT tenant, customer, sum(minor)::bigint AS minor, min(at) AS at FROM p GROUP BY 1, 2) x
 WHERE w.tenant_no = x.tenant AND w.customer_id = x.customer`

@@ -25,10 +25,11 @@ var (
 	}}
 	grants = table{"grants", []string{
 		"grant_id", "tenant_no", "customer_id", "source", "state", "amount_minor", "remaining_minor", "currency", "expires_at",
-		"funded_by", "created_at", "released_at",
+		"funded_by", "created_at", "released_at", "entry_ids",
 	}}
-	entries  = table{"entries", []string{"entry_id", "tenant_no", "kind", "ref_id", "at"}}
-	postings = table{"postings", []string{"tenant_no", "account", "class", "amount_minor", "entry_id", "owner", "currency"}}
+	entries = table{"entries", []string{
+		"entry_id", "tenant_no", "kind", "ref_id", "at", "currency", "accounts", "classes", "owners", "amounts",
+	}}
 	codes    = table{"payment_codes", []string{"code_hash", "tenant_no", "customer_id", "kind", "expires_at"}}
 	sessions = table{"checkout_sessions", []string{
 		"session_id", "tenant_no", "state", "currency", "origin", "channel", "brand_id", "branch_id", "terminal_id", "customer_id",
@@ -38,7 +39,7 @@ var (
 		"session_id", "revision", "tenant_no", "currency", "lines", "subtotal_minor", "discount_minor", "tax_minor", "total_minor", "created_at",
 	}}
 
-	tables = []*table{&customers, &wallets, &topups, &grants, &entries, &postings, &codes, &sessions, &baskets}
+	tables = []*table{&customers, &wallets, &topups, &grants, &entries, &codes, &sessions, &baskets}
 )
 
 // rows are rows on their way into the tables.
