@@ -12,74 +12,76 @@ import (
 	core "github.com/feddi/feddi/core/ledger"
 )
 
-// commitTemplate writes any number of payments, or none of them. Each part is
+// A commit writes any number of payments, or none of them. Each part is
 // independent of the others and counts what it touched; a count that is less
 // than asked means that somebody was faster, and undoes the whole statement.
 // The counts are taken in the order in which every transaction locks: key,
-// session, wallet, lots.
+// session, wallet, lots. A part that a batch has no rows for is left out: it
+// would cost a batch of one some 20 us, also where it writes nothing.
 //
 // A row that was read is found again by its place (ctid), which costs no search.
 // A place holds another row, or none, once somebody changed what was there: then
 // the count is less. Id and version are compared all the same. Names in braces are columns
 // of parameters, "{wallet: id, at}" the rows that some of them make.
-const commitTemplate = `
-WITH idem AS (
+type part struct {
+	name, sql string
+	guard     string                // the column of which each element is a row that has to be touched
+	rare      func(*columns) *array // has elements where the part has rows; nil for what every batch has
+}
+
+var parts = []part{
+	{name: "idem", sql: `
 	INSERT INTO idempotency (partner_id, mode, operation, key, payload_hash, created_at, expires_at, status, body)
-	SELECT * FROM {key: partner, mode, operation, key, hash, created, expires, status, body} x),
-sess AS (
+	SELECT * FROM {key: partner, mode, operation, key, hash, created, expires, status, body} x`},
+	{name: "session", guard: "session.id", rare: func(c *columns) *array { return &c.session.id }, sql: `
 	UPDATE checkout_sessions s SET paid_minor = x.paid, customer_id = x.customer, credential_type = x.credential, probationary = false, version = s.version + 1
 	FROM {session: place, tenant, id, version, paid, customer, credential} x
 	WHERE s.ctid = x.place AND s.tenant_no = x.tenant AND s.session_id = x.id AND s.version = x.version
-	RETURNING 1),
-wal AS (
+	RETURNING 1`},
+	{name: "wallet", guard: "wallet.id", sql: `
 	UPDATE wallets w SET actual_minor = x.actual, promo_available_minor = x.promo, promo_locked_minor = x.locked,
 		first_purchase_at = coalesce(w.first_purchase_at, x.at), version = w.version + 1
 	FROM {wallet: place, tenant, id, version, actual, promo, locked, at} x
 	WHERE w.ctid = x.place AND w.tenant_no = x.tenant AND w.customer_id = x.id AND w.version = x.version
-	RETURNING 1),
-code AS (
+	RETURNING 1`},
+	{name: "code", guard: "code.hash", sql: `
 	UPDATE payment_codes c SET used_at = x.at
 	FROM {code: place, tenant, hash, at} x
 	WHERE c.ctid = x.place AND c.tenant_no = x.tenant AND c.code_hash = x.hash AND c.used_at IS NULL
-	RETURNING 1),
-lots AS (
+	RETURNING 1`},
+	{name: "lot", guard: "lot.id", rare: func(c *columns) *array { return &c.lot.id }, sql: `
 	UPDATE grants g SET state = x.state, remaining_minor = x.remaining, released_at = x.released,
 		entry_ids = CASE WHEN x.entry IS NULL THEN g.entry_ids ELSE g.entry_ids || x.entry END
 	FROM {lot: place, tenant, id, state, remaining, released, entry} x
 	WHERE g.ctid = x.place AND g.tenant_no = x.tenant AND g.grant_id = x.id
-	RETURNING 1),
-pay AS (
+	RETURNING 1`},
+	{name: "pay", sql: `
 	INSERT INTO payments (payment_id, tenant_no, customer_id, session_id, status, amount_minor, debited_promo_minor, debited_actual_minor,
 		currency, credential_type, grant_ids, grant_minors, entry_id, brand_id, branch_id, terminal_id, cashier_id, decision, created_at, captured_at)
 	SELECT id, tenant, customer, session, 'succeeded', amount, promo, actual, currency, credential,
 		CASE WHEN lots > 0 THEN ({source.id})[lot + 1 : lot + lots] END, CASE WHEN lots > 0 THEN ({source.amount})[lot + 1 : lot + lots] END,
 		entry, brand, branch, terminal, cashier, decision, created, at
-	FROM {pay: id, tenant, customer, session, amount, promo, actual, currency, credential, lot, lots, entry, brand, branch, terminal, cashier, decision, created, at} x),
-cap AS (
+	FROM {pay: id, tenant, customer, session, amount, promo, actual, currency, credential, lot, lots, entry, brand, branch, terminal, cashier, decision, created, at} x`},
+	// Payments that waited for a code.
+	{name: "capture", guard: "capture.id", rare: func(c *columns) *array { return &c.capture.id }, sql: `
 	UPDATE payments p SET status = 'succeeded', debited_promo_minor = x.promo, debited_actual_minor = x.actual,
 		grant_ids = CASE WHEN x.lots > 0 THEN ({source.id})[x.lot + 1 : x.lot + x.lots] END,
 		grant_minors = CASE WHEN x.lots > 0 THEN ({source.amount})[x.lot + 1 : x.lot + x.lots] END,
 		entry_id = x.entry, decision = x.decision, captured_at = x.at
 	FROM {capture: place, id, tenant, promo, actual, lot, lots, entry, decision, at} x
 	WHERE p.ctid = x.place AND p.payment_id = x.id AND p.tenant_no = x.tenant AND p.status = 'requires_capture'
-	RETURNING 1),
-ent AS (
+	RETURNING 1`},
+	{name: "entry", sql: `
 	INSERT INTO entries (entry_id, tenant_no, kind, ref_id, trace_id, at, currency, accounts, classes, owners, amounts)
 	SELECT id, tenant, 'payment', payment, trace, at, currency, ({line.account})[line : line + lines - 1], ({line.class})[line : line + lines - 1],
 		({line.owner})[line : line + lines - 1], ({line.amount})[line : line + lines - 1]
-	FROM {entry: id, tenant, payment, trace, at, currency, line, lines} x),
-ev AS (
+	FROM {entry: id, tenant, payment, trace, at, currency, line, lines} x`},
+	{name: "event", sql: `
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
-	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x)
-SELECT CASE
-	WHEN (SELECT count(*) FROM sess) < cardinality({session.id}) THEN ledger_stale('session')
-	WHEN (SELECT count(*) FROM wal) < cardinality({wallet.id}) THEN ledger_stale('wallet')
-	WHEN (SELECT count(*) FROM code) < cardinality({code.hash}) THEN ledger_stale('code')
-	WHEN (SELECT count(*) FROM lots) < cardinality({lot.id}) THEN ledger_stale('lot')
-	WHEN (SELECT count(*) FROM cap) < cardinality({capture.id}) THEN ledger_stale('payment')
-	ELSE true END`
+	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x`},
+}
 
-// columns are a batch of payments as the arrays of commitStatement.
+// columns are a batch of payments as the arrays of a commit.
 type columns struct {
 	key struct {
 		partner, mode, operation, key, hash, created, expires, status, body array
@@ -214,14 +216,66 @@ var parameters = []parameter{
 	{"event.at", ofTime, func(c *columns) *array { return &c.event.at }},
 }
 
-// commitStatement is commitTemplate with numbered parameters.
-var commitStatement = func() string {
-	pairs := make([]string, 0, 2*len(parameters))
-	for i, p := range parameters {
-		pairs = append(pairs, "{"+p.name+"}", "$"+strconv.Itoa(i+1)+"::"+casts[p.of])
+// commit is a statement of some parts, of which each connection that runs it
+// keeps the plan.
+type commit struct {
+	name, sql  string
+	parameters []parameter
+}
+
+// commits are made of all parts but some of the rare ones, by their bits.
+var commits = func() []*commit {
+	var all []*commit
+	for mask := range 1 << rare {
+		all = append(all, commitOf(mask))
 	}
-	return strings.NewReplacer(pairs...).Replace(rowsOf.ReplaceAllStringFunc(commitTemplate, rows))
+	return all
 }()
+
+// rare is how many parts are.
+const rare = 3
+
+func commitOf(mask int) *commit {
+	c := &commit{name: "commit"}
+	var bodies, guards []string
+	bit := 0
+	for _, p := range parts {
+		if p.rare != nil {
+			if bit++; mask>>(bit-1)&1 == 0 {
+				continue
+			}
+			c.name += "_" + p.name
+		}
+		bodies = append(bodies, p.name+" AS ("+p.sql+")")
+		if p.guard != "" {
+			guards = append(guards, "WHEN (SELECT count(*) FROM "+p.name+") < cardinality({"+p.guard+"}) THEN ledger_stale('"+p.name+"')")
+		}
+	}
+	c.sql = rowsOf.ReplaceAllStringFunc("WITH "+strings.Join(bodies, ",\n")+"\nSELECT CASE\n"+strings.Join(guards, "\n")+"\nELSE true END", rows)
+	var numbers []string
+	for _, p := range parameters {
+		if strings.Contains(c.sql, "{"+p.name+"}") {
+			c.parameters = append(c.parameters, p)
+			numbers = append(numbers, "{"+p.name+"}", "$"+strconv.Itoa(len(c.parameters))+"::"+casts[p.of])
+		}
+	}
+	c.sql = strings.NewReplacer(numbers...).Replace(c.sql)
+	return c
+}
+
+// commit is the statement that writes the columns.
+func (c *columns) commit() *commit {
+	mask, bit := 0, 0
+	for _, p := range parts {
+		if p.rare != nil {
+			if p.rare(c).n > 0 {
+				mask |= 1 << bit
+			}
+			bit++
+		}
+	}
+	return commits[mask]
+}
 
 var rowsOf = regexp.MustCompile(`\{(\w+): ([^}]+)\}`)
 
@@ -238,10 +292,10 @@ func rows(relation string) string {
 	return "(SELECT " + strings.Join(elements, ", ") + " FROM generate_series(1, cardinality({" + part[1] + "." + columns[0] + "})) i)"
 }
 
-// binary are the columns as the parameters of commitStatement.
-func (c *columns) binary() [][]byte {
-	out := make([][]byte, len(parameters))
-	for i, p := range parameters {
+// binary are the columns as the statement's parameters.
+func (s *commit) binary(c *columns) [][]byte {
+	out := make([][]byte, len(s.parameters))
+	for i, p := range s.parameters {
 		out[i] = p.column(c).encode(p.of)
 	}
 	return out

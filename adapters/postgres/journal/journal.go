@@ -99,7 +99,8 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
 			return err
 		}
 	}
-	err := j.db.ExecBinary(ctx, "commit_payments", commitStatement, c.binary())
+	s := c.commit()
+	err := j.db.ExecBinary(ctx, s.name, s.sql, s.binary(c))
 	if constraint, ok := pg.Unique(err); ok && constraint == "idempotency_pkey" {
 		// Somebody was faster with a key, or it was used a day ago and is not swept yet.
 		if swept := j.dropLapsedKeys(ctx, batch); swept != nil {
