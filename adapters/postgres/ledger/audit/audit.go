@@ -79,10 +79,11 @@ func (a Audit) Check(ctx context.Context, report func(ledger.Finding) error) (le
 // snapshot is how each connection reads.
 var snapshot = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 
-// bounds of a connection. Each part is planned for what it holds; and who lends
-// the snapshot may wait for the others.
+// bounds of a connection. Each part is planned for what it holds, and runs beside
+// others instead of in parallel; who lends the snapshot may wait for the others.
 const bounds = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-	set_config('work_mem', '64MB', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)`
+	set_config('work_mem', '64MB', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
+	set_config('max_parallel_workers_per_gather', '0', true)`
 
 // work does the tasks of a shift, on tx and, where there are parts, on further
 // connections with its snapshot.

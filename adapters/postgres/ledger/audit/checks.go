@@ -17,12 +17,17 @@ var ofEntries = []string{
 	GROUP BY tenant_no, entry_id, class HAVING sum(amount) <> 0`,
 	// Every line of a settlement batch, and every gathered entry.
 	`WITH moved AS (
-		SELECT tenant_no, entry_id, class, currency, min(xid) AS xid, sum(amount) AS sum FROM (
-			SELECT tenant_no, entry_id, currency, xid, unnest(accounts) AS account, unnest(classes) AS class, unnest(amounts) AS amount FROM entries WHERE ` + within("entry_id") + `) line
-		WHERE account IN (1, 2, 9, 10) GROUP BY 1, 2, 3, 4 HAVING sum(amount) <> 0),
+		SELECT tenant_no, entry_id, CASE WHEN ` + theirs("accounts[1]") + ` THEN classes[1] ELSE classes[2] END AS class, currency, xid,
+			CASE WHEN ` + theirs("accounts[1]") + ` THEN amounts[1] ELSE amounts[2] END AS sum
+		FROM entries WHERE ` + within("entry_id") + ` AND ` + oneOfTwo + `
+		UNION ALL
+		SELECT tenant_no, entry_id, class, currency, xid, sum(amount)::bigint AS sum FROM (
+			SELECT tenant_no, entry_id, currency, xid, unnest(accounts) AS account, unnest(classes) AS class, unnest(amounts) AS amount
+			FROM entries WHERE ` + within("entry_id") + ` AND (` + oneOfTwo + `) IS NOT TRUE) line
+		WHERE ` + theirs("account") + ` GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0),
 	lines AS (SELECT tenant_no, entry_id, class, currency, amount_minor FROM settlement_lines WHERE ` + within("entry_id") + `)
 	SELECT coalesce(l.tenant_no, p.tenant_no), CASE WHEN l.entry_id IS NULL THEN 'settlement.missing' ELSE 'settlement.line' END,
-		coalesce(l.entry_id, p.entry_id), coalesce(l.amount_minor, 0), coalesce(p.sum, 0)::bigint
+		coalesce(l.entry_id, p.entry_id), coalesce(l.amount_minor, 0), coalesce(p.sum, 0)
 	FROM lines l FULL JOIN moved p ON p.tenant_no = l.tenant_no AND p.entry_id = l.entry_id AND p.class = l.class AND p.currency = l.currency
 	WHERE CASE WHEN l.entry_id IS NULL THEN p.xid < (SELECT xid FROM settlement_gathering) ELSE l.amount_minor <> coalesce(p.sum, 0) END`,
 	// Every entry is named by the lots that it has lines of.
@@ -40,19 +45,31 @@ const (
 	balanced = `((cardinality(amounts) = 2 AND classes[1] = classes[2] AND amounts[1] = -amounts[2] OR entry_balances(classes, amounts)) IS TRUE)`
 )
 
+// theirs is true for accounts on the customers' side: wallet, lot, points, gift.
+func theirs(account string) string { return account + ` IN (1, 2, 9, 10)` }
+
+// oneOfTwo are entries of two lines, one of them on the customers' side: most are,
+// and there is nothing to add up.
+var oneOfTwo = `cardinality(accounts) = 2 AND (` + theirs("accounts[1]") + `) <> (` + theirs("accounts[2]") + `)`
+
 // within are rows from $1 to before $2.
 func within(key string) string {
 	return `(` + key + ` >= coalesce($1, '') AND ($2::text IS NULL OR ` + key + ` < $2))`
 }
 
 // ofPayments are the checks of payments from $1 to before $2: each is what its
-// entry took from the payer. Most entries have one line of the payer's.
+// entry took from the payer. Payments and their entries are made together, so that
+// a range of the ones lies in one of the others, which bounds what is read; the
+// entry of most has two lines.
 var ofPayments = []string{
-	`SELECT p.tenant_no, 'payment.amount_minor', p.payment_id, p.amount_minor, coalesce(took.sum, 0)::bigint
-	FROM payments p LEFT JOIN entries e ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id
+	`WITH p AS MATERIALIZED (SELECT tenant_no, payment_id, entry_id, amount_minor FROM payments
+		WHERE ` + within("payment_id") + ` AND status NOT IN ('requires_capture', 'failed'))
+	SELECT p.tenant_no, 'payment.amount_minor', p.payment_id, p.amount_minor, coalesce(took.sum, 0)::bigint
+	FROM p LEFT JOIN (SELECT * FROM entries WHERE entry_id BETWEEN (SELECT min(entry_id) FROM p) AND (SELECT max(entry_id) FROM p)) e
+		ON e.tenant_no = p.tenant_no AND e.entry_id = p.entry_id
 	CROSS JOIN LATERAL (SELECT CASE WHEN cardinality(e.amounts) = 2 AND e.accounts[1] IN (1, 2) AND e.accounts[2] NOT IN (1, 2) THEN -e.amounts[1]::numeric
 		ELSE -` + sumOf("1, 2") + ` END AS sum) took
-	WHERE ` + within("p.payment_id") + ` AND p.status NOT IN ('requires_capture', 'failed') AND p.amount_minor <> coalesce(took.sum, 0)`,
+	WHERE p.amount_minor <> coalesce(took.sum, 0)`,
 }
 
 // sumOf adds up the lines of entry e in some accounts; null where it has none.
