@@ -35,10 +35,10 @@ func (c ledgerVerify) Run(ctx context.Context, t *terminal) error {
 	}
 	defer db.Close()
 	begin := time.Now()
-	progress := newProgress(t.err)
-	progress.tell("deriving every balance from its postings")
+	bar := newBar(t.err, 100, "deriving every balance from its postings")
+	audit := storeledger.NewAudit(db).Telling(func(share float64) { _ = bar.Set(int(100 * share)) })
 	var found []ledger.Finding
-	examined, findings, err := ledger.Verify(ctx, storeledger.NewAudit(db), func(f ledger.Finding) {
+	examined, findings, err := ledger.Verify(ctx, audit, func(f ledger.Finding) {
 		if !c.JSON {
 			fmt.Fprintln(t.out, f)
 		}
@@ -46,7 +46,7 @@ func (c ledgerVerify) Run(ctx context.Context, t *terminal) error {
 			found = append(found, f)
 		}
 	})
-	progress.done()
+	_ = bar.Finish()
 	if err != nil {
 		return err
 	}

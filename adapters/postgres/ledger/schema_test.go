@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/feddi/feddi/adapters/postgres/ledger"
+	"github.com/feddi/feddi/adapters/postgres/ledger/audit"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/identity"
 	core "github.com/feddi/feddi/core/ledger"
@@ -124,13 +125,16 @@ func TestVerifyNamesTheAccount(t *testing.T) {
 	} {
 		found := map[string]string{}
 		examine := &pgdb{b.db}
-		examine.within(t, sql, func(audit core.Audit) {
-			_, _, err := core.Verify(t.Context(), audit, func(f core.Finding) { found[f.What] = f.Account })
-			must(t, err)
+		examine.within(t, sql, func(whole audit.Audit) {
+			for name, a := range map[string]core.Audit{"whole": whole, "in parts": whole.InParts(1, 3)} {
+				clear(found)
+				_, _, err := core.Verify(t.Context(), a, func(f core.Finding) { found[f.What] = f.Account })
+				must(t, err)
+				if found[want[0]] != want[1] {
+					t.Errorf("%s, %s: found %v, want %v", sql, name, found, want)
+				}
+			}
 		})
-		if found[want[0]] != want[1] {
-			t.Errorf("%s: found %v, want %v", sql, found, want)
-		}
 	}
 }
 
@@ -142,7 +146,7 @@ const damaged = `ALTER TABLE entries DROP CONSTRAINT IF EXISTS entries_lines, DR
 type pgdb struct{ db *pg.DB }
 
 // within runs look while sql holds, then restores the tables it may have touched.
-func (p *pgdb) within(t *testing.T, sql string, look func(core.Audit)) {
+func (p *pgdb) within(t *testing.T, sql string, look func(audit.Audit)) {
 	t.Helper()
 	q := p.db.Q()
 	for _, table := range []string{"wallets", "grants", "entries"} {

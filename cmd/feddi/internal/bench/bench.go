@@ -73,10 +73,10 @@ type Verdict struct {
 
 // verify derives every balance from its postings again.
 func (d *Deployment) verify(ctx context.Context) (Verdict, error) {
-	d.tell("verifying the ledger", -1)
+	audit := ledger.NewAudit(d.DB).Telling(func(share float64) { d.tell("verifying the ledger", share) })
 	begin := time.Now()
 	v := Verdict{}
-	examined, findings, err := core.Verify(ctx, ledger.NewAudit(d.DB), func(f core.Finding) {
+	examined, findings, err := core.Verify(ctx, audit, func(f core.Finding) {
 		if v.First == "" {
 			v.First = f.String()
 		}
