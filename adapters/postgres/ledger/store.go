@@ -20,7 +20,6 @@ func New(q pg.Q) *Store { return &Store{q} }
 
 // ClassCode is how a money class is stored; zero for an unknown one, which the
 // database refuses.
-// ClassCode is the number that postings keep for a class.
 func ClassCode(c money.Class) int16 {
 	switch c {
 	case money.Actual:

@@ -114,5 +114,5 @@ func (s *Store) BatchLines(ctx context.Context, t tenancy.Tenant, batchID string
 	}, `SELECT l.entry_id, l.class, l.kind, l.source, l.amount_minor, l.currency, l.ref_id, l.transaction_id, l.brand_id, l.branch_id, l.at, p.reference
 		FROM settlement_lines l LEFT JOIN topups p ON p.tenant_no = l.tenant_no AND p.topup_id = l.ref_id AND l.kind IN ('topup', 'topup_reversal')
 		WHERE l.tenant_no = $1 AND l.settlement_id = $2 AND (l.at, l.entry_id, l.class) > ($3, $4, $5)
-		ORDER BY l.at, l.entry_id, l.class LIMIT $6`, t.No, batchID, after.At, entry, ClassCode(money.Class(class)), limit)
+		ORDER BY l.at, l.entry_id, l.class LIMIT $6`, t.No, batchID, after.At, entry, classCode(money.Class(class)), limit)
 }

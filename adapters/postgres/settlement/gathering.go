@@ -251,7 +251,7 @@ func (c *lineColumns) add(batch string, l settlement.Fresh) {
 	c.entry, c.batch, c.kind = append(c.entry, l.EntryID), append(c.batch, batch), append(c.kind, string(l.Kind))
 	c.source, c.currency, c.ref = append(c.source, l.Source), append(c.currency, l.Currency), append(c.ref, l.RefID)
 	c.brand, c.branch, c.transaction = append(c.brand, l.BrandID), append(c.branch, l.BranchID), append(c.transaction, null(l.TransactionID))
-	c.class, c.tenant = append(c.class, ClassCode(l.Class)), append(c.tenant, l.Tenant.No)
+	c.class, c.tenant = append(c.class, classCode(l.Class)), append(c.tenant, l.Tenant.No)
 	c.amount, c.at = append(c.amount, l.AmountMinor), append(c.at, l.At)
 }
 

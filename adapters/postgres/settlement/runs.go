@@ -133,7 +133,7 @@ const within = `l.tenant_no = $1 AND l.at >= $2 AND l.at < $3 AND l.currency = $
 	AND l.kind = $7 AND ($8 = '' OR l.source = $8) AND ($9::int2 = 0 OR l.class = $9::int2)`
 
 func bounds(r settlement.Run, from, till time.Time, sel settlement.Selector, more ...any) []any {
-	return append([]any{r.Tenant.No, from, till, r.Currency, r.BrandID, r.BranchID, string(sel.Kind), sel.Source, ClassCode(sel.Class)}, more...)
+	return append([]any{r.Tenant.No, from, till, r.Currency, r.BrandID, r.BranchID, string(sel.Kind), sel.Source, classCode(sel.Class)}, more...)
 }
 
 // sign turns a line's amount into the item's: what customers gave counts as positive.

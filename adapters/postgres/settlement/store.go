@@ -24,7 +24,7 @@ func New(q pg.Q) *Store { return &Store{q} }
 // journal.
 var classes = [...]money.Class{1: money.Actual, 2: money.Promo, 3: money.Points, 4: money.Gift, 5: money.Funding}
 
-func ClassCode(c money.Class) int16 {
+func classCode(c money.Class) int16 {
 	for code, class := range classes {
 		if class == c {
 			return int16(code)
