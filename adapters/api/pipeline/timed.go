@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -14,10 +15,10 @@ type timed struct {
 	context.Context // the request's
 	deadline        time.Time
 
-	mu      sync.Mutex
-	waited  context.Context // of context.WithDeadline; nil until somebody waits
-	cancel  context.CancelFunc
-	stopped bool
+	mu     sync.Mutex
+	waited context.Context // of context.WithDeadline; nil until somebody waits
+	cancel context.CancelFunc
+	ended  error // why it was over when it was stopped before somebody waited
 }
 
 func newTimed(parent context.Context, after time.Duration) (context.Context, context.CancelFunc) {
@@ -39,7 +40,7 @@ func (t *timed) Done() <-chan struct{} {
 	defer t.mu.Unlock()
 	if t.waited == nil {
 		t.waited, t.cancel = context.WithDeadline(t.Context, t.deadline)
-		if t.stopped {
+		if t.ended != nil {
 			t.cancel()
 		}
 	}
@@ -49,16 +50,22 @@ func (t *timed) Done() <-chan struct{} {
 // Err implements context.Context.
 func (t *timed) Err() error {
 	t.mu.Lock()
-	waited, stopped := t.waited, t.stopped
-	t.mu.Unlock()
+	defer t.mu.Unlock()
 	switch {
-	case waited != nil:
-		return waited.Err()
-	case t.Context.Err() != nil:
-		return t.Context.Err()
-	case stopped:
-		return context.Canceled
-	case !time.Now().Before(t.deadline):
+	case t.ended != nil:
+		return t.ended
+	case t.waited != nil:
+		return t.waited.Err()
+	}
+	return t.over()
+}
+
+// over is why it is over where nobody waits; nil where it is not.
+func (t *timed) over() error {
+	if err := t.Context.Err(); err != nil {
+		return err
+	}
+	if !time.Now().Before(t.deadline) {
 		return context.DeadlineExceeded
 	}
 	return nil
@@ -79,8 +86,10 @@ func (t *timed) Value(key any) any {
 func (t *timed) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stopped = true
-	if t.cancel != nil {
+	switch {
+	case t.cancel != nil:
 		t.cancel()
+	case t.ended == nil:
+		t.ended = cmp.Or(t.over(), context.Canceled)
 	}
 }
