@@ -80,6 +80,7 @@ var decoders = sync.Pool{New: func() any { return &decoder{} }}
 // release gives d back for another text, with its memory for path and output.
 func (d *decoder) release() {
 	if cap(d.out) <= maxKept {
+		clear(d.path[:cap(d.path)])
 		*d = decoder{path: d.path[:0], out: d.out[:0]}
 		decoders.Put(d)
 	}
