@@ -324,6 +324,8 @@ func (s service) getTopup(_ context.Context, call *app.Call, req *partnerv1.GetT
 	switch req.GetTopupId() {
 	case "top_1":
 		return &partnerv1.GetTopupResponse{TopupId: "top_1", State: "COMPLETED", AmountMinor: 1 << 60, Meta: pipeline.Trace("dt_1")}, nil
+	case "mangled":
+		return &partnerv1.GetTopupResponse{TopupId: "\xff"}, nil
 	case "panic":
 		panic("the secret is 42")
 	case "broken":

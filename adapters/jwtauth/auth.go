@@ -22,7 +22,7 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// How much is remembered; an entry is some 500 bytes.
+// How much is remembered; a key is some 500 bytes, a token 1,300.
 const (
 	maxKeys    = 10_000
 	maxUnknown = 1_000
@@ -51,11 +51,17 @@ type Authenticator struct {
 	keys    *lru.Cache[[32]byte, *keyEntry]
 	byID    map[string]*keyEntry // of those in keys
 	unknown *lru.Cache[[32]byte, struct{}]
-	tokens  *lru.Cache[[32]byte, tenancy.Actor]
+	tokens  *lru.Cache[string, token] // by the token's text
 	// heard counts changes: what was read before one is not kept after it.
 	heard uint64
 	// used are the uses that Flush has not written yet, by key id.
 	used map[string]time.Time
+}
+
+// token is a terminal token that was verified, with the key it came from.
+type token struct {
+	actor tenancy.Actor
+	key   *keyEntry
 }
 
 // keyEntry is a key as it was read.
@@ -86,7 +92,7 @@ func New(o Options) (*Authenticator, error) {
 		keys:    lru.New[[32]byte, *keyEntry](maxKeys),
 		byID:    map[string]*keyEntry{},
 		unknown: lru.New[[32]byte, struct{}](maxUnknown),
-		tokens:  lru.New[[32]byte, tenancy.Actor](maxTokens),
+		tokens:  lru.New[string, token](maxTokens),
 		used:    map[string]time.Time{},
 	}, nil
 }
@@ -110,7 +116,10 @@ func (a *Authenticator) Key(ctx context.Context, raw string) (tenancy.Actor, err
 	case entry.standing.Key.Status != tenancy.KeyActive:
 		return tenancy.Actor{}, fault.New(fault.CodeAPIKeyRevoked, "this API key was revoked; use the one that replaced it or provision another")
 	}
-	a.note(entry)
+	now := a.Clock.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note(entry, now)
 	return entry.actor, nil
 }
 
@@ -222,5 +231,5 @@ func (a *Authenticator) Changed(c tenancy.Change) {
 }
 
 func (a *Authenticator) forgetTokens(gone func(tenancy.Actor) bool) {
-	a.tokens.DeleteFunc(func(_ [32]byte, t tenancy.Actor) bool { return gone(t) })
+	a.tokens.DeleteFunc(func(_ string, t token) bool { return gone(t.actor) })
 }

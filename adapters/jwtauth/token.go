@@ -2,8 +2,8 @@ package jwtauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -60,65 +60,69 @@ func (a *Authenticator) Issue(c tenancy.TokenClaims) (string, error) {
 // Terminal verifies a terminal token. Errors: UNAUTHENTICATED, TOKEN_EXPIRED,
 // TOKEN_REVOKED (the token, its key or its terminal was ended), and what the
 // database answers where it had to be asked.
-func (a *Authenticator) Terminal(ctx context.Context, token string) (tenancy.Actor, error) {
-	if len(token) > maxToken {
+func (a *Authenticator) Terminal(ctx context.Context, text string) (tenancy.Actor, error) {
+	if len(text) > maxToken {
 		return tenancy.Actor{}, badToken(errors.New("too long"))
 	}
-	hash := sha256.Sum256([]byte(token))
+	now := a.Clock.Now()
 	a.mu.Lock()
-	actor, ok := a.tokens.Get(hash)
-	heard := a.heard
-	if ok && !a.Clock.Now().Before(actor.TokenExpires) {
-		a.tokens.Delete(hash)
+	t, known := a.tokens.Get(text)
+	over := known && !now.Before(t.actor.TokenExpires)
+	switch heard := a.heard; {
+	case over:
+		a.tokens.Delete(text)
 		a.mu.Unlock()
 		return tenancy.Actor{}, expired()
+	case known:
+		a.note(t.key, now)
+		a.mu.Unlock()
+		return t.actor, nil
+	default:
+		a.mu.Unlock()
+		return a.remember(ctx, text, heard)
 	}
-	entry := a.byID[actor.KeyID]
-	a.mu.Unlock()
-	if ok {
-		if entry != nil {
-			a.note(entry)
-		}
-		return actor, nil
-	}
-	actor, err := a.verify(ctx, token)
+}
+
+// remember verifies a token and keeps it, unless something changed meanwhile.
+func (a *Authenticator) remember(ctx context.Context, text string, heard uint64) (tenancy.Actor, error) {
+	t, err := a.verify(ctx, text)
 	if err != nil {
 		return tenancy.Actor{}, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.note(t.key, a.Clock.Now())
 	if a.heard == heard {
-		a.tokens.Put(hash, actor)
+		a.tokens.Put(strings.Clone(text), t) // not the header that it was a part of
 	}
-	return actor, nil
+	return t.actor, nil
 }
 
 // verify judges a token that is not remembered.
-func (a *Authenticator) verify(ctx context.Context, token string) (tenancy.Actor, error) {
-	c, err := a.parse(token)
+func (a *Authenticator) verify(ctx context.Context, text string) (token, error) {
+	c, err := a.parse(text)
 	if err != nil {
-		return tenancy.Actor{}, err
+		return token{}, err
 	}
 	if err := a.serves(c.Mode, "token"); err != nil {
-		return tenancy.Actor{}, err
+		return token{}, err
 	}
 	entry, err := a.keyByID(ctx, tenancy.Owner{PartnerID: c.PartnerID, Mode: c.Mode}, c.KeyID)
 	if err != nil {
-		return tenancy.Actor{}, err
+		return token{}, err
 	}
 	if entry == nil || entry.standing.Key.Status != tenancy.KeyActive {
-		return tenancy.Actor{}, revoked("the API key that this token came from was revoked; get a key that is active and exchange it")
+		return token{}, revoked("the API key that this token came from was revoked; get a key that is active and exchange it")
 	}
 	ended, err := a.Store.TokenEnded(ctx, c)
 	if err != nil {
-		return tenancy.Actor{}, err
+		return token{}, err
 	}
 	actor, covered := c.Actor(entry.standing)
 	if ended || !covered {
-		return tenancy.Actor{}, revoked("this token was revoked, or its terminal is no longer in use; exchange your key for a new one")
+		return token{}, revoked("this token was revoked, or its terminal is no longer in use; exchange your key for a new one")
 	}
-	a.note(entry)
-	return actor, nil
+	return token{actor, entry}, nil
 }
 
 // parse checks signature, form and time.

@@ -13,11 +13,9 @@ const (
 	flushEvery = 15 * time.Second
 )
 
-// note remembers that a key was used, at most once a minute per key.
-func (a *Authenticator) note(e *keyEntry) {
-	now := a.Clock.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// note remembers that a key was used, at most once a minute per key. The caller
+// locks.
+func (a *Authenticator) note(e *keyEntry, now time.Time) {
 	if e.noted.IsZero() || now.Sub(e.noted) >= noteEvery {
 		e.noted = now
 		a.used[e.standing.Key.ID] = now

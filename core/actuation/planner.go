@@ -32,7 +32,7 @@ type Outcome struct {
 
 // Group is the part of a batch that one actuator plans.
 type Group struct {
-	Batch []Snapshot
+	Batch []Snapshot // the batch itself where that is all of it
 	// Positions are the indices of Batch in the batch that was grouped.
 	Positions []int
 
@@ -64,8 +64,17 @@ func (p *Planner) Groups(batch []Snapshot) []*Group {
 			byActuator[key] = g
 			groups = append(groups, g)
 		}
-		g.Batch = append(g.Batch, batch[i])
 		g.Positions = append(g.Positions, i)
+	}
+	if len(groups) == 1 {
+		groups[0].Batch = batch
+		return groups
+	}
+	for _, g := range groups {
+		g.Batch = make([]Snapshot, len(g.Positions))
+		for j, i := range g.Positions {
+			g.Batch[j] = batch[i]
+		}
 	}
 	return groups
 }

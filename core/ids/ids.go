@@ -71,9 +71,8 @@ func (s *Source) Make(prefix string) string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], uint64(s.Clock.Now().UnixMilli())<<16)
 	_, _ = io.ReadFull(s.Random, raw[6:])
-	out := make([]byte, 0, len(prefix)+27)
-	out = append(out, prefix...)
-	out = append(out, '_')
+	var buffer [40]byte
+	out := append(append(buffer[:0], prefix...), '_')
 	return string(encode(out, raw))
 }
 

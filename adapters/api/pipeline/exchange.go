@@ -29,6 +29,7 @@ type Exchange struct {
 	began    time.Time
 	key      string // the Idempotency-Key, lower case; empty where none is needed
 	pinned   atomic.Bool
+	wire     []byte // of the response that was pinned
 	steps    *steps // of a stream; nil where the answer is all that is sent
 }
 
@@ -50,6 +51,9 @@ type Answer struct {
 	Status int
 	// Message is the response; nil for a failure.
 	Message proto.Message
+	// Wire is Message in its wire form, where it had to be written already; its
+	// meta may be older than Meta.
+	Wire []byte
 	// Fault is the failure, nil for a success. Error is its published form.
 	Fault *fault.Error
 	Error *partnerv1.Error

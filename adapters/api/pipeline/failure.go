@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/feddi/feddi/adapters/api/operation"
@@ -86,17 +87,20 @@ func RetryAfter(e *fault.Error) int {
 func Published(e *fault.Error) *partnerv1.Error {
 	out := &partnerv1.Error{
 		Code:      string(e.Code),
-		Message:   e.Message,
+		Message:   text(e.Message),
 		Retryable: fault.MeaningOf(e.Code).Retryable,
 	}
 	for _, d := range e.Details {
-		out.Details = append(out.Details, &partnerv1.ErrorDetail{Field: d.Field, Rule: d.Rule, Message: d.Message})
+		out.Details = append(out.Details, &partnerv1.ErrorDetail{Field: text(d.Field), Rule: d.Rule, Message: text(d.Message)})
 	}
 	if e.Recovery != nil {
 		out.Recovery = recovery(e.Recovery)
 	}
 	return out
 }
+
+// text is s as a message can carry it: an error may quote what came in.
+func text(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 func recovery(r *fault.Recovery) *partnerv1.Recovery {
 	out := &partnerv1.Recovery{

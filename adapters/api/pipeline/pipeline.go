@@ -116,7 +116,7 @@ func (p *Pipeline) Defects() int64 { return p.defects.Load() }
 // Timed bounds what follows to the time that a call may take. A door calls it
 // once for each request, before Begin.
 func (p *Pipeline) Timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, p.Timeout)
+	return newTimed(ctx, p.Timeout)
 }
 
 // Begin opens a call from its headers, before its body is read: request id,
@@ -204,7 +204,7 @@ func (p *Pipeline) success(ctx context.Context, x *Exchange, res proto.Message) 
 		p.defects.Add(1)
 		p.Log.ErrorContext(ctx, "an idempotent operation answered without pinning its outcome", "operation", x.Call.Operation, "request_id", x.Call.RequestID)
 	}
-	a := &Answer{Status: status, Message: res, Meta: x.finish(res)}
+	a := &Answer{Status: status, Message: res, Wire: x.wire, Meta: x.finish(res)}
 	if status >= http.StatusBadRequest { // a report that is a failure too: GET /health
 		a.Fault = x.reported(status)
 		a.Error = Published(a.Fault)

@@ -67,6 +67,7 @@ func (x *Exchange) pinResponse(res proto.Message) (idempotency.Outcome, error) {
 	if err != nil {
 		return idempotency.Outcome{}, err
 	}
+	x.wire = body
 	return x.seal(idempotency.Outcome{Status: status, Body: body})
 }
 
@@ -118,7 +119,7 @@ func (x *Exchange) replay(r idempotency.Record) (*Answer, error) {
 		meta = carrier.GetMeta()
 	}
 	meta.IdempotencyReplayed = true
-	return &Answer{Status: r.Outcome.Status, Message: res, Meta: meta}, nil
+	return &Answer{Status: r.Outcome.Status, Message: res, Wire: body, Meta: meta}, nil
 }
 
 func replayFault(status int, body []byte) (*Answer, error) {

@@ -23,7 +23,7 @@ func (p *Pipeline) Stream(ctx context.Context, x *Exchange, req proto.Message, s
 	a := p.Invoke(ctx, x, req)
 	if a.Message != nil {
 		x.steps.flush()
-		a.Message = x.Handler.Op.Stream.Answer(a.Message)
+		a.Message, a.Wire = x.Handler.Op.Stream.Answer(a.Message), nil
 	}
 	return a
 }

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"github.com/feddi/feddi/adapters/api/pipeline"
 	"github.com/feddi/feddi/adapters/api/strictjson"
 
@@ -16,8 +14,9 @@ import (
 // around a result and around a failure, and the headers beside them.
 type Dialect interface {
 	// Append writes the body of an answer behind dst. plan is the plan of
-	// a.Message's type, nil where there is no message.
-	Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) []byte
+	// a.Message's type, nil where there is no message. It fails where a message
+	// cannot be written.
+	Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) ([]byte, error)
 	// Header sets the answer's headers other than its content type.
 	Header(h http.Header, a *pipeline.Answer)
 }
@@ -40,27 +39,31 @@ func NewFeddi(plans *strictjson.Plans) (*Feddi, error) {
 
 // Append implements Dialect. A health report that is a failure too has both
 // data and error.
-func (f *Feddi) Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) []byte {
+func (f *Feddi) Append(dst []byte, a *pipeline.Answer, plan *strictjson.Plan) (_ []byte, err error) {
 	dst = append(dst, `{"ok":`...)
 	dst = strconv.AppendBool(dst, a.Error == nil)
 	dst = append(dst, `,"data":`...)
-	if a.Message == nil {
+	switch {
+	case a.Wire != nil:
+		dst = plan.AppendWire(dst, a.Wire, "meta")
+	case a.Message != nil:
+		if dst, err = plan.Append(dst, a.Message, "meta"); err != nil {
+			return dst, err
+		}
+	default:
 		dst = append(dst, "null"...)
-	} else {
-		dst = plan.Append(dst, a.Message.ProtoReflect(), "meta")
 	}
 	dst = append(dst, `,"error":`...)
-	dst = appendOrNull(dst, f.failure, a.Error != nil, a.Error.ProtoReflect())
-	dst = append(dst, `,"meta":`...)
-	dst = f.meta.Append(dst, a.Meta.ProtoReflect(), "")
-	return append(dst, "}\n"...)
-}
-
-func appendOrNull(dst []byte, plan *strictjson.Plan, there bool, m protoreflect.Message) []byte {
-	if !there {
-		return append(dst, "null"...)
+	if a.Error == nil {
+		dst = append(dst, "null"...)
+	} else if dst, err = f.failure.Append(dst, a.Error, ""); err != nil {
+		return dst, err
 	}
-	return plan.Append(dst, m, "")
+	dst = append(dst, `,"meta":`...)
+	if dst, err = f.meta.Append(dst, a.Meta, ""); err != nil {
+		return dst, err
+	}
+	return append(dst, "}\n"...), nil
 }
 
 // Header implements Dialect.

@@ -4,7 +4,6 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -133,7 +132,7 @@ func (m *Mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers what does not become a call.
 func (m *Mount) refuse(w http.ResponseWriter, r *http.Request, e *fault.Error) {
-	m.write(w, m.pipeline.Refuse(r.Context(), e), nil)
+	m.write(w, r, m.pipeline.Refuse(r.Context(), e), nil)
 }
 
 func (m *Mount) serve(w http.ResponseWriter, r *http.Request, found *route, segments []string) {
@@ -145,25 +144,25 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, found *route, segm
 	defer cancel()
 	x, err := m.pipeline.Begin(ctx, found.handler, r.Header, r.RemoteAddr)
 	if err != nil {
-		m.write(w, m.pipeline.Fail(ctx, x, err), found)
+		m.write(w, r, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
 	req := found.handler.NewRequest()
-	if err := m.read(w, r, found, segments, x, req.ProtoReflect()); err != nil {
-		m.write(w, m.pipeline.Fail(ctx, x, err), found)
+	if err := read(w, r, found, segments, x, req.ProtoReflect()); err != nil {
+		m.write(w, r, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
 	media, err := found.accepted(r.Header.Values("Accept"))
 	if err != nil {
-		m.write(w, m.pipeline.Fail(ctx, x, err), found)
+		m.write(w, r, m.pipeline.Fail(ctx, x, err), found)
 		return
 	}
 	a := m.pipeline.Invoke(ctx, x, req)
 	if media != jsonType && a.Error == nil {
-		m.represent(ctx, w, x, a, found, media)
+		m.represent(w, r.WithContext(ctx), x, a, found, media)
 		return
 	}
-	m.write(w, a, found)
+	m.write(w, r, a, found)
 }
 
 func tooLarge() *fault.Error {
@@ -171,7 +170,7 @@ func tooLarge() *fault.Error {
 }
 
 // read fills the request from path, query and body.
-func (m *Mount) read(w http.ResponseWriter, r *http.Request, found *route, segments []string, x *pipeline.Exchange, req protoreflect.Message) error {
+func read(w http.ResponseWriter, r *http.Request, found *route, segments []string, x *pipeline.Exchange, req protoreflect.Message) error {
 	found.fromPath(segments, req)
 	if err := found.fromQuery(r.URL.RawQuery, req); err != nil {
 		return err
@@ -197,15 +196,14 @@ func (m *Mount) read(w http.ResponseWriter, r *http.Request, found *route, segme
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limited := http.MaxBytesReader(w, r.Body, MaxBody)
-	if r.ContentLength > 0 {
+	if r.ContentLength > 0 { // no more than MaxBody, and no more comes
 		body := make([]byte, r.ContentLength)
-		if _, err := io.ReadFull(limited, body); err != nil {
+		if _, err := io.ReadFull(r.Body, body); err != nil {
 			return nil, unreadable(err)
 		}
 		return body, nil
 	}
-	body, err := io.ReadAll(limited)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -240,35 +238,53 @@ func checkContentType(r *http.Request) error {
 }
 
 // write sends an answer in the surface's dialect.
-func (m *Mount) write(w http.ResponseWriter, a *pipeline.Answer, found *route) {
+func (m *Mount) write(w http.ResponseWriter, r *http.Request, a *pipeline.Answer, found *route) {
 	var plan *strictjson.Plan
 	if found != nil {
 		plan = found.answer
 	}
 	buffer := m.buffers.Get().(*[]byte)
-	body := m.dialect.Append((*buffer)[:0], a, plan)
+	body, err := m.dialect.Append((*buffer)[:0], a, plan)
+	if err != nil {
+		a = m.unwritable(r, a, err)
+		body, _ = m.dialect.Append(body[:0], a, nil) // all that an internal error says is ours
+	}
 	m.dialect.Header(w.Header(), a)
-	send(w, a.Status, jsonType, body)
+	send(w, a.Status, jsonHeader, body)
 	if cap(body) <= 64<<10 {
 		*buffer = body
 		m.buffers.Put(buffer)
 	}
 }
 
-func send(w http.ResponseWriter, status int, media string, body []byte) {
+// unwritable is the answer in place of one that breaks the contract.
+func (m *Mount) unwritable(r *http.Request, a *pipeline.Answer, cause error) *pipeline.Answer {
+	id := a.Meta.GetRequestId()
+	failure := m.pipeline.Refuse(r.Context(), fault.Internal(fmt.Errorf("the answer to request %q cannot be written: %w", id, cause)))
+	failure.Meta.RequestId = id
+	return failure
+}
+
+// What every answer says, or nearly every one. The header map copies them.
+var (
+	jsonHeader = []string{jsonType}
+	noStore    = []string{"no-store"}
+)
+
+func send(w http.ResponseWriter, status int, media []string, body []byte) {
 	h := w.Header()
-	h["Content-Type"] = []string{media}
+	h["Content-Type"] = media
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["Cache-Control"] = []string{"no-store"}
+	h["Cache-Control"] = noStore
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the caller is gone where this fails
 }
 
 // represent sends an answer in another form than JSON.
-func (m *Mount) represent(ctx context.Context, w http.ResponseWriter, x *pipeline.Exchange, a *pipeline.Answer, found *route, media string) {
-	body, err := found.handler.Representations[media](ctx, &x.Call, a.Message)
+func (m *Mount) represent(w http.ResponseWriter, r *http.Request, x *pipeline.Exchange, a *pipeline.Answer, found *route, media string) {
+	body, err := found.handler.Representations[media](r.Context(), &x.Call, a.Message)
 	if err != nil {
-		m.write(w, m.pipeline.Fail(ctx, x, err), found)
+		m.write(w, r, m.pipeline.Fail(r.Context(), x, err), found)
 		return
 	}
 	m.dialect.Header(w.Header(), a)
@@ -276,5 +292,5 @@ func (m *Mount) represent(ctx context.Context, w http.ResponseWriter, x *pipelin
 		media += "; charset=utf-8"
 	}
 	w.Header().Set("Vary", "Accept")
-	send(w, a.Status, media, body)
+	send(w, a.Status, []string{media}, body)
 }

@@ -1,10 +1,15 @@
 package strictjson
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/feddi/feddi/core/fault"
@@ -33,15 +38,17 @@ func (p *Plan) Without(names ...string) *Plan {
 	return &c
 }
 
-// Decode reads one JSON object into m, which must be of the plan's type and
-// empty. It returns fault.CodeValidationFailed with a detail for every member
-// at fault, or one for the place where the text stops being JSON.
+// Decode reads one JSON object into m, which must be of the plan's type and have
+// none of its members set. It returns fault.CodeValidationFailed with a detail for
+// every member at fault, or one for the place where the text stops being JSON.
 func (p *Plan) Decode(in []byte, m protoreflect.Message) error {
-	d := &decoder{in: in}
+	d := decoders.Get().(*decoder)
+	d.in = in
+	defer d.release()
 	if !utf8.Valid(in) {
 		d.stop("the body is not valid UTF-8")
 	} else if d.space(); d.at('{') {
-		if d.message(p, m) {
+		if d.message(p) {
 			d.end()
 		}
 	} else if d.value() {
@@ -50,18 +57,33 @@ func (p *Plan) Decode(in []byte, m protoreflect.Message) error {
 	if len(d.details) > 0 {
 		return fault.Invalid(d.details)
 	}
+	if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(d.out, m.Interface()); err != nil {
+		return fault.Internal(err) // what was written is well formed
+	}
 	return nil
 }
 
-// decoder walks a text once. Its methods return false where the text is not
-// JSON and reading must stop; what is JSON but not the contract's is noted in
-// details and stepped over.
+// decoder walks a text once and writes the message's wire form. Its methods
+// return false where the text is not JSON and reading must stop; what is JSON but
+// not the contract's is noted in details and stepped over.
 type decoder struct {
 	in      []byte
 	pos     int
 	depth   int
 	path    []step
 	details []fault.Detail
+	out     []byte
+}
+
+var decoders = sync.Pool{New: func() any { return &decoder{} }}
+
+// release gives d back for another text, with its memory for path and output.
+func (d *decoder) release() {
+	if cap(d.out) <= maxKept {
+		clear(d.path[:cap(d.path)])
+		*d = decoder{path: d.path[:0], out: d.out[:0]}
+		decoders.Put(d)
+	}
 }
 
 // step is one part of the path to the value being read: a member or, where
@@ -170,8 +192,8 @@ func (d *decoder) key() (name []byte, ok bool) {
 	return name, true
 }
 
-// message reads an object into m.
-func (d *decoder) message(p *Plan, m protoreflect.Message) bool {
+// message reads an object and writes its members.
+func (d *decoder) message(p *Plan) bool {
 	if !d.enter() {
 		return false
 	}
@@ -199,7 +221,7 @@ func (d *decoder) message(p *Plan, m protoreflect.Message) bool {
 			ok = d.value()
 		} else {
 			seen[f.index>>6&3] |= bit
-			ok = d.member(f, m)
+			ok = d.member(f)
 		}
 		d.path = d.path[:len(d.path)-1]
 		if !ok {
@@ -219,24 +241,51 @@ func (d *decoder) unknown(p *Plan, name string) bool {
 	return d.value()
 }
 
-// member reads the value of field f of m.
-func (d *decoder) member(f *field, m protoreflect.Message) bool {
+// member reads the value of field f.
+func (d *decoder) member(f *field) bool {
 	if d.at('n') {
 		return d.null(f)
 	}
-	switch {
-	case f.shape == list:
-		return d.list(f, m)
-	case f.shape == mapping:
-		return d.mapping(f, m)
-	case f.kind == protoreflect.MessageKind:
-		return d.child(f, func() protoreflect.Message { return m.Mutable(f.desc).Message() })
+	switch f.shape {
+	case list:
+		return d.list(f)
+	case mapping:
+		return d.mapping(f)
 	}
-	v, set, ok := d.scalar(f)
-	if set {
-		m.Set(f.desc, v)
+	return d.one(f, f.number)
+}
+
+// one reads a value of f's kind and writes it as the field of that number.
+func (d *decoder) one(f *field, number protoreflect.FieldNumber) bool {
+	if f.kind != protoreflect.MessageKind {
+		return d.scalar(f, number)
 	}
+	switch f.message.special {
+	case timestampType:
+		return d.timestamp(number)
+	case structType:
+		return d.free(number)
+	}
+	if !d.at('{') {
+		d.wrong("type", "must be an object")
+		return d.value()
+	}
+	begin := d.open(number)
+	ok := d.message(f.message)
+	d.close(begin)
 	return ok
+}
+
+// open begins a message in the output; close puts its length in front of it.
+func (d *decoder) open(number protoreflect.FieldNumber) (begin int) {
+	d.out = protowire.AppendTag(d.out, number, protowire.BytesType)
+	return len(d.out)
+}
+
+func (d *decoder) close(begin int) {
+	size := uint64(len(d.out) - begin)
+	var prefix [binary.MaxVarintLen64]byte
+	d.out = slices.Insert(d.out, begin, protowire.AppendVarint(prefix[:0], size)...)
 }
 
 // null leaves a field unset, where unset is something the field can be.
@@ -255,7 +304,7 @@ func (d *decoder) null(f *field) bool {
 	return true
 }
 
-func (d *decoder) list(f *field, m protoreflect.Message) bool {
+func (d *decoder) list(f *field) bool {
 	if !d.at('[') {
 		d.wrong("type", "must be an array")
 		return d.value()
@@ -263,22 +312,13 @@ func (d *decoder) list(f *field, m protoreflect.Message) bool {
 	if !d.enter() {
 		return false
 	}
-	l := m.Mutable(f.desc).List()
 	for i := 0; ; i++ {
 		more, ok := d.more(i == 0, ']')
 		if !more {
 			return ok
 		}
 		d.path = append(d.path, step{index: i})
-		if f.kind == protoreflect.MessageKind {
-			ok = d.child(f, func() protoreflect.Message { return l.AppendMutable().Message() })
-		} else {
-			var v protoreflect.Value
-			var set bool
-			if v, set, ok = d.scalar(f); set {
-				l.Append(v)
-			}
-		}
+		ok = d.one(f, f.number)
 		d.path = d.path[:len(d.path)-1]
 		if !ok {
 			return false
@@ -286,7 +326,7 @@ func (d *decoder) list(f *field, m protoreflect.Message) bool {
 	}
 }
 
-func (d *decoder) mapping(f *field, m protoreflect.Message) bool {
+func (d *decoder) mapping(f *field) bool {
 	if !d.at('{') {
 		d.wrong("type", "must be an object")
 		return d.value()
@@ -294,18 +334,20 @@ func (d *decoder) mapping(f *field, m protoreflect.Message) bool {
 	if !d.enter() {
 		return false
 	}
-	entries := m.Mutable(f.desc).Map()
+	seen := map[string]bool{}
 	for first := true; ; first = false {
 		more, ok := d.more(first, '}')
 		if !more {
 			return ok
 		}
-		name, ok := d.key()
+		text, ok := d.key()
 		if !ok {
 			return false
 		}
-		d.path = append(d.path, step{name: string(name)})
-		ok = d.entry(f, entries, protoreflect.ValueOfString(string(name)).MapKey())
+		name := string(text)
+		d.path = append(d.path, step{name: name})
+		ok = d.entry(f, name, seen[name])
+		seen[name] = true
 		d.path = d.path[:len(d.path)-1]
 		if !ok {
 			return false
@@ -313,33 +355,14 @@ func (d *decoder) mapping(f *field, m protoreflect.Message) bool {
 	}
 }
 
-func (d *decoder) entry(f *field, entries protoreflect.Map, key protoreflect.MapKey) bool {
-	if entries.Has(key) {
+func (d *decoder) entry(f *field, name string, again bool) bool {
+	if again {
 		d.wrong("unique_member", "the member is there twice; send it once")
 		return d.value()
 	}
-	if f.kind == protoreflect.MessageKind {
-		return d.child(f, func() protoreflect.Message { return entries.Mutable(key).Message() })
-	}
-	v, set, ok := d.scalar(f)
-	if set {
-		entries.Set(key, v)
-	}
+	begin := d.open(f.number)
+	d.out = protowire.AppendString(protowire.AppendTag(d.out, mapKey, protowire.BytesType), name)
+	ok := d.one(f, mapValue)
+	d.close(begin)
 	return ok
-}
-
-// child reads a message of f; into makes the message once its text has the
-// right type.
-func (d *decoder) child(f *field, into func() protoreflect.Message) bool {
-	switch f.message.special {
-	case timestampType:
-		return d.timestamp(into)
-	case structType:
-		return d.free(into)
-	}
-	if !d.at('{') {
-		d.wrong("type", "must be an object")
-		return d.value()
-	}
-	return d.message(f.message, into())
 }

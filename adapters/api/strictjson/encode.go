@@ -1,36 +1,68 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/base64"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Append writes m, which must be of the plan's type, behind dst. The member
 // called without (none where it is empty) is left out; the door writes it
-// elsewhere.
-func (p *Plan) Append(dst []byte, m protoreflect.Message, without string) []byte {
+// elsewhere. It fails where m has no wire form: a text in it is not UTF-8.
+func (p *Plan) Append(dst []byte, m proto.Message, without string) ([]byte, error) {
+	buffer := wires.Get().(*[]byte)
+	wire, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend((*buffer)[:0], m)
+	if err == nil {
+		dst = p.AppendWire(dst, wire, without)
+	}
+	if cap(wire) <= maxKept {
+		*buffer = wire
+		wires.Put(buffer)
+	}
+	return dst, err
+}
+
+// wires are buffers for what is on its way through; those beyond maxKept bytes
+// are not kept.
+var wires = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxKept = 64 << 10
+
+// span is where a value lies in the bytes of its message; of a list or map,
+// where its elements lie, their tags included. The zero value is none.
+type span struct{ at, end int32 }
+
+// AppendWire is Append of a message in its wire form, as proto.Marshal writes it.
+func (p *Plan) AppendWire(dst, wire []byte, without string) []byte {
 	switch p.special {
 	case timestampType:
-		return appendTimestamp(dst, m)
+		return appendTimestamp(dst, wire)
 	case structType:
-		return appendStruct(dst, structOf(m))
+		s := &structpb.Struct{}
+		_ = proto.Unmarshal(wire, s) // what Marshal wrote can be read
+		return appendStruct(dst, s)
 	}
+	var buffer [48]span
+	spans := slices.Grow(buffer[:0], len(p.fields))[:len(p.fields)]
+	p.find(wire, spans)
 	dst = append(dst, '{')
 	first := true
-	for _, f := range p.fields {
+	for i, f := range p.fields {
 		if f.name == without && without != "" {
 			continue
 		}
-		unset := f.presence && !m.Has(f.desc)
+		unset := f.presence && spans[i] == span{}
 		if unset && f.omitUnset {
 			continue
 		}
@@ -43,74 +75,180 @@ func (p *Plan) Append(dst []byte, m protoreflect.Message, without string) []byte
 			dst = append(dst, "null"...)
 			continue
 		}
-		dst = f.append(dst, m.Get(f.desc))
+		dst = f.append(dst, wire[spans[i].at:spans[i].end])
 	}
 	return append(dst, '}')
 }
 
-func (f *field) append(dst []byte, v protoreflect.Value) []byte {
-	switch f.shape {
-	case list:
-		return f.appendList(dst, v.List())
-	case mapping:
-		return f.appendMap(dst, v.Map())
+// find fills spans with the places of the fields in wire, by index. Numbers that
+// the plan does not know are stepped over.
+func (p *Plan) find(wire []byte, spans []span) {
+	for rest := wire; len(rest) > 0; {
+		at := len(wire) - len(rest)
+		number, _, value, behind := next(rest)
+		rest = behind
+		if int(number) >= len(p.byNumber) || p.byNumber[number] == nil {
+			continue
+		}
+		f := p.byNumber[number]
+		s, end := &spans[f.index], len(wire)-len(rest)
+		if f.shape == single {
+			s.at = int32(end - len(value))
+		} else if *s == (span{}) {
+			s.at = int32(at)
+		}
+		s.end = int32(end)
 	}
-	return f.appendOne(dst, v)
 }
 
-func (f *field) appendList(dst []byte, l protoreflect.List) []byte {
+// append writes the value of a field; an empty one is the zero value.
+func (f *field) append(dst, value []byte) []byte {
+	switch f.shape {
+	case list:
+		return f.appendList(dst, value)
+	case mapping:
+		return f.appendMap(dst, value)
+	}
+	return f.appendOne(dst, value)
+}
+
+// elements are the values of a list or map, of which wire holds the fields with
+// their tags. Numbers may be packed.
+func (f *field) elements(wire []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(wire) > 0 {
+			number, kind, value, rest := next(wire)
+			wire = rest
+			if number != f.number {
+				continue
+			}
+			if kind != protowire.BytesType || !f.packed() {
+				if !yield(value) {
+					return
+				}
+				continue
+			}
+			for len(value) > 0 {
+				n := max(protowire.ConsumeFieldValue(number, f.wire, value), 1)
+				if !yield(value[:n]) {
+					return
+				}
+				value = value[n:]
+			}
+		}
+	}
+}
+
+// packed reports whether values of f may stand one behind the other in one field.
+func (f *field) packed() bool { return f.shape == list && f.wire != protowire.BytesType }
+
+// next is the first field of wire, its value without a length before it, and
+// what is behind it. What is no field ends the bytes.
+func next(wire []byte) (number protowire.Number, kind protowire.Type, value, rest []byte) {
+	number, kind, n := protowire.ConsumeTag(wire)
+	if n < 0 {
+		return 0, 0, nil, nil
+	}
+	size := protowire.ConsumeFieldValue(number, kind, wire[n:])
+	if size < 0 {
+		return 0, 0, nil, nil
+	}
+	value, rest = wire[n:n+size], wire[n+size:]
+	if kind == protowire.BytesType {
+		value, _ = protowire.ConsumeBytes(value)
+	}
+	return number, kind, value, rest
+}
+
+func (f *field) appendList(dst, wire []byte) []byte {
 	dst = append(dst, '[')
-	for i := range l.Len() {
-		if i > 0 {
+	first := true
+	for value := range f.elements(wire) {
+		if !first {
 			dst = append(dst, ',')
 		}
-		dst = f.appendOne(dst, l.Get(i))
+		first = false
+		dst = f.appendOne(dst, value)
 	}
 	return append(dst, ']')
 }
 
 // appendMap writes the keys in order, so that the same message always gives
 // the same bytes.
-func (f *field) appendMap(dst []byte, m protoreflect.Map) []byte {
-	keys := make([]string, 0, m.Len())
-	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
-		keys = append(keys, k.String())
-		return true
-	})
-	slices.Sort(keys)
+func (f *field) appendMap(dst, wire []byte) []byte {
+	type entry struct{ key, value []byte }
+	var entries []entry
+	for element := range f.elements(wire) {
+		var e entry
+		for len(element) > 0 {
+			number, _, value, rest := next(element)
+			if element = rest; number == mapKey {
+				e.key = value
+			} else {
+				e.value = value
+			}
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
 	dst = append(dst, '{')
-	for i, k := range keys {
+	for i, e := range entries {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendString(dst, k), ':')
-		dst = f.appendOne(dst, m.Get(protoreflect.ValueOfString(k).MapKey()))
+		dst = append(AppendString(dst, e.key), ':')
+		dst = f.appendOne(dst, e.value)
 	}
 	return append(dst, '}')
 }
 
-func (f *field) appendOne(dst []byte, v protoreflect.Value) []byte {
+// appendOne writes one value: the bytes of a number, or what a length stood before.
+func (f *field) appendOne(dst, value []byte) []byte {
 	switch f.kind {
 	case protoreflect.MessageKind:
-		return f.message.Append(dst, v.Message(), "")
+		return f.message.AppendWire(dst, value, "")
 	case protoreflect.StringKind:
-		return AppendString(dst, v.String())
-	case protoreflect.BoolKind:
-		return strconv.AppendBool(dst, v.Bool())
-	case protoreflect.EnumKind:
-		return appendEnum(dst, f.value.Enum(), v.Enum())
-	case protoreflect.FloatKind:
-		return appendNumber(dst, v.Float(), 32)
-	case protoreflect.DoubleKind:
-		return appendNumber(dst, v.Float(), 64)
+		return AppendString(dst, value)
 	case protoreflect.BytesKind:
 		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes())
+		dst = base64.StdEncoding.AppendEncode(dst, value)
 		return append(dst, '"')
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return strconv.AppendUint(dst, v.Uint(), 10)
 	}
-	return strconv.AppendInt(dst, v.Int(), 10)
+	return f.appendScalar(dst, bitsOf(f.wire, value))
+}
+
+// bitsOf is a number as it is written; 0 where it is not.
+func bitsOf(t protowire.Type, value []byte) (bits uint64) {
+	switch t {
+	case protowire.Fixed32Type:
+		v, _ := protowire.ConsumeFixed32(value)
+		bits = uint64(v)
+	case protowire.Fixed64Type:
+		bits, _ = protowire.ConsumeFixed64(value)
+	default:
+		bits, _ = protowire.ConsumeVarint(value)
+	}
+	return bits
+}
+
+func (f *field) appendScalar(dst []byte, bits uint64) []byte {
+	switch f.kind {
+	case protoreflect.BoolKind:
+		return strconv.AppendBool(dst, bits != 0)
+	case protoreflect.EnumKind:
+		return appendEnum(dst, f.value.Enum(), protoreflect.EnumNumber(bits))
+	case protoreflect.FloatKind:
+		return appendNumber(dst, float64(math.Float32frombits(uint32(bits))), 32)
+	case protoreflect.DoubleKind:
+		return appendNumber(dst, math.Float64frombits(bits), 64)
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return strconv.AppendUint(dst, bits, 10)
+	case protoreflect.Sint32Kind, protoreflect.Sint64Kind:
+		return strconv.AppendInt(dst, protowire.DecodeZigZag(bits), 10)
+	case protoreflect.Sfixed32Kind:
+		return strconv.AppendInt(dst, int64(int32(bits)), 10)
+	}
+	return strconv.AppendInt(dst, int64(bits), 10)
 }
 
 // appendEnum writes a value's name, or its number where this build has no name
@@ -136,27 +274,19 @@ func appendNumber(dst []byte, f float64, bits int) []byte {
 }
 
 // appendTimestamp writes RFC 3339 in UTC with as many decimals as are needed.
-func appendTimestamp(dst []byte, m protoreflect.Message) []byte {
-	t, ok := m.Interface().(*timestamppb.Timestamp)
-	if !ok { // a message made from descriptors alone
-		fields := m.Descriptor().Fields()
-		t = &timestamppb.Timestamp{Seconds: m.Get(fields.ByNumber(1)).Int(), Nanos: int32(m.Get(fields.ByNumber(2)).Int())}
+func appendTimestamp(dst, wire []byte) []byte {
+	var seconds, nanos uint64
+	for len(wire) > 0 {
+		number, _, value, rest := next(wire)
+		if wire = rest; number == timestampSeconds {
+			seconds, _ = protowire.ConsumeVarint(value)
+		} else {
+			nanos, _ = protowire.ConsumeVarint(value)
+		}
 	}
 	dst = append(dst, '"')
-	dst = t.AsTime().AppendFormat(dst, time.RFC3339Nano)
+	dst = time.Unix(int64(seconds), int64(nanos)).UTC().AppendFormat(dst, time.RFC3339Nano)
 	return append(dst, '"')
-}
-
-// structOf is m as a Struct, also where m was made from descriptors alone.
-func structOf(m protoreflect.Message) *structpb.Struct {
-	if s, ok := m.Interface().(*structpb.Struct); ok {
-		return s
-	}
-	s := &structpb.Struct{}
-	if wire, err := proto.Marshal(m.Interface()); err == nil {
-		_ = proto.Unmarshal(wire, s) // the same message by its full name
-	}
-	return s
 }
 
 func appendStruct(dst []byte, s *structpb.Struct) []byte {
@@ -206,7 +336,7 @@ func appendValue(dst []byte, v *structpb.Value) []byte {
 const hex = "0123456789abcdef"
 
 // AppendString writes s as a JSON string. Invalid UTF-8 becomes U+FFFD.
-func AppendString(dst []byte, s string) []byte {
+func AppendString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -216,7 +346,7 @@ func AppendString(dst []byte, s string) []byte {
 			continue
 		}
 		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
+			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r == utf8.RuneError && size == 1 {
 				dst = append(append(dst, s[start:i]...), "\ufffd"...)
 				start = i + 1

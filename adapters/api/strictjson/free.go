@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// free reads an object of any members.
-func (d *decoder) free(into func() protoreflect.Message) bool {
+// free reads an object of any members and writes it as the field of that number.
+func (d *decoder) free(number protoreflect.FieldNumber) bool {
 	if !d.at('{') {
 		d.wrong("type", "must be an object")
 		return d.value()
@@ -18,14 +18,9 @@ func (d *decoder) free(into func() protoreflect.Message) bool {
 	if !ok {
 		return false
 	}
-	m := into()
-	if typed, ok := m.Interface().(*structpb.Struct); ok {
-		typed.Fields = v.GetStructValue().GetFields()
-		return true
-	}
-	if wire, err := proto.Marshal(v.GetStructValue()); err == nil {
-		_ = proto.Unmarshal(wire, m.Interface()) // the same message by its full name
-	}
+	begin := d.open(number)
+	d.out, _ = proto.MarshalOptions{}.MarshalAppend(d.out, v.GetStructValue()) // its texts are UTF-8
+	d.close(begin)
 	return true
 }
 

@@ -4,12 +4,17 @@
 // message or optional scalar is null, and whatever the contract does not know
 // (an unknown or repeated member, a wrong type, a number written another way)
 // is refused with its path.
+//
+// Between JSON and a message lie the bytes of its wire form, which the generated
+// code reads and writes several times faster than fields can be set and read by
+// reflection, and which the pipeline has at hand anyway.
 package strictjson
 
 import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -19,11 +24,12 @@ import (
 // Plan is how one message type is read and written, worked out once.
 // Immutable and safe for concurrent use.
 type Plan struct {
-	name    protoreflect.FullName
-	special special
-	fields  []*field
-	byName  map[string]*field
-	twins   map[string]string // camel-case name -> contract name
+	name     protoreflect.FullName
+	special  special
+	fields   []*field
+	byName   map[string]*field
+	byNumber []*field          // nil where there is no such number
+	twins    map[string]string // camel-case name -> contract name
 }
 
 // special are the types that JSON writes in a form of its own.
@@ -41,10 +47,11 @@ var specials = map[protoreflect.FullName]special{
 }
 
 type field struct {
-	desc      protoreflect.FieldDescriptor
+	number    protoreflect.FieldNumber
 	name      string
 	opening   []byte // "name":
 	kind      protoreflect.Kind
+	wire      protowire.Type // of a value, or of each
 	shape     shape
 	presence  bool // unset can be told from zero
 	omitUnset bool
@@ -52,6 +59,19 @@ type field struct {
 	value     protoreflect.FieldDescriptor
 	index     int // position in Plan.fields
 }
+
+// wireTypes are the forms of values; every other kind is a varint.
+var wireTypes = map[protoreflect.Kind]protowire.Type{
+	protoreflect.Fixed32Kind: protowire.Fixed32Type, protoreflect.Sfixed32Kind: protowire.Fixed32Type, protoreflect.FloatKind: protowire.Fixed32Type,
+	protoreflect.Fixed64Kind: protowire.Fixed64Type, protoreflect.Sfixed64Kind: protowire.Fixed64Type, protoreflect.DoubleKind: protowire.Fixed64Type,
+	protoreflect.StringKind: protowire.BytesType, protoreflect.BytesKind: protowire.BytesType, protoreflect.MessageKind: protowire.BytesType,
+}
+
+// The numbers of fields inside of a map's entries and of a Timestamp.
+const (
+	mapKey, mapValue                 = 1, 2
+	timestampSeconds, timestampNanos = 1, 2
+)
 
 type shape uint8
 
@@ -70,9 +90,12 @@ type Plans struct {
 // NewPlans returns an empty set.
 func NewPlans() *Plans { return &Plans{made: map[protoreflect.FullName]*Plan{}} }
 
+// maxNumber bounds the field numbers of a message, each of which takes a place.
+const maxNumber = 10_000
+
 // Of returns the plan of a message type, making it and those of the types it
-// holds where they are new. Groups, extensions and other well-known types than
-// Timestamp and Struct are not supported.
+// holds where they are new. Groups, extensions, other well-known types than
+// Timestamp and Struct, and field numbers above 10,000 are not supported.
 func (s *Plans) Of(d protoreflect.MessageDescriptor) (*Plan, error) {
 	if p := s.made[d.FullName()]; p != nil {
 		return p, nil
@@ -95,10 +118,12 @@ func (s *Plans) Of(d protoreflect.MessageDescriptor) (*Plan, error) {
 
 func (s *Plans) add(p *Plan, d protoreflect.FieldDescriptor) error {
 	f := &field{
-		desc: d, name: string(d.Name()), opening: fmt.Appendf(nil, "%q:", d.Name()), kind: d.Kind(), value: d,
+		number: d.Number(), name: string(d.Name()), opening: fmt.Appendf(nil, "%q:", d.Name()), kind: d.Kind(), value: d,
 		presence: d.HasPresence(), index: len(p.fields),
 	}
 	switch {
+	case f.number > maxNumber:
+		return fmt.Errorf("strictjson: %s: the number is above %d", d.FullName(), maxNumber)
 	case d.IsMap():
 		f.shape, f.value, f.kind = mapping, d.MapValue(), d.MapValue().Kind()
 		if d.MapKey().Kind() != protoreflect.StringKind {
@@ -117,8 +142,13 @@ func (s *Plans) add(p *Plan, d protoreflect.FieldDescriptor) error {
 	case protoreflect.MessageKind:
 		f.message, err = s.Of(f.value.Message())
 	}
+	f.wire = wireTypes[f.kind]
 	p.fields = append(p.fields, f)
 	p.byName[f.name] = f
+	if missing := int(f.number) + 1 - len(p.byNumber); missing > 0 {
+		p.byNumber = append(p.byNumber, make([]*field, missing)...)
+	}
+	p.byNumber[f.number] = f
 	if camel := d.JSONName(); camel != f.name {
 		p.twins[camel] = f.name
 	}

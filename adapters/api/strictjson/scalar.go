@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -28,106 +29,137 @@ func (f *field) noun() string {
 	return "a whole number, written with digits only"
 }
 
-// scalar reads one value of f's kind. set is false where it has another type,
-// which is then noted.
-func (d *decoder) scalar(f *field) (v protoreflect.Value, set, ok bool) {
+// scalar reads one value of f's kind and writes it as the field of that number.
+// One of another type is noted.
+func (d *decoder) scalar(f *field, number protoreflect.FieldNumber) bool {
 	switch f.kind {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.EnumKind:
 		if !d.at('"') {
 			return d.mismatch(f)
 		}
 		text, ok := d.text()
-		if !ok {
-			return v, false, false
+		if ok {
+			d.fromText(f, number, text)
 		}
-		v, set = d.fromText(f, text)
-		return v, set, true
+		return ok
 	case protoreflect.BoolKind:
-		if d.at('t') {
-			return protoreflect.ValueOfBool(true), true, d.literal("true")
-		}
+		word := "true"
 		if d.at('f') {
-			return protoreflect.ValueOfBool(false), true, d.literal("false")
+			word = "false"
+		} else if !d.at('t') {
+			return d.mismatch(f)
 		}
-		return d.mismatch(f)
+		d.put(f, number, protowire.EncodeBool(word == "true"))
+		return d.literal(word)
 	}
 	if d.pos >= len(d.in) || d.in[d.pos] != '-' && !isDigit(d.in[d.pos]) {
 		return d.mismatch(f)
 	}
 	token, whole, ok := d.number()
-	if !ok {
-		return v, false, false
+	if ok {
+		d.fromNumber(f, number, token, whole)
 	}
-	v, set = d.fromNumber(f, token, whole)
-	return v, set, true
+	return ok
 }
 
-func (d *decoder) mismatch(f *field) (v protoreflect.Value, set, ok bool) {
+func (d *decoder) mismatch(f *field) bool {
 	d.wrong("type", "must be "+f.noun())
-	return v, false, d.value()
+	return d.value()
 }
 
-func (d *decoder) fromText(f *field, text []byte) (protoreflect.Value, bool) {
+// put writes a number in the form of f's kind.
+func (d *decoder) put(f *field, number protoreflect.FieldNumber, bits uint64) {
+	d.out = protowire.AppendTag(d.out, number, f.wire)
+	switch f.wire {
+	case protowire.Fixed32Type:
+		d.out = protowire.AppendFixed32(d.out, uint32(bits))
+	case protowire.Fixed64Type:
+		d.out = protowire.AppendFixed64(d.out, bits)
+	default:
+		d.out = protowire.AppendVarint(d.out, bits)
+	}
+}
+
+func (d *decoder) putBytes(number protoreflect.FieldNumber, value []byte) {
+	d.out = protowire.AppendBytes(protowire.AppendTag(d.out, number, protowire.BytesType), value)
+}
+
+func (d *decoder) fromText(f *field, number protoreflect.FieldNumber, text []byte) {
 	switch f.kind {
 	case protoreflect.BytesKind:
 		raw, err := base64.StdEncoding.Strict().DecodeString(string(text))
 		if err != nil {
 			d.wrong("base64", "must be a string in base64 with padding")
+			return
 		}
-		return protoreflect.ValueOfBytes(raw), err == nil
+		d.putBytes(number, raw)
 	case protoreflect.EnumKind:
 		value := f.value.Enum().Values().ByName(protoreflect.Name(text))
 		if value == nil {
 			d.wrong("enum", "is none of the contract's names")
-			return protoreflect.Value{}, false
+			return
 		}
-		return protoreflect.ValueOfEnum(value.Number()), true
+		d.put(f, number, uint64(value.Number()))
+	default:
+		d.putBytes(number, text)
 	}
-	return protoreflect.ValueOfString(string(text)), true
 }
 
-func (d *decoder) fromNumber(f *field, token []byte, whole bool) (v protoreflect.Value, set bool) {
-	switch f.kind {
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		return d.float(f, token)
+func (d *decoder) fromNumber(f *field, number protoreflect.FieldNumber, token []byte, whole bool) {
+	if f.kind == protoreflect.FloatKind || f.kind == protoreflect.DoubleKind {
+		d.float(f, number, token)
+		return
 	}
 	if !whole {
 		d.wrong("integer", "must be a whole number, written with digits only, without point or exponent")
-		return v, false
+		return
 	}
-	magnitude, negative, ok := integer(token)
+	magnitude, negative, fits := integer(token)
 	switch f.kind {
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		n, fits := signed(magnitude, negative, math.MaxInt32)
-		v, set = protoreflect.ValueOfInt32(int32(n)), ok && fits
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		v, set = protoreflect.ValueOfUint32(uint32(magnitude)), ok && magnitude <= math.MaxUint32 && (!negative || magnitude == 0)
+		fits = fits && magnitude <= math.MaxUint32 && (!negative || magnitude == 0)
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		v, set = protoreflect.ValueOfUint64(magnitude), ok && (!negative || magnitude == 0)
+		fits = fits && (!negative || magnitude == 0)
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
+		fits = fits && magnitude <= limit(math.MaxInt32, negative)
 	default:
-		n, fits := signed(magnitude, negative, math.MaxInt64)
-		v, set = protoreflect.ValueOfInt64(n), ok && fits
+		fits = fits && magnitude <= limit(math.MaxInt64, negative)
 	}
-	if !set {
+	if !fits {
 		d.wrong("range", fmt.Sprintf("is out of the range of %s", f.kind))
+		return
 	}
-	return v, set
+	if negative {
+		magnitude = -magnitude // two's complement
+	}
+	if f.kind == protoreflect.Sint32Kind || f.kind == protoreflect.Sint64Kind {
+		magnitude = protowire.EncodeZigZag(int64(magnitude))
+	}
+	d.put(f, number, magnitude)
 }
 
-func (d *decoder) float(f *field, token []byte) (protoreflect.Value, bool) {
+// limit is the largest magnitude of a signed number.
+func limit(most uint64, negative bool) uint64 {
+	if negative {
+		return most + 1
+	}
+	return most
+}
+
+func (d *decoder) float(f *field, number protoreflect.FieldNumber, token []byte) {
 	bits := 64
 	if f.kind == protoreflect.FloatKind {
 		bits = 32
 	}
 	n, err := strconv.ParseFloat(string(token), bits)
-	if err != nil {
+	switch {
+	case err != nil:
 		d.wrong("range", fmt.Sprintf("is out of the range of %s", f.kind))
-		return protoreflect.Value{}, false
+	case bits == 32:
+		d.put(f, number, uint64(math.Float32bits(float32(n))))
+	default:
+		d.put(f, number, math.Float64bits(n))
 	}
-	if bits == 32 {
-		return protoreflect.ValueOfFloat32(float32(n)), true
-	}
-	return protoreflect.ValueOfFloat64(n), true
 }
 
 // integer is the value of a whole JSON number; ok is false where it has more
@@ -144,14 +176,6 @@ func integer(token []byte) (magnitude uint64, negative, ok bool) {
 		magnitude = next
 	}
 	return magnitude, negative, true
-}
-
-// signed gives magnitude its sign, where the result lies in [-limit-1, limit].
-func signed(magnitude uint64, negative bool, limit uint64) (n int64, fits bool) {
-	if negative {
-		return -int64(magnitude), magnitude <= limit+1
-	}
-	return int64(magnitude), magnitude <= limit
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// timestamp reads RFC 3339.
-func (d *decoder) timestamp(into func() protoreflect.Message) bool {
+// timestamp reads RFC 3339 and writes it as the field of that number.
+func (d *decoder) timestamp(number protoreflect.FieldNumber) bool {
 	if !d.at('"') {
 		d.wrong("type", "must be a time as a string, for example 2026-06-01T12:00:00Z")
 		return d.value()
@@ -23,14 +23,10 @@ func (d *decoder) timestamp(into func() protoreflect.Message) bool {
 		d.wrong("timestamp", "must be a time by RFC 3339, for example 2026-06-01T12:00:00Z")
 		return true
 	}
-	m := into()
-	if typed, ok := m.Interface().(*timestamppb.Timestamp); ok {
-		typed.Seconds, typed.Nanos = t.Unix(), int32(t.Nanosecond())
-		return true
-	}
-	fields := m.Descriptor().Fields()
-	m.Set(fields.ByNumber(1), protoreflect.ValueOfInt64(t.Unix()))
-	m.Set(fields.ByNumber(2), protoreflect.ValueOfInt32(int32(t.Nanosecond())))
+	begin := d.open(number)
+	d.out = protowire.AppendVarint(protowire.AppendTag(d.out, timestampSeconds, protowire.VarintType), uint64(t.Unix()))
+	d.out = protowire.AppendVarint(protowire.AppendTag(d.out, timestampNanos, protowire.VarintType), uint64(t.Nanosecond()))
+	d.close(begin)
 	return true
 }
 

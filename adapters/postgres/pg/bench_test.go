@@ -87,3 +87,22 @@ func bunOver(b *testing.B, dsn string, mode pgx.QueryExecMode) *bun.DB {
 	b.Cleanup(pool.Close)
 	return bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New())
 }
+
+// BenchmarkExecBinary sends as many bytes as a batch of payments has.
+func BenchmarkExecBinary(b *testing.B) {
+	db := pgtest.New(b)
+	params := make([][]byte, 100)
+	for i := range params {
+		params[i] = make([]byte, 3<<10)
+	}
+	sql := "SELECT 1 WHERE $1::bytea IS NULL"
+	for i := 2; i <= len(params); i++ {
+		sql += fmt.Sprintf(" OR $%d::bytea IS NULL", i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := db.ExecBinary(b.Context(), "wide", sql, params); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

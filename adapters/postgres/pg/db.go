@@ -149,7 +149,9 @@ func (db *DB) ExecBinary(ctx context.Context, name, sql string, params [][]byte)
 	if err != nil {
 		return Map(err)
 	}
-	_, err = c.Conn().PgConn().ExecPrepared(ctx, statement.Name, params, inBinary, nil).Close()
+	wire := c.Conn().PgConn()
+	wire.Frontend().Send(roomFor(params))
+	_, err = wire.ExecPrepared(ctx, statement.Name, params, inBinary, nil).Close()
 	return Map(err)
 }
 

@@ -39,7 +39,7 @@ type job struct {
 // outcome is what a job comes back with: a result, an error, or a decline that
 // its caller has to record.
 type outcome struct {
-	result   Result
+	result   *Result // the job's own
 	err      error
 	declined *declined
 }
@@ -59,7 +59,7 @@ type declined struct {
 func (d *declined) Error() string { return "insufficient funds for " + d.payment.ID }
 
 func newJob(ctx context.Context, call *app.Call, settings tenancy.Settings) *job {
-	return &job{ctx: ctx, call: call, settings: settings, done: make(chan outcome, 1)}
+	return &job{ctx: ctx, call: call, settings: settings, done: make(chan outcome, 1), claims: make([]claim, 0, 3)}
 }
 
 // scope prepares the want's key from the call.

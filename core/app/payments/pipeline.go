@@ -401,7 +401,7 @@ func (p *Pipeline) commit(jobs []*job) {
 	switch {
 	case err == nil:
 		for _, j := range jobs {
-			p.finish(j, outcome{result: j.result})
+			p.finish(j, outcome{result: &j.result})
 		}
 		if p.Wake != nil {
 			p.Wake()

@@ -106,11 +106,14 @@ func paid(Result) bool { return true }
 // debit sends a job through the pipeline. A decline comes back to be recorded
 // here: it is a transaction of its own, which the batch need not wait for.
 func (s *Service) debit(ctx context.Context, call *app.Call, j *job) (Result, error) {
-	done := s.Pipeline.submit(j)
-	if done.declined == nil {
-		return done.result, done.err
+	switch done := s.Pipeline.submit(j); {
+	case done.err != nil:
+		return Result{}, done.err
+	case done.declined != nil:
+		return s.decline(ctx, call, done.declined)
+	default:
+		return *done.result, nil
 	}
-	return s.decline(ctx, call, done.declined)
 }
 
 // credentialEnabled answers UNSUPPORTED_CREDENTIAL_TYPE for one that cannot
