@@ -1,7 +1,6 @@
 package payments
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/feddi/feddi/core/actuation"
@@ -218,7 +217,7 @@ func (j *job) tender(p ledger.Payment) *checkout.Session {
 func (j *job) events(c *ledger.Change, p ledger.Payment, s *checkout.Session, now time.Time, source *ids.Source) []event.Event {
 	events := make([]event.Event, 0, 2+len(c.Grants))
 	if s != nil && j.state.Session.CustomerID == "" {
-		events = append(events, identified(s, source.Make(ids.Event), now))
+		events = append(events, s.Identified(source.Make(ids.Event), now))
 	}
 	events = append(events, p.Event(source.Make(ids.Event), ledger.EventPaymentSucceeded, now))
 	for _, g := range c.Grants {
@@ -227,13 +226,6 @@ func (j *job) events(c *ledger.Change, p ledger.Payment, s *checkout.Session, no
 		}
 	}
 	return events
-}
-
-func identified(s *checkout.Session, id string, now time.Time) event.Event {
-	data, _ := json.Marshal(map[string]any{ // strings always marshal
-		"session_id": s.ID, "customer_id": s.CustomerID, "credential_type": s.CredentialType, "probationary": false,
-	})
-	return event.Event{ID: id, Tenant: s.Tenant, Type: "checkout.session.identified", Subject: s.ID, At: now, Data: data}
 }
 
 func lot(lots []ledger.Grant, id string) (ledger.Grant, bool) {
