@@ -8,6 +8,7 @@ import (
 	storeledger "github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/actuation/record"
+	"github.com/feddi/feddi/core/fault"
 )
 
 type ledgerDecision struct {
@@ -28,10 +29,12 @@ func (c ledgerDecision) Run(ctx context.Context, t *terminal) error {
 	}
 	defer db.Close()
 	stored, err := storeledger.Decision(ctx, db.Q(), c.Payment)
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.CodeNotFound):
+		return fmt.Errorf("there is no payment %s in this database; give an id that begins with pay_", c.Payment)
+	case err != nil:
 		return err
-	}
-	if stored == nil {
+	case stored == nil:
 		return fmt.Errorf("%s has no decision: nothing was debited", c.Payment)
 	}
 	d, err := record.Read(stored)
