@@ -14,7 +14,8 @@ import (
 )
 
 type ledgerCommand struct {
-	Verify ledgerVerify `cmd:"" help:"Derive every balance, lot and budget from the postings again; exit 1 names what differs."`
+	Verify   ledgerVerify   `cmd:"" help:"Derive every balance, lot and budget from the postings again; exit 1 names what differs."`
+	Decision ledgerDecision `cmd:"" help:"Print a payment's decision: the facts, the plan, and who planned."`
 }
 
 type ledgerVerify struct {
@@ -24,7 +25,7 @@ type ledgerVerify struct {
 
 // Run verifies. It changes nothing.
 func (c ledgerVerify) Run(ctx context.Context, t *terminal) error {
-	server, err := c.server(ctx)
+	server, err := ledgerServer(ctx, c.DataDir)
 	if err != nil {
 		return err
 	}
@@ -72,9 +73,10 @@ func (c ledgerVerify) print(t *terminal, e ledger.Examined, found []ledger.Findi
 		e.Entries, e.Postings, e.Wallets, e.Lots, e.Budgets, took.Seconds(), verdict)
 }
 
-func (c ledgerVerify) server(ctx context.Context) (*pgdev.Server, error) {
-	if c.DataDir != "" {
-		return pgdev.Start(ctx, pgdev.Options{Dir: c.DataDir, Durable: true, Private: true})
+// ledgerServer is the database whose ledger is looked at.
+func ledgerServer(ctx context.Context, dataDir string) (*pgdev.Server, error) {
+	if dataDir != "" {
+		return pgdev.Start(ctx, pgdev.Options{Dir: dataDir, Durable: true, Private: true})
 	}
 	url, err := system.DatabaseURL()
 	if err != nil {

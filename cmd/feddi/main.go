@@ -27,7 +27,7 @@ type commands struct {
 	Dev      devCommand      `cmd:"" help:"Run the whole system for development: sandbox, own database, data that survives."`
 	Serve    serveCommand    `cmd:"" help:"Run the server in production; needs DATABASE_URL."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to this version."`
-	Ledger   ledgerCommand   `cmd:"" help:"Check the ledger."`
+	Ledger   ledgerCommand   `cmd:"" help:"Check the ledger; read the decisions behind it."`
 	Bench    benchCommand    `cmd:"" help:"Measure a deployment beside what its database can do."`
 	Openapi  openapiCommand  `cmd:"" help:"Print the OpenAPI 3.1 document."`
 	Keys     keysCommand     `cmd:"" help:"Make, list and revoke API keys from the server's own machine."`

@@ -344,9 +344,10 @@ func TestBalanceIsTheSumOfItsGrants(t *testing.T) {
 // Event data is a JSON object whatever the ids hold.
 func TestEventData(t *testing.T) {
 	t.Parallel()
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", `"session_id":null`, `","session_id":"`, `\","session_id":null,"`}))
 	rapid.Check(t, func(t *rapid.T) {
 		p := ledger.Payment{
-			ID: rapid.String().Draw(t, "id"), CustomerID: rapid.String().Draw(t, "customer"), SessionID: rapid.String().Draw(t, "session"),
+			ID: text.Draw(t, "id"), CustomerID: text.Draw(t, "customer"), SessionID: text.Draw(t, "session"),
 			Debit: ledger.Debit{Sources: []ledger.PromoSource{{GrantID: rapid.String().Draw(t, "grant"), AmountMinor: 3}, {GrantID: "g", AmountMinor: 4}}, ActualMinor: 5},
 		}
 		var got struct {
@@ -357,8 +358,12 @@ func TestEventData(t *testing.T) {
 				AmountMinor int64 `json:"amount_minor"`
 			} `json:"promo_sources"`
 		}
-		if err := json.Unmarshal(p.Event("evt_1", ledger.EventPaymentSucceeded, noon).Data, &got); err != nil {
+		e := p.Event("evt_1", ledger.EventPaymentSucceeded, noon)
+		if err := json.Unmarshal(e.Data, &got); err != nil {
 			t.Fatal(err)
+		}
+		if alone, err := ledger.PaidAlone(&e); err != nil || alone != (p.SessionID == "") {
+			t.Fatalf("alone %v, %v: %s", alone, err, e.Data)
 		}
 		if got.PromoMinor != 7 || len(got.PromoSources) != 2 || (got.SessionID == nil) != (p.SessionID == "") {
 			t.Fatalf("data %+v", got)

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -44,10 +43,7 @@ type Payment struct {
 	CredentialType string
 	EntryID        string // empty until the debit
 	tenancy.Place
-	CashierID string
-	// Decision is the snapshot and the plan of the debit as they were validated,
-	// a JSON object: planning the snapshot again gives the same plan.
-	Decision    json.RawMessage
+	CashierID   string
 	FailureCode string
 	// Code guards a payment that requires capture; nil for others.
 	Code       *Code

@@ -23,6 +23,7 @@ var everyTenant = map[string]string{
 	"actuators.Tell":     "a server tells of its own actuators, whichever merchant's",
 	"actuators.Told":     "feddi actuator status and GET /health, for the operator",
 	"ledger/audit.Check": "feddi ledger verify counts what it has read",
+	"ledger.Decision":    "feddi ledger decision, for the operator",
 	"actuators.Unpark":   "feddi actuator, on the operator's machine, names a command of whichever merchant",
 	// Work in the background, of ids that the caller of an operation never gives.
 	"identity.Sweep":     "what has expired goes, whoever's it was",

@@ -1,7 +1,6 @@
 package fault_test
 
 import (
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/actuation/record"
 	"github.com/feddi/feddi/core/app/payments"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/plugins/sdk"
@@ -132,15 +132,15 @@ func TestMutantPlansNeverCommit(t *testing.T) {
 }
 
 // decisions are what is stored with the payments.
-func (b *bench) decisions() (all []payments.Decision) {
+func (b *bench) decisions() (all []record.Decision) {
 	b.t.Helper()
-	rows, err := b.db.Pool().Query(b.t.Context(), "SELECT decision::text FROM payments WHERE status = 'succeeded'")
+	rows, err := b.db.Pool().Query(b.t.Context(), "SELECT decision FROM payments WHERE status = 'succeeded'")
 	rig.Must(b.t, err)
-	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	stored, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	rig.Must(b.t, err)
-	for _, text := range texts {
-		var d payments.Decision
-		rig.Must(b.t, json.Unmarshal([]byte(text), &d))
+	for _, raw := range stored {
+		d, err := record.Read(raw)
+		rig.Must(b.t, err)
 		all = append(all, d)
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/core/actuation/record"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/tenancy"
@@ -232,7 +233,9 @@ type decisionRow struct {
 	ActuatorVersion string
 	Card            json.RawMessage
 	Plan            json.RawMessage
-	At              time.Time
+	// Debit is the stored decision of a payment, in place of actuator, version and card.
+	Debit []byte
+	At    time.Time
 }
 
 func (r decisionRow) decision(t tenancy.Tenant) (decision.Decision, error) {
@@ -241,18 +244,23 @@ func (r decisionRow) decision(t tenancy.Tenant) (decision.Decision, error) {
 		GrantID: r.GrantID, AmountMinor: r.AmountMinor, State: r.State, Actuator: r.Actuator, ActuatorVersion: r.ActuatorVersion,
 		Plan: r.Plan, At: r.At,
 	}
-	return d, json.Unmarshal(r.Card, &d.Card)
+	if r.Debit == nil {
+		return d, json.Unmarshal(r.Card, &d.Card)
+	}
+	debit, err := record.Read(r.Debit)
+	d.Actuator, d.ActuatorVersion, d.Card = debit.Actuator, debit.Version, decision.Card(debit.Plan.Reasoning)
+	return d, err
 }
 
 // sessionDecisions has the debits of a session's payments as well: they are kept
 // with the payments, which spares each debit a row.
 const sessionDecisions = `
 select decision_id, trace_id, kind, coalesce(session_id, '') as session_id, coalesce(customer_id, '') as customer_id,
-  coalesce(offer_id, '') as offer_id, coalesce(grant_id, '') as grant_id, amount_minor, state, actuator, actuator_version, card, plan, at
+  coalesce(offer_id, '') as offer_id, coalesce(grant_id, '') as grant_id, amount_minor, state, actuator, actuator_version, card, plan, null::bytea as debit, at
 from decisions where tenant_no = $1 and session_id = $2
 union all
 select 'dec' || substr(payment_id, 4), 'dt' || substr(payment_id, 4), 'wallet_debit', session_id, customer_id, '', '', amount_minor, 'taken',
-  decision::json ->> 'actuator', decision::json ->> 'version', decision::json -> 'plan' -> 'reasoning', null, captured_at
+  '', '', null, null, decision, captured_at
 from payments where tenant_no = $1 and session_id = $2 and status not in ('requires_capture', 'failed') and decision is not null
 order by at, decision_id`
 

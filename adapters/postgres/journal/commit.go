@@ -180,7 +180,7 @@ var parameters = []parameter{
 	{"pay.branch", ofText, func(c *columns) *array { return &c.pay.branch }},
 	{"pay.terminal", ofText, func(c *columns) *array { return &c.pay.terminal }},
 	{"pay.cashier", ofText, func(c *columns) *array { return &c.pay.cashier }},
-	{"pay.decision", ofText, func(c *columns) *array { return &c.pay.decision }},
+	{"pay.decision", ofBytea, func(c *columns) *array { return &c.pay.decision }},
 	{"pay.created", ofTime, func(c *columns) *array { return &c.pay.created }},
 	{"pay.at", ofTime, func(c *columns) *array { return &c.pay.at }},
 	{"capture.place", ofTID, func(c *columns) *array { return &c.capture.place }},
@@ -191,7 +191,7 @@ var parameters = []parameter{
 	{"capture.lot", ofInt4, func(c *columns) *array { return &c.capture.lot }},
 	{"capture.lots", ofInt4, func(c *columns) *array { return &c.capture.lots }},
 	{"capture.entry", ofText, func(c *columns) *array { return &c.capture.entry }},
-	{"capture.decision", ofText, func(c *columns) *array { return &c.capture.decision }},
+	{"capture.decision", ofBytea, func(c *columns) *array { return &c.capture.decision }},
 	{"capture.at", ofTime, func(c *columns) *array { return &c.capture.at }},
 	{"source.id", ofText, func(c *columns) *array { return &c.source.id }},
 	{"source.amount", ofInt8, func(c *columns) *array { return &c.source.amount }},
@@ -453,7 +453,7 @@ func (c *columns) addPayment(p *payments.Posting, at *places, tenant int32) {
 	d.branch.word(pay.BranchID)
 	d.terminal.word(pay.TerminalID)
 	d.cashier.word(pay.CashierID)
-	d.decision.bytes(pay.Decision)
+	d.decision.bytes(p.Decision)
 	d.created.time(pay.CreatedAt)
 	d.at.time(p.At)
 }
@@ -469,6 +469,6 @@ func (c *columns) addCapture(p *payments.Posting, at *places, tenant, lot, lots 
 	d.lot.int4(lot)
 	d.lots.int4(lots)
 	d.entry.text(pay.EntryID)
-	d.decision.bytes(pay.Decision)
+	d.decision.bytes(p.Decision)
 	d.at.time(p.At)
 }

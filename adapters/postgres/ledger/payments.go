@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,11 +14,11 @@ import (
 
 const paymentColumns = `payment_id, customer_id, session_id, transaction_id, status, amount_minor, debited_actual_minor,
 	refunded_minor, currency, credential_type, grant_ids, grant_minors, entry_id, brand_id, branch_id, terminal_id, cashier_id,
-	decision, failure_code, code_hash, code_attempts, code_expires_at, created_at, captured_at`
+	failure_code, code_hash, code_attempts, code_expires_at, created_at, captured_at`
 
 const paymentColumnsOf = `p.payment_id, p.customer_id, p.session_id, p.transaction_id, p.status, p.amount_minor, p.debited_actual_minor,
 	p.refunded_minor, p.currency, p.credential_type, p.grant_ids, p.grant_minors, p.entry_id, p.brand_id, p.branch_id, p.terminal_id, p.cashier_id,
-	p.decision, p.failure_code, p.code_hash, p.code_attempts, p.code_expires_at, p.created_at, p.captured_at`
+	p.failure_code, p.code_hash, p.code_attempts, p.code_expires_at, p.created_at, p.captured_at`
 
 // paymentRow scans paymentColumns, also where an outer join gave none.
 type paymentRow struct {
@@ -28,7 +27,6 @@ type paymentRow struct {
 	AmountMinor, ActualMinor, RefundedMinor                                    *int64
 	GrantIDs                                                                   []string
 	GrantMinors                                                                []int64
-	Decision                                                                   json.RawMessage
 	CodeHash                                                                   []byte
 	CodeAttempts                                                               *int16
 	CodeExpiresAt, CreatedAt, CapturedAt                                       *time.Time
@@ -38,7 +36,7 @@ func (r *paymentRow) dest() []any {
 	return []any{
 		&r.ID, &r.CustomerID, &r.SessionID, &r.TransactionID, &r.Status, &r.AmountMinor, &r.ActualMinor,
 		&r.RefundedMinor, &r.Currency, &r.CredentialType, &r.GrantIDs, &r.GrantMinors, &r.EntryID, &r.BrandID, &r.BranchID,
-		&r.TerminalID, &r.CashierID, &r.Decision, &r.FailureCode, &r.CodeHash, &r.CodeAttempts, &r.CodeExpiresAt,
+		&r.TerminalID, &r.CashierID, &r.FailureCode, &r.CodeHash, &r.CodeAttempts, &r.CodeExpiresAt,
 		&r.CreatedAt, &r.CapturedAt,
 	}
 }
@@ -50,7 +48,7 @@ func (r *paymentRow) payment(t tenancy.Tenant) ledger.Payment {
 		Status: ledger.PaymentStatus(*r.Status), AmountMinor: *r.AmountMinor, RefundedMinor: *r.RefundedMinor,
 		Currency: *r.Currency, CredentialType: *r.CredentialType, EntryID: text(r.EntryID),
 		Place:     tenancy.Place{BrandID: text(r.BrandID), BranchID: text(r.BranchID), TerminalID: text(r.TerminalID)},
-		CashierID: text(r.CashierID), Decision: r.Decision, FailureCode: text(r.FailureCode),
+		CashierID: text(r.CashierID), FailureCode: text(r.FailureCode),
 		CreatedAt: *r.CreatedAt, CapturedAt: r.CapturedAt,
 	}
 	p.Debit.ActualMinor = *r.ActualMinor
@@ -78,6 +76,13 @@ func (s *Store) Payment(ctx context.Context, t tenancy.Tenant, id string) (ledge
 	p, err := pg.OneFunc(ctx, s.q, scanPayment(t), `SELECT `+paymentColumns+` FROM payments
 		WHERE tenant_no = $1 AND payment_id = $2`, t.No, id)
 	return p, notFound(err, "payment")
+}
+
+// Decision is the stored decision of a payment of any merchant, for operators: a
+// record of core/actuation/record, nil before the debit. Errors: NOT_FOUND.
+func Decision(ctx context.Context, q pg.Q, paymentID string) ([]byte, error) {
+	raw, err := pg.One[[]byte](ctx, q, `SELECT decision FROM payments WHERE payment_id = $1`, paymentID)
+	return raw, notFound(err, "payment")
 }
 
 // InsertPayment implements ledger.Payments.

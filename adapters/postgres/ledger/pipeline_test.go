@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -10,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/actuation/record"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/app/payments"
@@ -204,15 +209,47 @@ func TestPlanReplaysByteForByte(t *testing.T) {
 	b := setup(t)
 	guest := b.customer(t, identity.Verified)
 	b.topUp(t, guest, 2500)
-	paid, err := b.pay(t, b.code(t, guest), 1175)
+	s := b.session(t, "", 1175)
+	paid, err := b.tender(t, s.ID, b.code(t, guest), 1175)
 	must(t, err)
-	p, err := b.uow.Read().Ledger.Payment(t.Context(), b.tenant, paid.Payment.ID)
-	must(t, err)
-	replayed, err := payments.Replay(t.Context(), b.actuator, p.Decision)
-	must(t, err)
-	if string(replayed) != string(p.Decision) {
-		t.Fatalf("replay gives\n%s\nthe payment holds\n%s", replayed, p.Decision)
+	replays := func() []byte {
+		stored, err := ledger.Decision(t.Context(), b.db.Q(), paid.Payment.ID)
+		must(t, err)
+		replayed, err := payments.Replay(t.Context(), b.actuator, stored)
+		must(t, err)
+		if !bytes.Equal(replayed, stored) {
+			t.Fatalf("replay gives\n%q\nthe payment holds\n%q", replayed, stored)
+		}
+		return stored
 	}
+	stored := replays()
+	shown, err := b.uow.Read().Decisions.BySession(t.Context(), b.tenant, s.ID)
+	must(t, err)
+	d, err := record.Read(stored)
+	must(t, err)
+	if len(d.Plan.Effects) != 2 || len(d.Snapshot.Lots) != 1 || !d.Snapshot.At.Equal(paid.Payment.CreatedAt) {
+		t.Errorf("stored %+v", d)
+	}
+	if len(shown) != 1 || shown[0].Actuator != "wallet" || shown[0].ActuatorVersion != "1.0.0" || shown[0].Card.Rule == "" || len(shown[0].Card.Facts) == 0 {
+		t.Errorf("shown %+v", shown)
+	}
+
+	// One of before, which is JSON, is shown and replayed alike.
+	before, err := json.Marshal(d)
+	must(t, err)
+	_, err = b.db.Q().Exec(t.Context(), "UPDATE payments SET decision = $1 WHERE payment_id = $2", before, paid.Payment.ID)
+	must(t, err)
+	if !bytes.Equal(replays(), before) {
+		t.Error("it was not stored as JSON")
+	}
+	again, err := b.uow.Read().Decisions.BySession(t.Context(), b.tenant, s.ID)
+	must(t, err)
+	if diff := cmp.Diff(shown, again); diff != "" {
+		t.Error(diff)
+	}
+
+	_, err = ledger.Decision(t.Context(), b.db.Q(), "pay_none")
+	wantCode(t, err, fault.CodeNotFound)
 }
 
 // poisoned refuses to commit any batch that holds a payment of one amount.

@@ -74,7 +74,7 @@ func TestOnlyPaymentsWithoutSessionAreTaken(t *testing.T) {
 	for _, e := range s.events() {
 		s.must(s.transactions.FromPayment(t.Context(), e))
 	}
-	s.must(s.transactions.FromPayment(t.Context(), event.Event{ID: "evt_x", Tenant: s.tenant, Type: core.EventPaymentSucceeded, Data: []byte(`{"payment_id":"pay_gone","session_id":null}`)}))
+	s.must(s.transactions.FromPayment(t.Context(), event.Event{ID: "evt_x", Tenant: s.tenant, Type: core.EventPaymentSucceeded, Subject: "pay_gone", Data: []byte(`{"payment_id":"pay_gone","session_id":null}`)}))
 	if n := len(s.list()); n != 0 {
 		t.Errorf("%d transactions", n)
 	}

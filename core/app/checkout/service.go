@@ -36,7 +36,7 @@ type Service struct {
 // Types of the events that sessions write.
 const (
 	eventOpened     = "checkout.session.opened"
-	eventIdentified = "checkout.session.identified"
+	eventIdentified = checkout.EventIdentified
 	eventRevised    = "checkout.session.basket_revised"
 	eventClosed     = "checkout.session.closed"
 	eventAbandoned  = "checkout.session.abandoned" // by hand or by time: state says which

@@ -109,7 +109,7 @@ func (s *Service) mergeSession(ctx context.Context, st app.Stores, m merging.Mer
 	if _, err := st.Checkout.Save(ctx, next); err != nil {
 		return err
 	}
-	return st.Events.Append(ctx, s.identified(next, m.At))
+	return st.Events.Append(ctx, next.Identified(s.IDs.Make(ids.Event), m.At))
 }
 
 // mergeCustomer merges the source, and returns m with what moved.

@@ -2,13 +2,11 @@ package enrollment
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/checkout"
-	"github.com/feddi/feddi/core/event"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
@@ -212,14 +210,5 @@ func (s *Service) identify(ctx context.Context, st app.Stores, session *checkout
 	if _, err := st.Checkout.Save(ctx, next); err != nil {
 		return err
 	}
-	return st.Events.Append(ctx, s.identified(next, now))
-}
-
-func (s *Service) identified(session checkout.Session, now time.Time) event.Event {
-	data, _ := json.Marshal(map[string]any{ // strings always marshal
-		"session_id": session.ID, "customer_id": session.CustomerID, "credential_type": session.CredentialType, "probationary": false,
-	})
-	return event.Event{
-		ID: s.IDs.Make(ids.Event), Tenant: session.Tenant, Type: "checkout.session.identified", Subject: session.ID, At: now, Data: data,
-	}
+	return st.Events.Append(ctx, next.Identified(s.IDs.Make(ids.Event), now))
 }

@@ -1,10 +1,10 @@
 package payments
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/actuation/record"
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/event"
@@ -164,7 +164,7 @@ func (j *job) decide(now time.Time, source *ids.Source) (Posting, error) {
 func (j *job) post(now time.Time, source *ids.Source) (Posting, error) {
 	p := j.payment
 	p.Status, p.Debit, p.CapturedAt, p.Code = ledger.PaymentSucceeded, debitOf(j.plan.Plan), &now, nil
-	p.EntryID, p.Decision = source.Make(ids.Entry), j.record()
+	p.EntryID = source.Make(ids.Entry)
 	c := ledger.Begin(*j.state.Wallet)
 	head := ledger.Head{ID: p.EntryID, Kind: ledger.EntryPayment, RefID: p.ID, TraceID: ledger.TraceID(p.ID), At: now}
 	if err := c.Pay(head, p.Debit, j.state.Lots); err != nil {
@@ -177,7 +177,7 @@ func (j *job) post(now time.Time, source *ids.Source) (Posting, error) {
 			return Posting{}, fault.Internal(err)
 		}
 	}
-	posting := Posting{CodeHash: j.want.CodeHash, Change: c, Payment: p, Session: j.tender(p), At: now, Where: j.state.Where}
+	posting := Posting{CodeHash: j.want.CodeHash, Change: c, Payment: p, Decision: j.record(), Session: j.tender(p), At: now, Where: j.state.Where}
 	posting.Events = j.events(c, p, posting.Session, now, source)
 	after := c.Wallet
 	after.Version++
@@ -217,7 +217,7 @@ func (j *job) tender(p ledger.Payment) *checkout.Session {
 func (j *job) events(c *ledger.Change, p ledger.Payment, s *checkout.Session, now time.Time, source *ids.Source) []event.Event {
 	events := make([]event.Event, 0, 2+len(c.Grants))
 	if s != nil && j.state.Session.CustomerID == "" {
-		events = append(events, identified(s, source.Make(ids.Event), now))
+		events = append(events, s.Identified(source.Make(ids.Event), now))
 	}
 	events = append(events, p.Event(source.Make(ids.Event), ledger.EventPaymentSucceeded, now))
 	for _, g := range c.Grants {
@@ -226,13 +226,6 @@ func (j *job) events(c *ledger.Change, p ledger.Payment, s *checkout.Session, no
 		}
 	}
 	return events
-}
-
-func identified(s *checkout.Session, id string, now time.Time) event.Event {
-	data, _ := json.Marshal(map[string]any{ // strings always marshal
-		"session_id": s.ID, "customer_id": s.CustomerID, "credential_type": s.CredentialType, "probationary": false,
-	})
-	return event.Event{ID: id, Tenant: s.Tenant, Type: "checkout.session.identified", Subject: s.ID, At: now, Data: data}
 }
 
 func lot(lots []ledger.Grant, id string) (ledger.Grant, bool) {
@@ -261,19 +254,9 @@ func debitOf(p actuation.Plan) ledger.Debit {
 	return d
 }
 
-// Decision is what is kept with a payment: planning Snapshot again with the
-// same actuator gives Plan, byte for byte.
-type Decision struct {
-	Actuator string             `json:"actuator"`
-	Version  string             `json:"version"`
-	Snapshot actuation.Snapshot `json:"snapshot"`
-	Plan     actuation.Plan     `json:"plan"`
-}
-
-func (j *job) record() json.RawMessage {
-	raw, err := json.Marshal(Decision{j.plan.Actuator.Name, j.plan.Actuator.Version, j.snapshot, j.plan.Plan})
-	if err != nil { // every object in it was proven to be JSON
-		return nil
-	}
-	return raw
+// record is what is kept with the payment: planning the snapshot again with the
+// same actuator gives the plan, byte for byte.
+func (j *job) record() []byte {
+	d := record.Decision{Actuator: j.plan.Actuator.Name, Version: j.plan.Actuator.Version, Snapshot: j.snapshot, Plan: j.plan.Plan}
+	return d.Append(nil)
 }

@@ -77,6 +77,9 @@ type Posting struct {
 	Change *ledger.Change
 	// Payment is new, or captured where it required capture.
 	Payment ledger.Payment
+	// Decision is the snapshot and the plan of the debit as they were proven,
+	// written by core/actuation/record.
+	Decision []byte
 	// Session is as it is after, Version as read; nil outside of sessions.
 	Session *checkout.Session
 	Events  []event.Event

@@ -2,19 +2,19 @@ package payments
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/actuation/record"
 	"github.com/feddi/feddi/core/fault"
 )
 
 // Replay plans the snapshot of a payment's stored decision again with a, and
-// returns the decision as it would be stored: the same bytes, where the same
-// version plans. Errors: those of the actuator; INTERNAL where stored cannot
-// be read.
-func Replay(ctx context.Context, a actuation.Actuator, stored json.RawMessage) (json.RawMessage, error) {
-	var d Decision
-	if err := json.Unmarshal(stored, &d); err != nil {
+// returns the decision as it would be stored, in the form of stored: the same
+// bytes, where the same version plans. Errors: those of the actuator; INTERNAL
+// where stored cannot be read.
+func Replay(ctx context.Context, a actuation.Actuator, stored []byte) ([]byte, error) {
+	d, err := record.Read(stored)
+	if err != nil {
 		return nil, fault.Internal(err)
 	}
 	plans, err := a.PlanBatch(ctx, []actuation.Snapshot{d.Snapshot})
@@ -27,5 +27,6 @@ func Replay(ctx context.Context, a actuation.Actuator, stored json.RawMessage) (
 	if err := actuation.Validate(a.Manifest(), d.Snapshot, plans[0]); err != nil {
 		return nil, err
 	}
-	return json.Marshal(Decision{a.Manifest().Name, a.Manifest().Version, d.Snapshot, plans[0]})
+	d.Actuator, d.Version, d.Plan = a.Manifest().Name, a.Manifest().Version, plans[0]
+	return d.Like(stored)
 }

@@ -2,9 +2,7 @@ package transactions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -54,18 +52,14 @@ func (s *Service) FromPayments(ctx context.Context, events []event.Event) error 
 func paidAlone(events []event.Event) ([]ledger.PaymentRef, error) {
 	var refs []ledger.PaymentRef
 	var errs []error
-	for _, e := range events {
-		if e.Type != ledger.EventPaymentSucceeded {
-			continue
+	for i := range events {
+		e := &events[i]
+		alone, err := ledger.PaidAlone(e)
+		if alone {
+			refs = append(refs, ledger.PaymentRef{Tenant: e.Tenant, ID: e.Subject})
 		}
-		var data struct {
-			PaymentID string `json:"payment_id"`
-			SessionID string `json:"session_id"`
-		}
-		if err := json.Unmarshal(e.Data, &data); err != nil {
-			errs = append(errs, fmt.Errorf("read event %s: %w", e.ID, err))
-		} else if data.SessionID == "" {
-			refs = append(refs, ledger.PaymentRef{Tenant: e.Tenant, ID: data.PaymentID})
+		if err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return refs, errors.Join(errs...)

@@ -39,7 +39,7 @@ type ReplayOptions struct {
 	// bytes, *decision.Mismatch where it does not.
 	Trace func(ctx context.Context, t tenancy.Tenant, kind, id string) error
 	// Payment plans a payment's stored decision again and gives what would be stored.
-	Payment func(ctx context.Context, merchantID string, stored json.RawMessage) (json.RawMessage, error)
+	Payment func(ctx context.Context, merchantID string, stored []byte) ([]byte, error)
 }
 
 // ReplayReport is what was found.
@@ -99,13 +99,13 @@ func Replay(ctx context.Context, d *Deployment, head Head, o ReplayOptions) (*Re
 type kept struct {
 	tenant   tenancy.Tenant
 	id       string
-	decision json.RawMessage // of a payment
+	decision []byte // of a payment
 }
 
-const latestTraces = `SELECT m.tenant_no, m.partner_id, m.merchant_id, m.live, x.trace_id, ''::text
+const latestTraces = `SELECT m.tenant_no, m.partner_id, m.merchant_id, m.live, x.trace_id, null::bytea
 	FROM decision_traces x JOIN merchants m ON m.tenant_no = x.tenant_no WHERE x.kind = $1 ORDER BY x.at DESC LIMIT $2`
 
-const latestPayments = `SELECT m.tenant_no, m.partner_id, m.merchant_id, m.live, x.payment_id, x.decision::text
+const latestPayments = `SELECT m.tenant_no, m.partner_id, m.merchant_id, m.live, x.payment_id, x.decision
 	FROM payments x JOIN merchants m ON m.tenant_no = x.tenant_no WHERE x.decision IS NOT NULL AND $1 <> '' ORDER BY x.payment_id DESC LIMIT $2`
 
 func latest(ctx context.Context, d *Deployment, kind string, most int) ([]kept, error) {
@@ -115,12 +115,10 @@ func latest(ctx context.Context, d *Deployment, kind string, most int) ([]kept, 
 	}
 	return pg.ManyFunc(ctx, d.DB.Q(), func(row pgx.CollectableRow) (k kept, err error) {
 		var live bool
-		var text string
-		err = row.Scan(&k.tenant.No, &k.tenant.PartnerID, &k.tenant.MerchantID, &live, &k.id, &text)
+		err = row.Scan(&k.tenant.No, &k.tenant.PartnerID, &k.tenant.MerchantID, &live, &k.id, &k.decision)
 		if k.tenant.Mode = tenancy.Sandbox; live {
 			k.tenant.Mode = tenancy.Production
 		}
-		k.decision = json.RawMessage(text)
 		return k, err
 	}, query, kind, most)
 }

@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/app/identities"
@@ -35,7 +34,7 @@ func (s *System) ReplayTrace(ctx context.Context, t tenancy.Tenant, kind, id str
 }
 
 // ReplayPayment plans a stored payment again, for a merchant.
-func (s *System) ReplayPayment(ctx context.Context, merchantID string, stored json.RawMessage) (json.RawMessage, error) {
+func (s *System) ReplayPayment(ctx context.Context, merchantID string, stored []byte) ([]byte, error) {
 	actuator, err := s.Host.For(actuation.KindWalletDebit, merchantID)
 	if err != nil {
 		return nil, err
