@@ -3,6 +3,9 @@ package journal
 import (
 	"context"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // PreparedStatement is one prepared statement of a connection.
@@ -40,6 +43,16 @@ func known(list []PreparedStatement, statement string) bool {
 		}
 	}
 	return false
+}
+
+// CommitLost commits a debit of a wallet that is no longer where it was read.
+func (j *Journal) CommitLost(ctx context.Context) error {
+	var c columns
+	w := &c.wallet
+	w.place, w.tenant, w.id, w.version = []pgtype.TID{{Valid: true}}, []int32{1}, []string{"cus_gone"}, []int64{1}
+	w.actual, w.promo, w.locked, w.at = []int64{0}, []int64{0}, []int64{0}, []time.Time{{}}
+	_, err := j.q.Exec(ctx, commitStatement, c.args()...)
+	return err
 }
 
 // Explain gives the generic plans of the hot statements, as the journal's

@@ -59,7 +59,11 @@ func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
 	if conns == 0 {
 		conns = DefaultConns
 	}
-	own, err := pg.Connect(ctx, withSettings(db.DSN()), pg.Options{MaxConns: conns, ApplicationName: "feddi payments"})
+	own, err := pg.Connect(ctx, withSettings(db.DSN()), pg.Options{
+		MaxConns: conns, ApplicationName: "feddi payments",
+		// A commit that lost a race fails, which is no reason to plan it again (some 6 ms).
+		Prepared: []string{commitStatement},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
