@@ -33,6 +33,8 @@ type Options struct {
 	StatementTimeout time.Duration
 	// ApplicationName is what pg_stat_activity shows; empty means "feddi".
 	ApplicationName string
+	// Settings are names and values of settings of each connection.
+	Settings [][2]string
 	// Prepared are statements that each connection prepares as it opens and keeps,
 	// failed or not. What Q prepares itself is prepared and planned again after each
 	// failure. Only for statements that fail in good order, and whose result has
@@ -102,6 +104,9 @@ func (o Options) apply(c *pgxpool.Config) {
 	}
 	p := c.ConnConfig.RuntimeParams
 	p["application_name"] = name
+	for _, s := range o.Settings {
+		p[s[0]] = s[1]
+	}
 	p["timezone"] = "UTC"
 	p["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
