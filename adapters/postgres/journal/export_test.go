@@ -49,10 +49,14 @@ func known(list []PreparedStatement, statement string) bool {
 func (j *Journal) CommitLost(ctx context.Context) error {
 	var c columns
 	w := &c.wallet
-	w.place, w.tenant, w.id, w.version = []pgtype.TID{{Valid: true}}, []int32{1}, []string{"cus_gone"}, []int64{1}
-	w.actual, w.promo, w.locked, w.at = []int64{0}, []int64{0}, []int64{0}, []time.Time{{}}
-	_, err := j.q.Exec(ctx, commitStatement, c.args()...)
-	return err
+	w.place.place(pgtype.TID{Valid: true})
+	w.tenant.int4(1)
+	w.id.text("cus_gone")
+	for _, a := range []*array{&w.version, &w.actual, &w.promo, &w.locked} {
+		a.int8(1)
+	}
+	w.at.time(time.Now())
+	return j.db.ExecBinary(ctx, "commit_payments", commitStatement, c.binary())
 }
 
 // Explain gives the generic plans of the hot statements, as the journal's

@@ -60,8 +60,6 @@ func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
 	}
 	own, err := pg.Connect(ctx, db.DSN(), pg.Options{
 		MaxConns: conns, ApplicationName: "feddi payments", Settings: settings,
-		// A commit that lost a race fails, which is no reason to plan it again (some 6 ms).
-		Prepared: []string{commitStatement},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)

@@ -35,11 +35,6 @@ type Options struct {
 	ApplicationName string
 	// Settings are names and values of settings of each connection.
 	Settings [][2]string
-	// Prepared are statements that each connection prepares as it opens and keeps,
-	// failed or not. What Q prepares itself is prepared and planned again after each
-	// failure. Only for statements that fail in good order, and whose result has
-	// the same columns whatever happens to the tables.
-	Prepared []string
 }
 
 // DB is one pool of connections, with bun on top of the same pool. Safe for
@@ -87,7 +82,7 @@ func (o Options) apply(c *pgxpool.Config) {
 	// unlike the simple protocol it refuses a second statement in a text.
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.StatementCacheCapacity = 512
-	c.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return o.ready(ctx, c) }
+	c.AfterConnect = timesInUTC
 
 	timeout := o.StatementTimeout
 	switch {
@@ -112,24 +107,14 @@ func (o Options) apply(c *pgxpool.Config) {
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
 }
 
-// ready makes a new connection ready for Q.
-func (o Options) ready(ctx context.Context, c *pgx.Conn) error {
-	timesInUTC(c)
-	for _, sql := range o.Prepared {
-		if _, err := c.Prepare(ctx, sql, sql); err != nil { // by this name a call finds it
-			return fmt.Errorf("prepare a statement: %w", err)
-		}
-	}
-	return nil
-}
-
 // timesInUTC makes a timestamptz come back in UTC whatever the zone of the
 // process, so that a value read equals the value written.
-func timesInUTC(c *pgx.Conn) {
+func timesInUTC(_ context.Context, c *pgx.Conn) error {
 	utc := &pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}}
 	m := c.TypeMap()
 	m.RegisterType(utc)
 	m.RegisterType(&pgtype.Type{Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: utc}})
+	return nil
 }
 
 // Close waits for connections in use and closes all.
@@ -158,7 +143,9 @@ func (db *DB) Q() Q { return Q{bun: db.bun, x: db.pool} }
 func (db *DB) Ping(ctx context.Context) error { return Map(db.pool.Ping(ctx)) }
 
 // ExecBinary runs a statement whose parameters are encoded already, all in their
-// binary form, nil for null. It is prepared under name, once per connection. Errors as in Q.Exec.
+// binary form, nil for null. It is prepared under name, once per connection, and
+// stays so when it fails: what Q prepares is prepared and planned again after each
+// failure. Errors as in Q.Exec.
 func (db *DB) ExecBinary(ctx context.Context, name, sql string, params [][]byte) error {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {
