@@ -56,7 +56,8 @@ func (j *Journal) CommitLost(ctx context.Context) error {
 		a.int8(1)
 	}
 	w.at.time(time.Now())
-	return j.db.ExecBinary(ctx, "commit_payments", commitStatement, c.binary())
+	s := c.commit()
+	return j.db.ExecBinary(ctx, s.name, s.sql, s.binary(&c))
 }
 
 // Explain gives the generic plans of the hot statements, as the journal's

@@ -62,12 +62,9 @@ func TestHotStatementsArePrepared(t *testing.T) {
 func TestALostRaceKeepsThePlan(t *testing.T) {
 	t.Parallel()
 	j := open(t, pgtest.New(t))
-	for range 3 {
+	for range 6 {
 		if err := j.CommitLost(t.Context()); !pg.Retryable(err) {
 			t.Fatalf("%v, want what is to be tried again", err)
-		}
-		if err := j.Commit(t.Context(), nil); err != nil {
-			t.Fatal(err)
 		}
 	}
 	prepared, err := j.Prepared(t.Context())
