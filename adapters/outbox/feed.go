@@ -31,7 +31,8 @@ type feed struct {
 }
 
 // after gives up to limit events behind c. An empty answer is only as old as
-// the latest wake-up; with old, it is no older than that either.
+// the latest wake-up; with old, it is no older than that either, unless the next
+// wake-up is on its way.
 func (f *feed) after(ctx context.Context, c event.Cursor, limit int, old time.Duration) ([]event.Logged, error) {
 	for {
 		f.mu.Lock()
@@ -43,7 +44,7 @@ func (f *feed) after(ctx context.Context, c event.Cursor, limit int, old time.Du
 		case !known:
 			f.mu.Unlock()
 			return f.lag(ctx, c, limit)
-		case f.heard == f.wake.next() && (old == 0 || time.Since(f.at) < old):
+		case f.heard == f.wake.next() && (old == 0 || time.Since(f.at) < old || f.wake.coming()):
 			f.mu.Unlock()
 			return nil, nil
 		case f.busy != nil:
@@ -102,6 +103,7 @@ func (f *feed) read(ctx context.Context, c event.Cursor) ([]event.Logged, error)
 		return nil, err
 	}
 	f.heard, f.at = heard, at
+	f.wake.found(len(events))
 	if len(events) == batch {
 		f.heard = never // there is more
 	}

@@ -32,7 +32,7 @@ const (
 	firstPoll, lastPoll = 5 * time.Millisecond, 100 * time.Millisecond
 	// keepEvery is how often a consumer writes down its place at most: each is a
 	// commit of its own. What it handled since comes again after a crash.
-	keepEvery = 50 * time.Millisecond
+	keepEvery = 100 * time.Millisecond
 	// follow is how often a server that does not hold the lease asks for it.
 	follow = time.Second
 )

@@ -104,8 +104,12 @@ func (w *world) subscribe(url string, ordered bool, types ...string) string {
 func (w *world) server(name string, consume func(r *outbox.Router)) (stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	consumers := events.NewConsumers(w.db.Q())
-	sub := outbox.NewSubscriber(events.NewReader(w.db.Q()), consumers, name, w.wake, w.log)
+	tail, err := events.Open(w.t.Context(), w.db)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	consumers := tail.Consumers()
+	sub := outbox.NewSubscriber(tail.Reader(), consumers, name, w.wake, w.log)
 	router, err := outbox.NewRouter(sub, consumers, w.log)
 	if err != nil {
 		w.t.Fatal(err)
@@ -125,6 +129,7 @@ func (w *world) server(name string, consume func(r *outbox.Router)) (stop func()
 			cancel()
 			_ = sub.Close()
 			all.Wait()
+			tail.Close()
 		})
 	}
 	w.t.Cleanup(stop)

@@ -3,7 +3,6 @@ package events
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
@@ -22,7 +21,7 @@ const addConsumer = `insert into event_consumers (consumer) values ($1) on confl
 const leaseConsumer = `
 update event_consumers set holder = $2, leased_until = now() + make_interval(secs => $3)
 where consumer = $1 and (holder = $2 or leased_until < now())
-returning xid::text, position`
+returning xid, position`
 
 // Lease implements event.Consumers.
 func (s *Consumers) Lease(ctx context.Context, consumer, holder string, ttl time.Duration) (event.Cursor, bool, error) {
@@ -38,22 +37,23 @@ func (s *Consumers) Lease(ctx context.Context, consumer, holder string, ttl time
 }
 
 func (s *Consumers) lease(ctx context.Context, consumer, holder string, ttl time.Duration) (c event.Cursor, held bool, err error) {
-	var x string
-	err = s.q.QueryRow(ctx, leaseConsumer, consumer, holder, ttl.Seconds()).Scan(&x, &c.Position)
+	err = s.q.QueryRow(ctx, leaseConsumer, consumer, holder, ttl.Seconds()).Scan(&c.XID, &c.Position)
 	if errors.Is(err, pg.ErrNoRows) {
 		return event.Cursor{}, false, nil
 	}
-	if err != nil {
-		return c, false, err
-	}
-	c.XID, err = strconv.ParseUint(x, 10, 64)
 	return c, err == nil, err
 }
 
+// advance does not wait for the disk: a place that a crash of the database
+// undoes is one whose events come again. (set_config for the transaction, in
+// the statement that is all of it, holds for its commit.)
+const advance = `
+update event_consumers set xid = $3::xid8, position = $4
+where consumer = $1 and holder = $2 and set_config('synchronous_commit', 'off', true) = 'off'`
+
 // Advance implements event.Consumers.
 func (s *Consumers) Advance(ctx context.Context, consumer, holder string, c event.Cursor) error {
-	_, err := s.q.Exec(ctx, `update event_consumers set xid = $3::text::xid8, position = $4 where consumer = $1 and holder = $2`,
-		consumer, holder, xid(c), c.Position)
+	_, err := s.q.Exec(ctx, advance, consumer, holder, c.XID, c.Position)
 	return err
 }
 
@@ -66,7 +66,7 @@ func (s *Consumers) Release(ctx context.Context, consumer, holder string) error 
 // Park implements event.Consumers.
 func (s *Consumers) Park(ctx context.Context, consumer string, e event.Logged, cause string) error {
 	_, err := s.q.Exec(ctx, `insert into event_parked (consumer, xid, position, event_id, tenant_no, cause)
-		values ($1, $2::text::xid8, $3, $4, $5, $6) on conflict do nothing`,
-		consumer, xid(e.Cursor), e.Cursor.Position, e.ID, e.Tenant.No, cause)
+		values ($1, $2::xid8, $3, $4, $5, $6) on conflict do nothing`,
+		consumer, e.Cursor.XID, e.Cursor.Position, e.ID, e.Tenant.No, cause)
 	return err
 }

@@ -3,9 +3,12 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/event"
@@ -25,7 +28,7 @@ func NewLog(q pg.Q, appended *bool) *Log { return &Log{q, appended} }
 
 const insertEvents = `
 insert into events (event_id, tenant_no, type, subject, trace_id, data, at)
-select event_id, tenant_no, type, subject, nullif(trace_id, ''), data::json, at
+select event_id, tenant_no, type, subject, nullif(trace_id, ''), data, at
 from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
   with ordinality as e (event_id, tenant_no, type, subject, trace_id, data, at, n)
 order by n`
@@ -37,6 +40,9 @@ func (l *Log) Append(ctx context.Context, events ...event.Event) error {
 	}
 	c := newColumns(len(events))
 	for _, e := range events {
+		if !json.Valid(e.Data) || !utf8.Valid(e.Data) || !bytes.HasPrefix(bytes.TrimLeft(e.Data, " \t\r\n"), []byte("{")) {
+			return fmt.Errorf("the data of event %s (%s) is no JSON object: %.100q", e.ID, e.Type, e.Data)
+		}
 		c.add(e)
 	}
 	if _, err := l.q.Exec(ctx, insertEvents, c.ids, c.tenants, c.types, c.subjects, c.traces, c.data, c.times); err != nil {

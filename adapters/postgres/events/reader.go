@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,10 +21,10 @@ func NewReader(q pg.Q) *Reader { return &Reader{q} }
 
 // selectEvents joins the tenant, so that an event carries the whole boundary.
 const selectEvents = `
-select e.xid::text, e.position, e.event_id, e.type, e.subject, coalesce(e.trace_id, ''), e.data, e.at,
+select e.xid, e.position, e.event_id, e.type, e.subject, coalesce(e.trace_id, ''), e.data, e.at,
        m.tenant_no, m.partner_id, m.merchant_id, m.live
 from events e join merchants m on m.tenant_no = e.tenant_no
-where (e.xid, e.position) > ($1::text::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())`
+where (e.xid, e.position) > ($1::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())`
 
 // readAfter is for the consumers, which work for every tenant.
 const readAfter = selectEvents + ` order by e.xid, e.position limit $3`
@@ -37,13 +36,13 @@ order by e.xid, e.position limit $3`
 
 // After implements event.Reader.
 func (r *Reader) After(ctx context.Context, c event.Cursor, limit int) ([]event.Logged, error) {
-	return pg.ManyFunc(ctx, r.q, scan, readAfter, xid(c), c.Position, limit)
+	return pg.ManyFunc(ctx, r.q, scan, readAfter, c.XID, c.Position, limit)
 }
 
 // Poll implements event.Reader.
 func (r *Reader) Poll(ctx context.Context, t tenancy.Tenant, c event.Cursor, patterns []string, limit int) ([]event.Logged, error) {
 	names, expression := split(patterns)
-	return pg.ManyFunc(ctx, r.q, scan, pollTenant, xid(c), c.Position, limit, t.No, names, expression)
+	return pg.ManyFunc(ctx, r.q, scan, pollTenant, c.XID, c.Position, limit, t.No, names, expression)
 }
 
 // split turns patterns into whole names and one regular expression for the
@@ -63,22 +62,15 @@ func split(patterns []string) (names []string, expression string) {
 	return names, `^(` + strings.Join(prefixes, "|") + `)`
 }
 
-func xid(c event.Cursor) string { return strconv.FormatUint(c.XID, 10) }
-
 func scan(row pgx.CollectableRow) (event.Logged, error) {
 	var (
 		e    event.Logged
-		x    string
 		live bool
 		at   time.Time
 		data []byte
 	)
-	err := row.Scan(&x, &e.Cursor.Position, &e.ID, &e.Type, &e.Subject, &e.TraceID, &data, &at,
+	err := row.Scan(&e.Cursor.XID, &e.Cursor.Position, &e.ID, &e.Type, &e.Subject, &e.TraceID, &data, &at,
 		&e.Tenant.No, &e.Tenant.PartnerID, &e.Tenant.MerchantID, &live)
-	if err != nil {
-		return e, err
-	}
-	e.Cursor.XID, err = strconv.ParseUint(x, 10, 64)
 	e.Data, e.At, e.Tenant.Mode = data, at, tenancy.Sandbox
 	if live {
 		e.Tenant.Mode = tenancy.Production

@@ -78,7 +78,7 @@ var parts = []part{
 	FROM {entry: id, tenant, payment, trace, at, currency, line, lines} x`},
 	{name: "event", sql: `
 	INSERT INTO events (event_id, tenant_no, type, subject, trace_id, data, at)
-	SELECT id, tenant, type, subject, trace, data::json, at FROM {event: id, tenant, type, subject, trace, data, at} x`},
+	SELECT id, tenant, type, subject, trace, data, at FROM {event: id, tenant, type, subject, trace, data, at} x`},
 }
 
 // columns are a batch of payments as the arrays of a commit.

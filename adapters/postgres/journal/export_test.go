@@ -3,6 +3,9 @@ package journal
 import (
 	"context"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // PreparedStatement is one prepared statement of a connection.
@@ -40,6 +43,21 @@ func known(list []PreparedStatement, statement string) bool {
 		}
 	}
 	return false
+}
+
+// CommitLost commits a debit of a wallet that is no longer where it was read.
+func (j *Journal) CommitLost(ctx context.Context) error {
+	var c columns
+	w := &c.wallet
+	w.place.place(pgtype.TID{Valid: true})
+	w.tenant.int4(1)
+	w.id.text("cus_gone")
+	for _, a := range []*array{&w.version, &w.actual, &w.promo, &w.locked} {
+		a.int8(1)
+	}
+	w.at.time(time.Now())
+	s := c.commit()
+	return j.db.ExecBinary(ctx, s.name, s.sql, s.binary(&c))
 }
 
 // Explain gives the generic plans of the hot statements, as the journal's

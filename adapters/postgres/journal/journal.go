@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -59,31 +58,13 @@ func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
 	if conns == 0 {
 		conns = DefaultConns
 	}
-	own, err := pg.Connect(ctx, withSettings(db.DSN()), pg.Options{MaxConns: conns, ApplicationName: "feddi payments"})
+	own, err := pg.Connect(ctx, db.DSN(), pg.Options{
+		MaxConns: conns, ApplicationName: "feddi payments", Settings: settings,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
 	return &Journal{db: own, q: own.Q()}, nil
-}
-
-// withSettings adds the settings to a DSN of either form.
-func withSettings(dsn string) string {
-	if !strings.Contains(dsn, "://") {
-		for _, s := range settings {
-			dsn += " " + s[0] + "=" + s[1]
-		}
-		return dsn
-	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return dsn // Connect says what is wrong with it
-	}
-	values := u.Query()
-	for _, s := range settings {
-		values.Set(s[0], s[1])
-	}
-	u.RawQuery = values.Encode()
-	return u.String()
 }
 
 // Close ends the journal's connections.

@@ -57,6 +57,25 @@ func TestHotStatementsArePrepared(t *testing.T) {
 	}
 }
 
+// A commit that lost a race is undone; it stays prepared and planned, for the
+// next one comes at once.
+func TestALostRaceKeepsThePlan(t *testing.T) {
+	t.Parallel()
+	j := open(t, pgtest.New(t))
+	for range 6 {
+		if err := j.CommitLost(t.Context()); !pg.Retryable(err) {
+			t.Fatalf("%v, want what is to be tried again", err)
+		}
+	}
+	prepared, err := j.Prepared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(prepared) != 1 || prepared[0].Generic != 6 {
+		t.Errorf("%d statements, used %+v; want one, six times", len(prepared), prepared)
+	}
+}
+
 // They find rows by index or by place, also where their plans were made on
 // empty tables, the worst case: to read one whole costs least of all there.
 func TestHotStatementsReadNoTableWhole(t *testing.T) {

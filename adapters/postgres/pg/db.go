@@ -33,6 +33,8 @@ type Options struct {
 	StatementTimeout time.Duration
 	// ApplicationName is what pg_stat_activity shows; empty means "feddi".
 	ApplicationName string
+	// Settings are names and values of settings of each connection.
+	Settings [][2]string
 }
 
 // DB is one pool of connections, with bun on top of the same pool. Safe for
@@ -97,6 +99,9 @@ func (o Options) apply(c *pgxpool.Config) {
 	}
 	p := c.ConnConfig.RuntimeParams
 	p["application_name"] = name
+	for _, s := range o.Settings {
+		p[s[0]] = s[1]
+	}
 	p["timezone"] = "UTC"
 	p["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
@@ -138,7 +143,9 @@ func (db *DB) Q() Q { return Q{bun: db.bun, x: db.pool} }
 func (db *DB) Ping(ctx context.Context) error { return Map(db.pool.Ping(ctx)) }
 
 // ExecBinary runs a statement whose parameters are encoded already, all in their
-// binary form, nil for null. It is prepared under name, once per connection. Errors as in Q.Exec.
+// binary form, nil for null. It is prepared under name, once per connection, and
+// stays so when it fails: what Q prepares is prepared and planned again after each
+// failure. Errors as in Q.Exec.
 func (db *DB) ExecBinary(ctx context.Context, name, sql string, params [][]byte) error {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {

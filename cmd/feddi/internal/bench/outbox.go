@@ -118,10 +118,15 @@ func (b *outboxBench) fill(ctx context.Context, n int) error {
 // consume runs a consumer of its own until stop is called.
 func (b *outboxBench) consume(ctx context.Context, name string, w *outbox.Wake, h outbox.Handler) (stop func() error, err error) {
 	q := b.d.DB.Q()
-	consumers := events.NewConsumers(q)
-	sub := outbox.NewSubscriber(events.NewReader(q), consumers, b.ids.Make("bench"), w, b.log)
+	tail, err := events.Open(ctx, b.d.DB)
+	if err != nil {
+		return nil, err
+	}
+	consumers := tail.Consumers()
+	sub := outbox.NewSubscriber(tail.Reader(), consumers, b.ids.Make("bench"), w, b.log)
 	router, err := outbox.NewRouter(sub, consumers, b.log)
 	if err != nil {
+		tail.Close()
 		return nil, err
 	}
 	router.Consume(name, h)
@@ -133,6 +138,7 @@ func (b *outboxBench) consume(ctx context.Context, name string, w *outbox.Wake, 
 		cancel()
 		err := <-done
 		_ = sub.Close() // it has ended with ctx
+		tail.Close()
 		_, gone := q.Exec(context.WithoutCancel(ctx), `DELETE FROM event_consumers WHERE consumer = $1`, name)
 		if err != nil {
 			return err

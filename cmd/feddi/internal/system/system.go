@@ -72,7 +72,7 @@ type System struct {
 	journal   *journal.Journal
 	Uses      *UseCases
 	worker    *webhookhttp.Worker
-	consumers *events.Consumers
+	tail      *events.Tail
 	sub       *outbox.Subscriber
 	router    *outbox.Router
 	probe     *probe
@@ -181,9 +181,12 @@ func (s *System) assemble(ctx context.Context) (err error) {
 	}
 	s.own.assemble(s)
 	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.vault), s.clock, s.ids, apiVersions[0], s.Log)
-	s.consumers = events.NewConsumers(s.DB.Q())
-	s.sub = outbox.NewSubscriber(events.NewReader(s.DB.Q()), s.consumers, s.name, s.wake, s.Log)
-	if s.router, err = outbox.NewRouter(s.sub, s.consumers, s.Log); err != nil {
+	if s.tail, err = events.Open(ctx, s.DB); err != nil {
+		return err
+	}
+	consumers := s.tail.Consumers()
+	s.sub = outbox.NewSubscriber(s.tail.Reader(), consumers, s.name, s.wake, s.Log)
+	if s.router, err = outbox.NewRouter(s.sub, consumers, s.Log); err != nil {
 		return err
 	}
 	s.router.Consume("webhooks", s.worker.Handle)
@@ -267,6 +270,9 @@ func (s *System) Stop(ctx context.Context) {
 	}
 	if s.journal != nil {
 		s.journal.Close()
+	}
+	if s.tail != nil {
+		s.tail.Close()
 	}
 	if s.sender.close != nil {
 		s.sender.close()

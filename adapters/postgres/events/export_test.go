@@ -1,0 +1,46 @@
+package events
+
+import (
+	"context"
+	"strings"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
+)
+
+// Plan gives the plan by which the tail's connections read the log.
+func (t *Tail) Plan(ctx context.Context) (string, error) {
+	c, err := t.db.Pool().Acquire(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer c.Release()
+	if _, err := c.Conn().Prepare(ctx, "reading", readAfter); err != nil {
+		return "", err
+	}
+	rows, err := c.Query(ctx, "EXPLAIN EXECUTE reading(NULL, NULL, NULL)")
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return "", err
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String(), rows.Err()
+}
+
+// Planned counts how often what the tail's idle connections prepared was planned
+// to its parameters, and how often it was not.
+func (t *Tail) Planned(ctx context.Context) (custom, generic int64, err error) {
+	row, err := pg.One[struct{ Custom, Generic int64 }](ctx, t.db.Q(), `SELECT coalesce(sum(custom_plans), 0)::int8 AS custom, coalesce(sum(generic_plans), 0)::int8 AS generic
+		FROM pg_prepared_statements WHERE statement ~ 'events|event_consumers'`)
+	return row.Custom, row.Generic, err
+}
+
+// Setting gives a setting of a connection that was used.
+func (t *Tail) Setting(ctx context.Context, name string) (string, error) {
+	return pg.One[string](ctx, t.db.Q(), "SELECT current_setting($1)", name)
+}
