@@ -602,3 +602,61 @@ func TestNobodyPaysWhoWasDisabledMeanwhile(t *testing.T) {
 	}
 	b.sound(t)
 }
+
+// overlapping reads for the second payment while the first is being committed:
+// the reading sees what was before the commit and ends after it.
+type overlapping struct {
+	payments.Journal
+	read, paid chan struct{} // the second is read, the first is answered
+	reads      atomic.Int64
+	failed     atomic.Int64
+}
+
+func (o *overlapping) Read(ctx context.Context, wants []payments.Want, now time.Time) ([]payments.State, error) {
+	states, err := o.Journal.Read(ctx, wants, now)
+	if o.reads.Add(1) == 2 {
+		close(o.read)
+		<-o.paid
+	}
+	return states, err
+}
+
+func (o *overlapping) Commit(ctx context.Context, batch []payments.Posting) error {
+	<-o.read
+	err := o.Journal.Commit(ctx, batch)
+	if err != nil {
+		o.failed.Add(1)
+	}
+	return err
+}
+
+// Whoever pays again while the last payment is being committed is not planned on
+// what was before it: such a plan would fail the batch that it travels with.
+func TestPaymentsOfOneProcessDoNotRace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	journal := &overlapping{Journal: b.journal, read: make(chan struct{}), paid: make(chan struct{})}
+	pipeline := b.pipeline(journal)
+	pipeline.Start()
+	t.Cleanup(pipeline.Stop)
+	b.payments.Pipeline = pipeline
+	guest := b.customer(t, identity.Verified)
+	b.topUp(t, guest, 500)
+	first, second := b.code(t, guest), b.code(t, guest)
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.pay(t, first, 10)
+		close(journal.paid)
+		done <- err
+	}()
+	for journal.reads.Load() == 0 && t.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	_, err := b.pay(t, second, 20)
+	must(t, err)
+	must(t, <-done)
+	if n := journal.failed.Load(); n != 0 {
+		t.Errorf("%d commits lost a race with another payment of this process", n)
+	}
+	b.sound(t)
+}

@@ -36,9 +36,46 @@ func walletClaim(w *ledger.Wallet) claim { return claim{'w', w.Tenant.No, w.Cust
 // version guards against other processes.) Claims are taken in one order and
 // handed over in the order in which they were asked for, so nobody waits in a
 // circle and nobody starves.
+//
+// Which wallet a code pays from is known only once it is read, so that a wallet
+// may be read while its last payment is still being committed, and be free when
+// it is claimed. What was read is older than that payment then: locks know
+// until when, so that nobody plans on it. (The commit would find out, and fail for
+// all that travel with it.)
 type locks struct {
 	mu      sync.Mutex
 	waiting map[claim][]*job // who waits for it; present while somebody holds it
+	// turn counts releases; let says at which one a claim was let go last, of late
+	// and before that.
+	turn uint64
+	let  [2]map[claim]uint64
+}
+
+// remembered is how many claims each half of let holds: of a second or more.
+const remembered = 8192
+
+// now is the turn to compare with what was let go later.
+func (l *locks) now() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turn
+}
+
+// letSince reports whether somebody else held c after the turn.
+func (l *locks) letSince(c claim, turn uint64) bool {
+	if c == (claim{}) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.let[0][c] > turn || l.let[1][c] > turn
+}
+
+func (l *locks) remember(c claim) {
+	if l.let[0] == nil || len(l.let[0]) >= remembered {
+		l.let[1], l.let[0] = l.let[0], map[claim]uint64{}
+	}
+	l.let[0][c] = l.turn
 }
 
 // take gives c to j where it is free or j's already. Else j waits and is
@@ -72,7 +109,11 @@ func (l *locks) release(j *job) []*job {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var next []*job
+	l.turn++
 	for _, c := range j.claims {
+		if c.kind != 'k' {
+			l.remember(c)
+		}
 		queue := l.waiting[c]
 		if len(queue) == 0 {
 			delete(l.waiting, c)

@@ -87,3 +87,36 @@ func TestStoredDecisionThatCannotBeRead(t *testing.T) {
 		t.Error("a trace of another kind was replayed")
 	}
 }
+
+// What was let go after a turn is known, for long enough, and what never was, or
+// before, is not said to be.
+func TestWhatWasLetGoSinceIsKnown(t *testing.T) {
+	t.Parallel()
+	var l locks
+	wallet := func(n int) claim { return claim{kind: 'w', tenant: int32(n), id: "a"} }
+	pass := func(c claim) {
+		j := &job{}
+		if !l.take(j, c) {
+			t.Fatalf("%v is taken", c)
+		}
+		l.release(j)
+	}
+	before := l.now()
+	pass(wallet(1))
+	after := l.now()
+	if !l.letSince(wallet(1), before) || l.letSince(wallet(1), after) || l.letSince(wallet(2), before) || l.letSince(claim{}, before) {
+		t.Fatal("what was let go is told wrongly")
+	}
+	for n := range remembered {
+		pass(wallet(n + 10))
+	}
+	if !l.letSince(wallet(1), before) || l.letSince(wallet(1), after) {
+		t.Error("forgotten too early")
+	}
+	for n := range 2 * remembered {
+		pass(wallet(n + 10))
+	}
+	if n := len(l.let[0]) + len(l.let[1]); n > 2*remembered || l.letSince(wallet(1), before) {
+		t.Errorf("%d claims are remembered", n)
+	}
+}

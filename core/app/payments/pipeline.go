@@ -292,6 +292,7 @@ func (p *Pipeline) read(batch []*job, now time.Time) []*job {
 	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout)
 	defer cancel()
 	var states []State
+	turn := p.locks.now()
 	err := guard(func() (err error) {
 		states, err = p.Journal.Read(ctx, wants, now)
 		return err
@@ -309,9 +310,15 @@ func (p *Pipeline) read(batch []*job, now time.Time) []*job {
 			p.refuse(j, err)
 			continue
 		}
-		if p.claim(j, sessionClaim(j.want)) && p.claim(j, walletClaim(j.state.Wallet)) {
-			ready = append(ready, j)
+		session, wallet := sessionClaim(j.want), walletClaim(j.state.Wallet)
+		if !p.claim(j, session) || !p.claim(j, wallet) {
+			continue
 		}
+		if p.locks.letSince(session, turn) || p.locks.letSince(wallet, turn) {
+			j.lane.jobs <- j // read while it changed: again, now that it is j's
+			continue
+		}
+		ready = append(ready, j)
 	}
 	return ready
 }
