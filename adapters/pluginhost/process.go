@@ -18,6 +18,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/pluginhost/gate"
 	"github.com/feddi/feddi/adapters/pluginhost/lines"
+	"github.com/feddi/feddi/adapters/pluginhost/stream"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -31,6 +32,7 @@ type process struct {
 	cmd      *exec.Cmd
 	conn     *grpc.ClientConn
 	actuator actuatorv1.ActuatorClient
+	streams  *stream.Calls // for plans
 	manifest actuation.Manifest
 	breakers [2]*gobreaker.CircuitBreaker[any] // by lane
 	// tripped gets a token whenever the breaker of plans changes its state.
@@ -101,6 +103,7 @@ func (a *actuator) start(dir string) (*process, error) {
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: handshake.Plugins(dialed{}),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithStaticConnWindowSize(handshake.Window), grpc.WithStaticStreamWindowSize(handshake.Window)},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     a.host.cfg.StartTimeout,
@@ -152,6 +155,7 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 	}
 	p.conn = raw.(*grpc.ClientConn)
 	p.actuator = actuatorv1.NewActuatorClient(p.conn)
+	p.streams = stream.Over(p.actuator, answerSize)
 	ctx, cancel := context.WithTimeout(ctx, a.host.cfg.StartTimeout)
 	defer cancel()
 	res, err := p.actuator.Describe(ctx, &actuatorv1.DescribeRequest{HostVersion: a.host.cfg.Version, ProtocolVersion: int32(p.client.NegotiatedVersion())}, answerSize)

@@ -111,9 +111,7 @@ func (x *DescribeRequest) GetProtocolVersion() int32 {
 type DescribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the actuator is and may do.
-	Manifest *Manifest `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
-	// PlanStream is served. Absent in programs of before it appeared.
-	PlanStream    bool `protobuf:"varint,2,opt,name=plan_stream,json=planStream,proto3" json:"plan_stream,omitempty"`
+	Manifest      *Manifest `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,13 +151,6 @@ func (x *DescribeResponse) GetManifest() *Manifest {
 		return x.Manifest
 	}
 	return nil
-}
-
-func (x *DescribeResponse) GetPlanStream() bool {
-	if x != nil {
-		return x.PlanStream
-	}
-	return false
 }
 
 // Manifest is what an actuator declares of itself. A plan that goes beyond it
@@ -1593,11 +1584,9 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	" feddi/actuator/v1/actuator.proto\x12\x11feddi.actuator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"_\n" +
 	"\x0fDescribeRequest\x12!\n" +
 	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\x12)\n" +
-	"\x10protocol_version\x18\x02 \x01(\x05R\x0fprotocolVersion\"l\n" +
+	"\x10protocol_version\x18\x02 \x01(\x05R\x0fprotocolVersion\"K\n" +
 	"\x10DescribeResponse\x127\n" +
-	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\x12\x1f\n" +
-	"\vplan_stream\x18\x02 \x01(\bR\n" +
-	"planStream\"\x9e\x03\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x1b.feddi.actuator.v1.ManifestR\bmanifest\"\x9e\x03\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12%\n" +

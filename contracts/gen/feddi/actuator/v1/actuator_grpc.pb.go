@@ -73,12 +73,12 @@ type ActuatorClient interface {
 	// now or in a year, and expects the same plans.
 	PlanBatch(ctx context.Context, in *PlanBatchRequest, opts ...grpc.CallOption) (*PlanBatchResponse, error)
 	// PlanStream is PlanBatch again and again over one stream: each request is
-	// answered before the next one is sent, and a call costs no stream of its own.
-	// The host uses it where DescribeResponse.plan_stream says so and PlanBatch
-	// elsewhere; the SDK serves it, and nobody else has to. A call that fails as a
-	// whole ends the stream with the status that PlanBatch would have, a deadline
-	// that passes or a caller that leaves makes the host cancel it, and the next call
-	// opens another one. Calls at the same time have a stream each.
+	// answered before the next one is sent, so that a call costs no stream of its
+	// own. Calls at the same time have a stream each. A call that fails as a whole
+	// ends its stream with the status that PlanBatch would have; where a deadline
+	// passes or a caller leaves, the host cancels the stream; the next call opens
+	// another one. The SDK serves it. Nobody else has to: the host calls PlanBatch
+	// where this is UNIMPLEMENTED.
 	PlanStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PlanStreamRequest, PlanStreamResponse], error)
 	// Execute carries out one command that was committed before (a payout, a
 	// message, a gift code). It is called at least once per command: the
@@ -157,12 +157,12 @@ type ActuatorServer interface {
 	// now or in a year, and expects the same plans.
 	PlanBatch(context.Context, *PlanBatchRequest) (*PlanBatchResponse, error)
 	// PlanStream is PlanBatch again and again over one stream: each request is
-	// answered before the next one is sent, and a call costs no stream of its own.
-	// The host uses it where DescribeResponse.plan_stream says so and PlanBatch
-	// elsewhere; the SDK serves it, and nobody else has to. A call that fails as a
-	// whole ends the stream with the status that PlanBatch would have, a deadline
-	// that passes or a caller that leaves makes the host cancel it, and the next call
-	// opens another one. Calls at the same time have a stream each.
+	// answered before the next one is sent, so that a call costs no stream of its
+	// own. Calls at the same time have a stream each. A call that fails as a whole
+	// ends its stream with the status that PlanBatch would have; where a deadline
+	// passes or a caller leaves, the host cancels the stream; the next call opens
+	// another one. The SDK serves it. Nobody else has to: the host calls PlanBatch
+	// where this is UNIMPLEMENTED.
 	PlanStream(grpc.BidiStreamingServer[PlanStreamRequest, PlanStreamResponse]) error
 	// Execute carries out one command that was committed before (a payout, a
 	// message, a gift code). It is called at least once per command: the
