@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/feddi/feddi/adapters/pluginhost/stream"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/fault"
@@ -35,78 +34,13 @@ func (a *actuator) Manifest() actuation.Manifest { return a.view.Load().manifest
 func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
 	began := time.Now()
 	raw, err := a.call(ctx, plans, func(ctx context.Context, p *process) (any, error) {
-		answer, err := p.plan(ctx, batch)
-		if err != nil {
-			return nil, err
-		}
-		return answer, complete(batch, answer)
+		return p.plans.Ask(ctx, batch)
 	})
 	a.meter.Plans(len(batch), time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}
 	return raw.([]actuation.Plan), nil
-}
-
-// plan asks for plans: over a stream where the actuator serves that.
-func (p *process) plan(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
-	if p.driven() {
-		answer, err := p.streams.Plan(ctx, batch)
-		switch {
-		case errors.Is(err, stream.ErrGarbage):
-			return nil, garbage("%v", err)
-		case !errors.Is(err, stream.ErrNone):
-			return answer, err
-		}
-	}
-	request := wire.PlanBatchRequest(batch)
-	if !p.driven() {
-		undriven(request)
-	}
-	answer, err := p.actuator.PlanBatch(ctx, request, answerSize)
-	if err != nil {
-		return nil, err
-	}
-	return wire.Plans(answer), nil
-}
-
-// undriven takes from a batch what actuators of before protocol version 2 are
-// not sent.
-func undriven(request *actuatorv1.PlanBatchRequest) {
-	for _, s := range request.GetSnapshots() {
-		s.StoredJson, s.StoredAt = nil, nil
-	}
-}
-
-// complete checks that an answer has one plan for each snapshot: one that has
-// not comes from a broken actuator, and counts against it.
-func complete(batch []actuation.Snapshot, answer []actuation.Plan) error {
-	if len(answer) != len(batch) {
-		return garbage("it answered %d snapshots with %d plans", len(batch), len(answer))
-	}
-	at := 0
-	for at < len(batch) && answer[at].SnapshotID == batch[at].ID {
-		at++
-	}
-	if at == len(batch) {
-		return nil // in order, as most do
-	}
-	open := make(map[string]bool, len(batch)-at)
-	for i := range batch[at:] {
-		open[batch[at+i].ID] = true
-	}
-	for i := range answer[at:] {
-		id := answer[at+i].SnapshotID
-		if !open[id] {
-			return garbage("it answered %.64q, which was not asked or was answered before", id)
-		}
-		delete(open, id)
-	}
-	return nil
-}
-
-func garbage(format string, args ...any) *actuation.Failure {
-	return &actuation.Failure{Code: "garbage", Message: fmt.Sprintf(format, args...)}
 }
 
 // Execute implements actuation.Executor.

@@ -16,9 +16,9 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/feddi/feddi/adapters/pluginhost/calls"
 	"github.com/feddi/feddi/adapters/pluginhost/gate"
 	"github.com/feddi/feddi/adapters/pluginhost/lines"
-	"github.com/feddi/feddi/adapters/pluginhost/stream"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -32,7 +32,7 @@ type process struct {
 	cmd      *exec.Cmd
 	conn     *grpc.ClientConn
 	actuator actuatorv1.ActuatorClient
-	streams  *stream.Calls // for plans
+	plans    *calls.Plans
 	manifest actuation.Manifest
 	breakers [2]*gobreaker.CircuitBreaker[any] // by lane
 	// tripped gets a token whenever the breaker of plans changes its state.
@@ -155,7 +155,7 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 	}
 	p.conn = raw.(*grpc.ClientConn)
 	p.actuator = actuatorv1.NewActuatorClient(p.conn)
-	p.streams = stream.Over(p.actuator, answerSize)
+	p.plans = calls.Over(p.actuator, p.driven(), answerSize)
 	ctx, cancel := context.WithTimeout(ctx, a.host.cfg.StartTimeout)
 	defer cancel()
 	res, err := p.actuator.Describe(ctx, &actuatorv1.DescribeRequest{HostVersion: a.host.cfg.Version, ProtocolVersion: int32(p.client.NegotiatedVersion())}, answerSize)

@@ -1,4 +1,4 @@
-package stream_test
+package calls_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
-	"github.com/feddi/feddi/adapters/pluginhost/stream"
+	"github.com/feddi/feddi/adapters/pluginhost/calls"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk"
@@ -63,9 +63,15 @@ func (c *counted) PlanStream(s actuatorv1.Actuator_PlanStreamServer) error {
 // old serves no streams.
 type old struct {
 	actuatorv1.UnimplementedActuatorServer
+
+	calls actuatorv1.ActuatorServer
 }
 
-func serve(t *testing.T, server actuatorv1.ActuatorServer) *stream.Calls {
+func (o old) PlanBatch(ctx context.Context, req *actuatorv1.PlanBatchRequest) (*actuatorv1.PlanBatchResponse, error) {
+	return o.calls.PlanBatch(ctx, req)
+}
+
+func serve(t *testing.T, server actuatorv1.ActuatorServer) *calls.Plans {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
 	g := grpc.NewServer()
@@ -82,10 +88,10 @@ func serve(t *testing.T, server actuatorv1.ActuatorServer) *stream.Calls {
 		g.Stop()
 		<-served
 	})
-	return stream.Over(actuatorv1.NewActuatorClient(conn), grpc.MaxCallRecvMsgSize(1<<20))
+	return calls.Over(actuatorv1.NewActuatorClient(conn), true, grpc.MaxCallRecvMsgSize(1<<20))
 }
 
-func odd(t *testing.T, plan func(context.Context, sdk.Snapshot) error) (*stream.Calls, *counted) {
+func odd(t *testing.T, plan func(context.Context, sdk.Snapshot) error) (*calls.Plans, *counted) {
 	t.Helper()
 	c := &counted{ActuatorServer: sdk.NewServer(&actuator{plan})}
 	return serve(t, c), c
@@ -102,9 +108,9 @@ func batch(what string, n int) (out []actuation.Snapshot) {
 func fine(context.Context, sdk.Snapshot) error { return nil }
 
 // mustPlan asks, and holds the answer to the question.
-func mustPlan(t *testing.T, c *stream.Calls, what string, n int) {
+func mustPlan(t *testing.T, c *calls.Plans, what string, n int) {
 	t.Helper()
-	plans, err := c.Plan(t.Context(), batch(what, n))
+	plans, err := c.Ask(t.Context(), batch(what, n))
 	if err != nil || len(plans) != n {
 		t.Errorf("%d plans instead of %d: %v", len(plans), n, err)
 		return
@@ -132,9 +138,9 @@ func TestOneStreamForAll(t *testing.T) {
 // others.
 func TestCallsAtATime(t *testing.T) {
 	t.Parallel()
-	const calls = 8
+	const most = 8
 	var inside sync.WaitGroup
-	inside.Add(calls)
+	inside.Add(most)
 	c, server := odd(t, func(_ context.Context, s sdk.Snapshot) error {
 		if s.SessionID[0] == 'm' { // they are all inside at a time
 			inside.Done()
@@ -144,13 +150,13 @@ func TestCallsAtATime(t *testing.T) {
 	})
 	for _, first := range []string{"meets", "alone"} {
 		var all sync.WaitGroup
-		for i := range calls {
+		for i := range most {
 			all.Go(func() { mustPlan(t, c, fmt.Sprint(first, i, " "), 1) })
 		}
 		all.Wait()
 	}
-	if n := server.streams.Load(); n != calls {
-		t.Errorf("%d streams for %d calls at a time", n, calls)
+	if n := server.streams.Load(); n != most {
+		t.Errorf("%d streams for %d calls at a time", n, most)
 	}
 }
 
@@ -178,7 +184,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		leave()
 	}()
-	if _, err := c.Plan(ctx, batch("wait", 1)); status.Code(err) != codes.Canceled {
+	if _, err := c.Ask(ctx, batch("wait", 1)); status.Code(err) != codes.Canceled {
 		t.Error(err)
 	}
 	if err := <-heard; !errors.Is(err, context.Canceled) {
@@ -188,7 +194,7 @@ func TestGivenUp(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := c.Plan(ctx, batch("wait", 1)); status.Code(err) != codes.DeadlineExceeded {
+	if _, err := c.Ask(ctx, batch("wait", 1)); status.Code(err) != codes.DeadlineExceeded {
 		t.Error(err)
 	}
 	if at := <-began; at.IsZero() || time.Until(at) > 20*time.Millisecond {
@@ -208,7 +214,7 @@ func TestNotEvenBegun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 {
-		if _, err := c.Plan(ctx, batch("late", 1)); err != nil && status.Code(err) != codes.Canceled {
+		if _, err := c.Ask(ctx, batch("late", 1)); err != nil && status.Code(err) != codes.Canceled {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +231,7 @@ func TestFailedAsAWhole(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := c.Plan(t.Context(), batch("fail", 2))
+		_, err := c.Ask(t.Context(), batch("fail", 2))
 		if f := wire.Failure(err); f == nil || f.Code != code || f.Field != "facts.profile" {
 			t.Error(err)
 		}
@@ -240,21 +246,20 @@ func TestFailedAsAWhole(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	c, _ := odd(t, fine)
-	if _, err := c.Plan(t.Context(), batch(string(make([]byte, 1<<20)), 2)); status.Code(err) != codes.ResourceExhausted {
+	if _, err := c.Ask(t.Context(), batch(string(make([]byte, 1<<20)), 2)); status.Code(err) != codes.ResourceExhausted {
 		t.Error(err)
 	}
 	mustPlan(t, c, "after", 1)
 }
 
-// TestServesNone: a program of before streams is asked for one once.
+// TestServesNone: a program of before streams is asked for one once, and answers
+// calls.
 func TestServesNone(t *testing.T) {
 	t.Parallel()
-	server := &counted{ActuatorServer: old{}}
+	server := &counted{ActuatorServer: old{calls: sdk.NewServer(&actuator{fine})}}
 	c := serve(t, server)
 	for range 3 {
-		if _, err := c.Plan(t.Context(), batch("x", 1)); !errors.Is(err, stream.ErrNone) {
-			t.Error(err)
-		}
+		mustPlan(t, c, "x", 2)
 	}
 	if n := server.streams.Load(); n != 1 {
 		t.Errorf("%d streams", n)
