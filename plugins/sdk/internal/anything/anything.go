@@ -59,12 +59,10 @@ func fill(t *rapid.T, v reflect.Value) {
 	}
 }
 
-// FillMessage sets the fields of a message but those named in without.
-func FillMessage(t *rapid.T, to proto.Message, without ...protoreflect.Name) {
-	fillMessage(t, to.ProtoReflect(), without)
-}
+// FillMessage sets the fields of a message.
+func FillMessage(t *rapid.T, to proto.Message) { fillMessage(t, to.ProtoReflect()) }
 
-func fillMessage(t *rapid.T, m protoreflect.Message, without []protoreflect.Name) {
+func fillMessage(t *rapid.T, m protoreflect.Message) {
 	if stamp, ok := m.Interface().(*timestamppb.Timestamp); ok {
 		proto.Merge(stamp, timestamppb.New(times.Draw(t, "time")))
 		return
@@ -73,7 +71,6 @@ func fillMessage(t *rapid.T, m protoreflect.Message, without []protoreflect.Name
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		switch {
-		case contains(without, f.Name()):
 		case f.IsList():
 			for range rapid.IntRange(0, 3).Draw(t, "n") {
 				list := m.Mutable(f).List()
@@ -81,11 +78,11 @@ func fillMessage(t *rapid.T, m protoreflect.Message, without []protoreflect.Name
 					list.Append(scalar(t, f))
 					continue
 				}
-				fillMessage(t, list.AppendMutable().Message(), without)
+				fillMessage(t, list.AppendMutable().Message())
 			}
 		case f.Message() != nil:
 			if rapid.Bool().Draw(t, "set") {
-				fillMessage(t, m.Mutable(f).Message(), without)
+				fillMessage(t, m.Mutable(f).Message())
 			}
 		default:
 			m.Set(f, scalar(t, f))
@@ -107,15 +104,6 @@ func scalar(t *rapid.T, f protoreflect.FieldDescriptor) protoreflect.Value {
 		t.Fatalf("anything: no values of %v are made", f.Kind())
 		return protoreflect.Value{}
 	}
-}
-
-func contains(names []protoreflect.Name, name protoreflect.Name) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // Damage changes a few bytes of raw, or cuts it.
