@@ -32,56 +32,15 @@ func (a *actuator) Manifest() actuation.Manifest { return a.view.Load().manifest
 // PlanBatch implements actuation.Actuator. The actuator's time limit bounds
 // the call, waiting for a free slot included.
 func (a *actuator) PlanBatch(ctx context.Context, batch []actuation.Snapshot) ([]actuation.Plan, error) {
-	request := wire.PlanBatchRequest(batch)
 	began := time.Now()
 	raw, err := a.call(ctx, plans, func(ctx context.Context, p *process) (any, error) {
-		request := request
-		if !p.driven() {
-			request = undriven(batch)
-		}
-		answer, err := p.actuator.PlanBatch(ctx, request, answerSize)
-		if err != nil {
-			return nil, err
-		}
-		return answer, complete(request, answer)
+		return p.plans.Ask(ctx, batch)
 	})
 	a.meter.Plans(len(batch), time.Since(began), err)
 	if err != nil {
 		return nil, err
 	}
-	return wire.Plans(raw.(*actuatorv1.PlanBatchResponse)), nil
-}
-
-// undriven writes a batch for an actuator of before protocol version 2.
-func undriven(batch []actuation.Snapshot) *actuatorv1.PlanBatchRequest {
-	request := wire.PlanBatchRequest(batch)
-	for _, s := range request.GetSnapshots() {
-		s.StoredJson, s.StoredAt = nil, nil
-	}
-	return request
-}
-
-// complete checks that an answer has one plan for each snapshot: one that has
-// not comes from a broken actuator, and counts against it.
-func complete(request *actuatorv1.PlanBatchRequest, answer *actuatorv1.PlanBatchResponse) error {
-	if len(answer.GetPlans()) != len(request.GetSnapshots()) {
-		return garbage("it answered %d snapshots with %d plans", len(request.GetSnapshots()), len(answer.GetPlans()))
-	}
-	open := make(map[string]bool, len(request.GetSnapshots()))
-	for _, s := range request.GetSnapshots() {
-		open[s.GetId()] = true
-	}
-	for _, p := range answer.GetPlans() {
-		if !open[p.GetSnapshotId()] {
-			return garbage("it answered %.64q, which was not asked or was answered before", p.GetSnapshotId())
-		}
-		delete(open, p.GetSnapshotId())
-	}
-	return nil
-}
-
-func garbage(format string, args ...any) *actuation.Failure {
-	return &actuation.Failure{Code: "garbage", Message: fmt.Sprintf(format, args...)}
+	return raw.([]actuation.Plan), nil
 }
 
 // Execute implements actuation.Executor.

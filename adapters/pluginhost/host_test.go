@@ -285,14 +285,24 @@ func TestStoppedProcess(t *testing.T) {
 
 func TestBadAnswers(t *testing.T) {
 	t.Parallel()
-	for answer, code := range map[string]string{"short": "garbage", "foreign": "garbage", "oversized": "oversized"} {
-		t.Run(answer, func(t *testing.T) {
+	for _, c := range []struct{ kind, answer, code string }{
+		{"raw", "short", "garbage"},
+		{"raw", "foreign", "garbage"},
+		{"raw", "oversized", "oversized"},
+		{"raw-stream", "short", "garbage"},
+		{"raw-stream", "foreign", "garbage"},
+		{"raw-stream", "oversized", "oversized"},
+		{"raw-stream", "unreadable", "garbage"},
+		{"raw-stream", "another call's", "garbage"},
+		{"raw-stream", "none", "garbage"},
+	} {
+		t.Run(c.kind+", "+c.answer, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, Config{Specs: []Spec{Self("odd", "actuator", "raw", answer)}, BreakerTrips: 2, PingEvery: time.Hour, BreakerRest: time.Hour})
+			b := setup(t, Config{Specs: []Spec{Self("odd", "actuator", c.kind, c.answer)}, BreakerTrips: 2, PingEvery: time.Hour, BreakerRest: time.Hour})
 			b.ready(t)
 			for range 2 {
 				_, err := b.plan(t.Context(), "", "")
-				if f := actuation.FailureOf(err); !fault.Is(err, fault.CodeActuatorUnavailable) || f == nil || f.Code != code {
+				if f := actuation.FailureOf(err); !fault.Is(err, fault.CodeActuatorUnavailable) || f == nil || f.Code != c.code {
 					t.Errorf("%v", err)
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +22,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/plugins/attribution"
@@ -47,6 +50,10 @@ func act(name string, args []string) {
 	switch name {
 	case "wallet":
 		sdk.Serve(wallet.Wallet{})
+	case "lean-wallet": // as the program serves it
+		debug.SetGCPercent(400)
+		runtime.GOMAXPROCS(1)
+		sdk.Serve(wallet.Wallet{})
 	case "cashback":
 		sdk.Serve(cashback.Cashback{})
 	case "attribution":
@@ -57,6 +64,8 @@ func act(name string, args []string) {
 		sdk.Serve(wallet.Wallet{})
 	case "raw":
 		serveRaw(handshake.Version, answers[args[0]])
+	case "raw-stream":
+		servePlugin(handshake.Version, &rawStream{name: args[0]})
 	case "future":
 		serveRaw(99, answers["short"])
 	case "past":
@@ -326,6 +335,65 @@ var answers = map[string]func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatc
 	},
 }
 
+// streamed are the answers of raw actuators that serve PlanStream.
+var streamed = map[string]func(*actuatorv1.PlanStreamRequest) *actuatorv1.PlanStreamResponse{
+	"unreadable": func(req *actuatorv1.PlanStreamRequest) *actuatorv1.PlanStreamResponse {
+		return &actuatorv1.PlanStreamResponse{Call: req.GetCall(), Answer: []byte("this is no message")}
+	},
+	"another call's": func(req *actuatorv1.PlanStreamRequest) *actuatorv1.PlanStreamResponse {
+		return &actuatorv1.PlanStreamResponse{Call: req.GetCall() - 1, Answer: encoded("echo", req)}
+	},
+	"none": func(*actuatorv1.PlanStreamRequest) *actuatorv1.PlanStreamResponse { return nil },
+}
+
+// encoded is the answer of a raw actuator.
+func encoded(name string, req *actuatorv1.PlanStreamRequest) []byte {
+	batch := &actuatorv1.PlanBatchRequest{}
+	if err := proto.Unmarshal(req.GetBatch(), batch); err != nil {
+		panic(err)
+	}
+	out, err := proto.Marshal(answers[name](batch))
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// rawStream is raw with streams.
+type rawStream struct {
+	raw
+
+	name string
+}
+
+func (r *rawStream) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
+	actuatorv1.RegisterActuatorServer(s, r)
+	return nil
+}
+
+// PlanStream ends where there is no answer.
+func (r *rawStream) PlanStream(stream actuatorv1.Actuator_PlanStreamServer) error {
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		answer := streamed[r.name]
+		if answer == nil {
+			answer = func(req *actuatorv1.PlanStreamRequest) *actuatorv1.PlanStreamResponse {
+				return &actuatorv1.PlanStreamResponse{Call: req.GetCall(), Answer: encoded(r.name, req)}
+			}
+		}
+		res := answer(req)
+		if res == nil {
+			return nil
+		}
+		if err := stream.Send(res); err != nil {
+			return err
+		}
+	}
+}
+
 // raw is an actuator that is not built on the SDK.
 type raw struct {
 	plugin.NetRPCUnsupportedPlugin
@@ -352,9 +420,13 @@ func (r *raw) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) 
 }
 
 func serveRaw(version int, answer func(*actuatorv1.PlanBatchRequest) *actuatorv1.PlanBatchResponse) {
+	servePlugin(version, &raw{answer: answer})
+}
+
+func servePlugin(version int, p plugin.Plugin) {
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  handshake.Config(),
-		VersionedPlugins: map[int]plugin.PluginSet{version: {handshake.Name: &raw{answer: answer}}},
+		VersionedPlugins: map[int]plugin.PluginSet{version: {handshake.Name: p}},
 		GRPCServer:       plugin.DefaultGRPCServer,
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/feddi/feddi/adapters/pluginhost/calls"
 	"github.com/feddi/feddi/adapters/pluginhost/gate"
 	"github.com/feddi/feddi/adapters/pluginhost/lines"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
@@ -31,6 +32,7 @@ type process struct {
 	cmd      *exec.Cmd
 	conn     *grpc.ClientConn
 	actuator actuatorv1.ActuatorClient
+	plans    *calls.Plans
 	manifest actuation.Manifest
 	breakers [2]*gobreaker.CircuitBreaker[any] // by lane
 	// tripped gets a token whenever the breaker of plans changes its state.
@@ -101,6 +103,7 @@ func (a *actuator) start(dir string) (*process, error) {
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: handshake.Plugins(dialed{}),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithStaticConnWindowSize(handshake.Window), grpc.WithStaticStreamWindowSize(handshake.Window)},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     a.host.cfg.StartTimeout,
@@ -152,6 +155,7 @@ func (a *actuator) greet(ctx context.Context, p *process) error {
 	}
 	p.conn = raw.(*grpc.ClientConn)
 	p.actuator = actuatorv1.NewActuatorClient(p.conn)
+	p.plans = calls.Over(p.actuator, p.driven(), answerSize)
 	ctx, cancel := context.WithTimeout(ctx, a.host.cfg.StartTimeout)
 	defer cancel()
 	res, err := p.actuator.Describe(ctx, &actuatorv1.DescribeRequest{HostVersion: a.host.cfg.Version, ProtocolVersion: int32(p.client.NegotiatedVersion())}, answerSize)

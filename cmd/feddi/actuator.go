@@ -1,6 +1,8 @@
 package main
 
 import (
+	"runtime"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/feddi/feddi/cmd/feddi/internal/actuatorcmd"
@@ -43,10 +45,19 @@ type (
 )
 
 // Run serves until the host ends it.
-func (walletActuator) Run() error { sdk.Serve(wallet.Wallet{}); return nil }
+func (walletActuator) Run() error { return serve(wallet.Wallet{}) }
 
 // Run serves until the host ends it.
-func (cashbackActuator) Run() error { sdk.Serve(cashback.Cashback{}); return nil }
+func (cashbackActuator) Run() error { return serve(cashback.Cashback{}) }
 
 // Run serves until the host ends it.
-func (attributionActuator) Run() error { sdk.Serve(attribution.Attribution{}); return nil }
+func (attributionActuator) Run() error { return serve(attribution.Attribution{}) }
+
+// serve serves a with one processor. A plan of ours takes microseconds, and the
+// host asks for one batch at a time: to wake a second thread for each message
+// costs more than it gains.
+func serve(a sdk.Actuator) error {
+	runtime.GOMAXPROCS(1)
+	sdk.Serve(a)
+	return nil
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 func TestDocument(t *testing.T) {
@@ -36,6 +38,24 @@ func TestDocument(t *testing.T) {
 			t.Errorf("document(%.60q) = %v", raw, got)
 		}
 	}
+}
+
+// TestPlain: what is accepted at the first look would be at the second one, and
+// what the payments have is.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`{"a":1}`, `{"debited_promo_minor":250,"lots_used":-1,"a":"b c","z":0}`, `{"":""}`} {
+		if !plain([]byte(raw)) {
+			t.Errorf("%s is plain", raw)
+		}
+	}
+	pieces := rapid.SampledFrom([]string{`{`, `}`, `"`, `"a"`, `:`, `,`, `0`, `-`, `12`, `1.5`, `1e9`, ` `, `\`, `\"`, `é`, "\x7f", "\x00", "\n", `[]`, `null`, strings.Repeat("9", 40)})
+	rapid.Check(t, func(t *rapid.T) {
+		raw := []byte(`{` + strings.Join(rapid.SliceOfN(pieces, 0, 12).Draw(t, "pieces"), "") + `}`)
+		if plain(raw) && (!utf8.Valid(raw) || !json.Valid(raw) || !storable(raw)) {
+			t.Fatalf("%q", raw)
+		}
+	})
 }
 
 // FuzzDocument: it never panics, and what it accepts decodes to an object

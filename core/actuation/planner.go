@@ -2,6 +2,7 @@ package actuation
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/feddi/feddi/core/fault"
@@ -40,6 +41,7 @@ type Group struct {
 	actuator Actuator
 	manifest Manifest
 	err      error // no actuator serves these
+	key      any   // what tells it from other groups
 }
 
 // Groups sorts a batch by actuator, so that a slow one delays only its own
@@ -47,36 +49,40 @@ type Group struct {
 // their snapshots keep the order of the batch.
 func (p *Planner) Groups(batch []Snapshot) []*Group {
 	var groups []*Group
-	// By the actuator itself: those of two merchants may have the same name.
-	byActuator := make(map[any]*Group, 1)
 	for i := range batch {
 		actuator, err := p.Registry.For(batch[i].Kind, batch[i].MerchantID)
+		// By the actuator itself: those of two merchants may have the same name.
 		var key any = actuator
 		if err != nil {
 			key = nobody{batch[i].Kind, batch[i].MerchantID}
 		}
-		g := byActuator[key]
-		if g == nil {
-			g = &Group{planner: p, actuator: actuator, err: err}
+		at := slices.IndexFunc(groups, func(g *Group) bool { return g.key == key })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &Group{planner: p, actuator: actuator, err: err, key: key, Positions: make([]int, 0, len(batch)-i)})
 			if err == nil {
-				g.manifest = actuator.Manifest()
+				groups[at].manifest = actuator.Manifest()
 			}
-			byActuator[key] = g
-			groups = append(groups, g)
 		}
-		g.Positions = append(g.Positions, i)
-	}
-	if len(groups) == 1 {
-		groups[0].Batch = batch
-		return groups
+		groups[at].Positions = append(groups[at].Positions, i)
 	}
 	for _, g := range groups {
-		g.Batch = make([]Snapshot, len(g.Positions))
-		for j, i := range g.Positions {
-			g.Batch[j] = batch[i]
-		}
+		g.pick(batch)
 	}
 	return groups
+}
+
+// pick takes the group's snapshots out of the batch; all of them, as they are,
+// where there is no other group.
+func (g *Group) pick(batch []Snapshot) {
+	if len(g.Positions) == len(batch) {
+		g.Batch = batch
+		return
+	}
+	g.Batch = make([]Snapshot, len(g.Positions))
+	for i, at := range g.Positions {
+		g.Batch[i] = batch[at]
+	}
 }
 
 // nobody is what serves a kind of a merchant that no actuator serves.
@@ -128,22 +134,22 @@ func (g *Group) Plan(ctx context.Context) []Outcome {
 	}
 	answers, twice := match(g.Batch, plans)
 	for i := range outcomes {
-		g.prove(&outcomes[i], g.Batch[i], answers[i], twice[i])
+		g.prove(&outcomes[i], &g.Batch[i], answers[i], twice[i])
 	}
 	return outcomes
 }
 
 // prove fills the outcome of one snapshot from its answer, nil where there was
 // none.
-func (g *Group) prove(o *Outcome, s Snapshot, answer *Plan, twice bool) {
-	v := validation{m: &g.manifest, s: &s}
+func (g *Group) prove(o *Outcome, s *Snapshot, answer *Plan, twice bool) {
+	v := validation{m: &g.manifest, s: s}
 	switch {
 	case answer == nil:
 		o.Err = Unavailable(g.manifest.Name, v.broken(RuleAnswer, "the snapshot was not answered"))
 	case twice:
 		o.Err = Unavailable(g.manifest.Name, v.broken(RuleAnswer, "the snapshot was answered more than once"))
 	default:
-		o.Err = Validate(g.manifest, s, *answer)
+		o.Err = validate(&g.manifest, s, answer)
 	}
 	if o.Err == nil {
 		o.Plan = *answer
@@ -158,6 +164,12 @@ func (g *Group) prove(o *Outcome, s Snapshot, answer *Plan, twice bool) {
 // Plans that answer nothing in the batch are dropped.
 func match(batch []Snapshot, plans []Plan) (answers []*Plan, twice []bool) {
 	answers, twice = make([]*Plan, len(batch)), make([]bool, len(batch))
+	if inOrder(batch, plans) {
+		for i := range plans {
+			answers[i] = &plans[i]
+		}
+		return answers, twice
+	}
 	position := make(map[string]int, len(batch))
 	for i := range batch {
 		position[batch[i].ID] = i
@@ -171,6 +183,19 @@ func match(batch []Snapshot, plans []Plan) (answers []*Plan, twice []bool) {
 		answers[at] = &plans[i]
 	}
 	return answers, twice
+}
+
+// inOrder reports whether plan i answers snapshot i, as most actuators have it.
+func inOrder(batch []Snapshot, plans []Plan) bool {
+	if len(plans) != len(batch) {
+		return false
+	}
+	for i := range batch {
+		if plans[i].SnapshotID != batch[i].ID {
+			return false
+		}
+	}
+	return true
 }
 
 // unique reports whether every snapshot has an id of its own.

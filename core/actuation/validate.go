@@ -17,11 +17,13 @@ const maxGrantLifeYears = 10
 //
 // Errors: ACTUATOR_UNAVAILABLE, caused by *Rejected (the plan breaks a rule)
 // or by *Failure (the actuator could not decide).
-func Validate(m Manifest, s Snapshot, p Plan) error {
+func Validate(m Manifest, s Snapshot, p Plan) error { return validate(&m, &s, &p) }
+
+func validate(m *Manifest, s *Snapshot, p *Plan) error {
 	if p.Failure != nil {
 		return Unavailable(m.Name, p.Failure)
 	}
-	v := validation{m: &m, s: &s, p: &p}
+	v := validation{m: m, s: s, p: p}
 	if broken := v.plan(); broken != nil {
 		return Unavailable(m.Name, broken)
 	}

@@ -115,19 +115,23 @@ func BasisPoints(amount, bp int64) int64 { return money.BasisPoints(amount, bp) 
 func Split(total int64, weights []int64) []int64 { return money.Split(total, weights) }
 
 // Amount writes minor units for people, for example "11.75 USD".
-func Amount(minor int64, currency string) string {
+func Amount(minor int64, currency string) string { return string(AppendAmount(nil, minor, currency)) }
+
+// AppendAmount appends what Amount writes, for texts that are put together.
+func AppendAmount(b []byte, minor int64, currency string) []byte {
 	digits := money.Currency(currency).Exponent()
-	sign, text := "", strconv.FormatUint(magnitude(minor), 10)
 	if minor < 0 {
-		sign = "-"
+		b = append(b, '-')
 	}
-	for len(text) <= digits {
-		text = "0" + text
+	start := len(b)
+	b = strconv.AppendUint(b, magnitude(minor), 10)
+	for len(b)-start <= digits {
+		b = slices.Insert(b, start, '0')
 	}
 	if digits > 0 {
-		text = text[:len(text)-digits] + "." + text[len(text)-digits:]
+		b = slices.Insert(b, len(b)-digits, '.')
 	}
-	return sign + text + " " + currency
+	return append(append(b, ' '), currency...)
 }
 
 func magnitude(v int64) uint64 {

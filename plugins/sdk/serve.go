@@ -27,7 +27,8 @@ func Serve(a Actuator) {
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: handshake.Plugins(&served{actuator: a}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(handshake.MaxRequestBytes))...)
+			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(handshake.MaxRequestBytes),
+				grpc.StaticConnWindowSize(handshake.Window), grpc.StaticStreamWindowSize(handshake.Window))...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: os.Stderr, JSONFormat: true}),
 	})

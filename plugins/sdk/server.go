@@ -37,78 +37,98 @@ func (s *server) Describe(context.Context, *actuatorv1.DescribeRequest) (*actuat
 }
 
 func (s *server) PlanBatch(ctx context.Context, req *actuatorv1.PlanBatchRequest) (*actuatorv1.PlanBatchResponse, error) {
-	res := &actuatorv1.PlanBatchResponse{Plans: make([]*actuatorv1.Plan, 0, len(req.GetSnapshots()))}
-	if batcher, ok := s.actuator.(BatchPlanner); ok {
-		return s.planTogether(ctx, batcher, req, res)
+	batch := make([]Snapshot, len(req.GetSnapshots()))
+	for i, in := range req.GetSnapshots() {
+		batch[i] = fromWire(in)
 	}
-	for _, in := range req.GetSnapshots() {
-		if err := ctx.Err(); err != nil {
-			return nil, statusOf(ctx, err)
-		}
-		out, err := s.planOne(ctx, in)
-		if err != nil && ctx.Err() != nil {
-			return nil, statusOf(ctx, err)
-		}
-		if err != nil {
-			out = &actuatorv1.Plan{SnapshotId: in.GetId(), Error: wireError(err)}
-		}
-		res.Plans = append(res.Plans, out)
+	answers, err := s.plan(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	res := &actuatorv1.PlanBatchResponse{Plans: make([]*actuatorv1.Plan, len(answers))}
+	for i := range answers {
+		res.Plans[i] = answers[i].wire()
 	}
 	return res, nil
 }
 
-func (s *server) planOne(ctx context.Context, in *actuatorv1.Snapshot) (out *actuatorv1.Plan, err error) {
+// answer is what one snapshot gets: a plan, or why there is none.
+type answer struct {
+	Plan
+
+	err error
+}
+
+// wire writes an answer. A plan whose texts protobuf cannot carry becomes an
+// error: it must not make the answer of the whole batch unreadable.
+func (a *answer) wire() *actuatorv1.Plan {
+	switch {
+	case a.err != nil:
+		return &actuatorv1.Plan{SnapshotId: a.SnapshotID, Error: wireError(a.err)}
+	case !a.readable():
+		return &actuatorv1.Plan{SnapshotId: clean(a.SnapshotID), Error: &actuatorv1.Error{Code: CodeInternal, Message: "a text of the plan is not valid UTF-8"}}
+	}
+	return wirePlan(&a.Plan)
+}
+
+// plan answers a batch. Errors: the status of a call that failed as a whole.
+func (s *server) plan(ctx context.Context, batch []Snapshot) ([]answer, error) {
+	answers := make([]answer, 0, len(batch))
+	if batcher, ok := s.actuator.(BatchPlanner); ok {
+		return s.planTogether(ctx, batcher, batch, answers)
+	}
+	for i := range batch {
+		if err := ctx.Err(); err != nil {
+			return nil, statusOf(ctx, err)
+		}
+		plan, err := s.planOne(ctx, &batch[i])
+		if err != nil && ctx.Err() != nil {
+			return nil, statusOf(ctx, err)
+		}
+		plan.SnapshotID = batch[i].ID
+		answers = append(answers, answer{plan, err})
+	}
+	return answers, nil
+}
+
+func (s *server) planOne(ctx context.Context, in *Snapshot) (plan Plan, err error) {
 	if err := s.serves(in); err != nil {
-		return nil, err
+		return Plan{}, err
 	}
 	defer rescue(&err)
-	plan, err := s.actuator.Plan(ctx, fromWire(in))
-	if err != nil {
-		return nil, err
-	}
-	plan.SnapshotID = in.GetId()
-	return answer(&plan), nil
+	return s.actuator.Plan(ctx, *in)
 }
 
-// answer writes a plan, or the error of one whose texts protobuf cannot carry:
-// that must not make the answer of the whole batch unreadable.
-func answer(p *Plan) *actuatorv1.Plan {
-	if p.readable() {
-		return wirePlan(p)
-	}
-	return &actuatorv1.Plan{SnapshotId: clean(p.SnapshotID), Error: &actuatorv1.Error{Code: CodeInternal, Message: "a text of the plan is not valid UTF-8"}}
-}
-
-func (s *server) serves(in *actuatorv1.Snapshot) error {
-	if slices.Contains(s.kinds, Kind(in.GetKind())) {
+func (s *server) serves(in *Snapshot) error {
+	if slices.Contains(s.kinds, in.Kind) {
 		return nil
 	}
-	return &Error{Code: CodeUnsupportedKind, Field: "kind", Message: fmt.Sprintf("decision kind %.64q was not declared", in.GetKind())}
+	return &Error{Code: CodeUnsupportedKind, Field: "kind", Message: fmt.Sprintf("decision kind %.64q was not declared", in.Kind)}
 }
 
-func (s *server) planTogether(ctx context.Context, batcher BatchPlanner, req *actuatorv1.PlanBatchRequest, res *actuatorv1.PlanBatchResponse) (_ *actuatorv1.PlanBatchResponse, err error) {
-	batch := make([]Snapshot, 0, len(req.GetSnapshots()))
-	for _, in := range req.GetSnapshots() {
-		if err := s.serves(in); err != nil {
-			res.Plans = append(res.Plans, &actuatorv1.Plan{SnapshotId: in.GetId(), Error: wireError(err)})
+func (s *server) planTogether(ctx context.Context, batcher BatchPlanner, batch []Snapshot, answers []answer) ([]answer, error) {
+	served := make([]Snapshot, 0, len(batch))
+	for i := range batch {
+		if err := s.serves(&batch[i]); err != nil {
+			answers = append(answers, answer{Plan{SnapshotID: batch[i].ID}, err})
 			continue
 		}
-		batch = append(batch, fromWire(in))
+		served = append(served, batch[i])
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, statusOf(ctx, err)
 	}
-	if len(batch) == 0 {
-		return res, nil
+	if len(served) == 0 {
+		return answers, nil
 	}
-	plans, err := planBatch(ctx, batcher, batch)
+	plans, err := planBatch(ctx, batcher, served)
 	if err != nil {
 		return nil, statusOf(ctx, err)
 	}
 	for i := range plans {
-		res.Plans = append(res.Plans, answer(&plans[i]))
+		answers = append(answers, answer{Plan: plans[i]})
 	}
-	return res, nil
+	return answers, nil
 }
 
 func planBatch(ctx context.Context, batcher BatchPlanner, batch []Snapshot) (plans []Plan, err error) {

@@ -70,20 +70,22 @@ func DebitPlan(s sdk.Snapshot) sdk.Plan {
 
 // paid is the card of a payment that is taken.
 func paid(s sdk.Snapshot, promo, actual int64, lots int) sdk.Reasoning {
-	text := "Paid " + sdk.Amount(s.AmountMinor, s.Currency)
+	text := append(make([]byte, 0, 160), "Paid "...)
+	text = sdk.AppendAmount(text, s.AmountMinor, s.Currency)
 	switch {
 	case promo == 0:
-		text += " from the balance; there was no promotional credit to spend."
+		text = append(text, " from the balance; there was no promotional credit to spend."...)
 	case actual == 0:
-		text += " from promotional credit, earliest expiry first."
+		text = append(text, " from promotional credit, earliest expiry first."...)
 	default:
-		text += ": " + sdk.Amount(promo, s.Currency) + " from promotional credit, earliest expiry first, then " +
-			sdk.Amount(actual, s.Currency) + " from the balance."
+		text = sdk.AppendAmount(append(text, ": "...), promo, s.Currency)
+		text = append(text, " from promotional credit, earliest expiry first, then "...)
+		text = append(sdk.AppendAmount(text, actual, s.Currency), " from the balance."...)
 	}
 	facts := member(make([]byte, 0, 96), "debited_promo_minor", promo)
 	facts = member(facts, "debited_actual_minor", actual)
 	facts = member(facts, "lots_used", int64(lots))
-	return sdk.Reasoning{Summary: text, Rule: RulePromoFirst, Facts: append(facts, '}')}
+	return sdk.Reasoning{Summary: string(text), Rule: RulePromoFirst, Facts: append(facts, '}')}
 }
 
 // refuse is the plan where the spendable funds, promo and all of actual, are

@@ -63,6 +63,7 @@ func (s *Suite) Run(t T) {
 	t.Run("errors keep their type", b.typedErrors)
 	t.Run("honours deadlines", b.deadlines)
 	t.Run("serves concurrent calls", b.concurrent)
+	t.Run("streams what it answers to calls", b.streams)
 	t.Run("executes commands once", b.executesOnce)
 }
 

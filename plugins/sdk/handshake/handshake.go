@@ -46,6 +46,11 @@ const (
 	MaxAnswerBytes = 8 << 20
 )
 
+// Window is how many bytes either side may send ahead of what is read. It does not
+// change: to find out by pings how large it should be, which gRPC does otherwise,
+// is a second round trip beside each call, and the other end is on this machine.
+const Window = 1 << 20
+
 // Config is the handshake. The cookie is a courtesy to people who start an
 // actuator by hand, not a secret: the connection is secured by mutual TLS.
 func Config() plugin.HandshakeConfig {

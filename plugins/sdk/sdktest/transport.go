@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
@@ -27,6 +29,10 @@ type direct struct{ server actuatorv1.ActuatorServer }
 
 func (d direct) Describe(ctx context.Context, in *actuatorv1.DescribeRequest, _ ...grpc.CallOption) (*actuatorv1.DescribeResponse, error) {
 	return d.server.Describe(ctx, in)
+}
+
+func (direct) PlanStream(context.Context, ...grpc.CallOption) (grpc.BidiStreamingClient[actuatorv1.PlanStreamRequest, actuatorv1.PlanStreamResponse], error) {
+	return nil, status.Error(codes.Unimplemented, "a Go value has no streams")
 }
 
 func (d direct) PlanBatch(ctx context.Context, in *actuatorv1.PlanBatchRequest, _ ...grpc.CallOption) (*actuatorv1.PlanBatchResponse, error) {

@@ -455,6 +455,126 @@ func (x *PlanBatchResponse) GetPlans() []*Plan {
 	return nil
 }
 
+// PlanStreamRequest is one call of a stream.
+type PlanStreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the call, which its answer repeats.
+	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	// How long it may take from now on, in microseconds; the deadline that a call of
+	// its own would arrive with.
+	TimeLimitUs int64 `protobuf:"varint,2,opt,name=time_limit_us,json=timeLimitUs,proto3" json:"time_limit_us,omitempty"`
+	// A PlanBatchRequest, encoded.
+	Batch         []byte `protobuf:"bytes,3,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanStreamRequest) Reset() {
+	*x = PlanStreamRequest{}
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanStreamRequest) ProtoMessage() {}
+
+func (x *PlanStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanStreamRequest.ProtoReflect.Descriptor instead.
+func (*PlanStreamRequest) Descriptor() ([]byte, []int) {
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PlanStreamRequest) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *PlanStreamRequest) GetTimeLimitUs() int64 {
+	if x != nil {
+		return x.TimeLimitUs
+	}
+	return 0
+}
+
+func (x *PlanStreamRequest) GetBatch() []byte {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+// PlanStreamResponse is the answer to one call of a stream.
+type PlanStreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the call.
+	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	// A PlanBatchResponse, encoded.
+	Answer        []byte `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanStreamResponse) Reset() {
+	*x = PlanStreamResponse{}
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanStreamResponse) ProtoMessage() {}
+
+func (x *PlanStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanStreamResponse.ProtoReflect.Descriptor instead.
+func (*PlanStreamResponse) Descriptor() ([]byte, []int) {
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PlanStreamResponse) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *PlanStreamResponse) GetAnswer() []byte {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
 // Snapshot is the facts of one decision.
 type Snapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -501,7 +621,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +633,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[6]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +646,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{6}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Snapshot) GetId() string {
@@ -664,7 +784,7 @@ type Wallet struct {
 
 func (x *Wallet) Reset() {
 	*x = Wallet{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +796,7 @@ func (x *Wallet) String() string {
 func (*Wallet) ProtoMessage() {}
 
 func (x *Wallet) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[7]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +809,7 @@ func (x *Wallet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wallet.ProtoReflect.Descriptor instead.
 func (*Wallet) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{7}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Wallet) GetActualMinor() int64 {
@@ -731,7 +851,7 @@ type Lot struct {
 
 func (x *Lot) Reset() {
 	*x = Lot{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +863,7 @@ func (x *Lot) String() string {
 func (*Lot) ProtoMessage() {}
 
 func (x *Lot) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[8]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +876,7 @@ func (x *Lot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lot.ProtoReflect.Descriptor instead.
 func (*Lot) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{8}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Lot) GetGrantId() string {
@@ -804,7 +924,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +936,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[9]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +949,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{9}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Allowance) GetMaxGrantMinor() int64 {
@@ -873,7 +993,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1005,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[10]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1018,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{10}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Budget) GetBudgetId() string {
@@ -938,7 +1058,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1070,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[11]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1083,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{11}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Plan) GetSnapshotId() string {
@@ -1035,7 +1155,7 @@ type Effect struct {
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1167,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[12]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1180,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{12}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Effect) GetKind() string {
@@ -1149,7 +1269,7 @@ type Reasoning struct {
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1281,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[13]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1294,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{13}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Reasoning) GetSummary() string {
@@ -1217,7 +1337,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1349,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[14]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1362,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{14}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Error) GetCode() string {
@@ -1300,7 +1420,7 @@ type ExecuteRequest struct {
 
 func (x *ExecuteRequest) Reset() {
 	*x = ExecuteRequest{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1432,7 @@ func (x *ExecuteRequest) String() string {
 func (*ExecuteRequest) ProtoMessage() {}
 
 func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[15]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1445,7 @@ func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteRequest) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{15}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExecuteRequest) GetIdempotencyKey() string {
@@ -1408,7 +1528,7 @@ type ExecuteResponse struct {
 
 func (x *ExecuteResponse) Reset() {
 	*x = ExecuteResponse{}
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1540,7 @@ func (x *ExecuteResponse) String() string {
 func (*ExecuteResponse) ProtoMessage() {}
 
 func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[16]
+	mi := &file_feddi_actuator_v1_actuator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1553,7 @@ func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteResponse) Descriptor() ([]byte, []int) {
-	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{16}
+	return file_feddi_actuator_v1_actuator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExecuteResponse) GetReference() string {
@@ -1487,7 +1607,14 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\x10PlanBatchRequest\x129\n" +
 	"\tsnapshots\x18\x01 \x03(\v2\x1b.feddi.actuator.v1.SnapshotR\tsnapshots\"B\n" +
 	"\x11PlanBatchResponse\x12-\n" +
-	"\x05plans\x18\x01 \x03(\v2\x17.feddi.actuator.v1.PlanR\x05plans\"\xe6\x04\n" +
+	"\x05plans\x18\x01 \x03(\v2\x17.feddi.actuator.v1.PlanR\x05plans\"a\n" +
+	"\x11PlanStreamRequest\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\x12\"\n" +
+	"\rtime_limit_us\x18\x02 \x01(\x03R\vtimeLimitUs\x12\x14\n" +
+	"\x05batch\x18\x03 \x01(\fR\x05batch\"@\n" +
+	"\x12PlanStreamResponse\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x16\n" +
+	"\x06answer\x18\x02 \x01(\fR\x06answer\"\xe6\x04\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1d\n" +
@@ -1579,10 +1706,12 @@ const file_feddi_actuator_v1_actuator_proto_rawDesc = "" +
 	"\vresult_json\x18\x02 \x01(\fR\n" +
 	"resultJson\x12\x1d\n" +
 	"\n" +
-	"facts_json\x18\x03 \x01(\fR\tfactsJson2\x89\x02\n" +
+	"facts_json\x18\x03 \x01(\fR\tfactsJson2\xe8\x02\n" +
 	"\bActuator\x12S\n" +
 	"\bDescribe\x12\".feddi.actuator.v1.DescribeRequest\x1a#.feddi.actuator.v1.DescribeResponse\x12V\n" +
-	"\tPlanBatch\x12#.feddi.actuator.v1.PlanBatchRequest\x1a$.feddi.actuator.v1.PlanBatchResponse\x12P\n" +
+	"\tPlanBatch\x12#.feddi.actuator.v1.PlanBatchRequest\x1a$.feddi.actuator.v1.PlanBatchResponse\x12]\n" +
+	"\n" +
+	"PlanStream\x12$.feddi.actuator.v1.PlanStreamRequest\x1a%.feddi.actuator.v1.PlanStreamResponse(\x010\x01\x12P\n" +
 	"\aExecute\x12!.feddi.actuator.v1.ExecuteRequest\x1a\".feddi.actuator.v1.ExecuteResponseBCZAgithub.com/feddi/feddi/contracts/gen/feddi/actuator/v1;actuatorv1b\x06proto3"
 
 var (
@@ -1597,7 +1726,7 @@ func file_feddi_actuator_v1_actuator_proto_rawDescGZIP() []byte {
 	return file_feddi_actuator_v1_actuator_proto_rawDescData
 }
 
-var file_feddi_actuator_v1_actuator_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_feddi_actuator_v1_actuator_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_feddi_actuator_v1_actuator_proto_goTypes = []any{
 	(*DescribeRequest)(nil),       // 0: feddi.actuator.v1.DescribeRequest
 	(*DescribeResponse)(nil),      // 1: feddi.actuator.v1.DescribeResponse
@@ -1605,48 +1734,52 @@ var file_feddi_actuator_v1_actuator_proto_goTypes = []any{
 	(*Schedule)(nil),              // 3: feddi.actuator.v1.Schedule
 	(*PlanBatchRequest)(nil),      // 4: feddi.actuator.v1.PlanBatchRequest
 	(*PlanBatchResponse)(nil),     // 5: feddi.actuator.v1.PlanBatchResponse
-	(*Snapshot)(nil),              // 6: feddi.actuator.v1.Snapshot
-	(*Wallet)(nil),                // 7: feddi.actuator.v1.Wallet
-	(*Lot)(nil),                   // 8: feddi.actuator.v1.Lot
-	(*Allowance)(nil),             // 9: feddi.actuator.v1.Allowance
-	(*Budget)(nil),                // 10: feddi.actuator.v1.Budget
-	(*Plan)(nil),                  // 11: feddi.actuator.v1.Plan
-	(*Effect)(nil),                // 12: feddi.actuator.v1.Effect
-	(*Reasoning)(nil),             // 13: feddi.actuator.v1.Reasoning
-	(*Error)(nil),                 // 14: feddi.actuator.v1.Error
-	(*ExecuteRequest)(nil),        // 15: feddi.actuator.v1.ExecuteRequest
-	(*ExecuteResponse)(nil),       // 16: feddi.actuator.v1.ExecuteResponse
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*PlanStreamRequest)(nil),     // 6: feddi.actuator.v1.PlanStreamRequest
+	(*PlanStreamResponse)(nil),    // 7: feddi.actuator.v1.PlanStreamResponse
+	(*Snapshot)(nil),              // 8: feddi.actuator.v1.Snapshot
+	(*Wallet)(nil),                // 9: feddi.actuator.v1.Wallet
+	(*Lot)(nil),                   // 10: feddi.actuator.v1.Lot
+	(*Allowance)(nil),             // 11: feddi.actuator.v1.Allowance
+	(*Budget)(nil),                // 12: feddi.actuator.v1.Budget
+	(*Plan)(nil),                  // 13: feddi.actuator.v1.Plan
+	(*Effect)(nil),                // 14: feddi.actuator.v1.Effect
+	(*Reasoning)(nil),             // 15: feddi.actuator.v1.Reasoning
+	(*Error)(nil),                 // 16: feddi.actuator.v1.Error
+	(*ExecuteRequest)(nil),        // 17: feddi.actuator.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),       // 18: feddi.actuator.v1.ExecuteResponse
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
 }
 var file_feddi_actuator_v1_actuator_proto_depIdxs = []int32{
 	2,  // 0: feddi.actuator.v1.DescribeResponse.manifest:type_name -> feddi.actuator.v1.Manifest
-	17, // 1: feddi.actuator.v1.Manifest.time_limit:type_name -> google.protobuf.Duration
+	19, // 1: feddi.actuator.v1.Manifest.time_limit:type_name -> google.protobuf.Duration
 	3,  // 2: feddi.actuator.v1.Manifest.schedules:type_name -> feddi.actuator.v1.Schedule
-	17, // 3: feddi.actuator.v1.Schedule.every:type_name -> google.protobuf.Duration
-	6,  // 4: feddi.actuator.v1.PlanBatchRequest.snapshots:type_name -> feddi.actuator.v1.Snapshot
-	11, // 5: feddi.actuator.v1.PlanBatchResponse.plans:type_name -> feddi.actuator.v1.Plan
-	18, // 6: feddi.actuator.v1.Snapshot.at:type_name -> google.protobuf.Timestamp
-	7,  // 7: feddi.actuator.v1.Snapshot.wallet:type_name -> feddi.actuator.v1.Wallet
-	8,  // 8: feddi.actuator.v1.Snapshot.lots:type_name -> feddi.actuator.v1.Lot
-	9,  // 9: feddi.actuator.v1.Snapshot.allowance:type_name -> feddi.actuator.v1.Allowance
-	18, // 10: feddi.actuator.v1.Snapshot.stored_at:type_name -> google.protobuf.Timestamp
-	18, // 11: feddi.actuator.v1.Lot.expires_at:type_name -> google.protobuf.Timestamp
-	18, // 12: feddi.actuator.v1.Lot.issued_at:type_name -> google.protobuf.Timestamp
-	10, // 13: feddi.actuator.v1.Allowance.budgets:type_name -> feddi.actuator.v1.Budget
-	12, // 14: feddi.actuator.v1.Plan.effects:type_name -> feddi.actuator.v1.Effect
-	13, // 15: feddi.actuator.v1.Plan.reasoning:type_name -> feddi.actuator.v1.Reasoning
-	14, // 16: feddi.actuator.v1.Plan.error:type_name -> feddi.actuator.v1.Error
-	18, // 17: feddi.actuator.v1.Effect.expires_at:type_name -> google.protobuf.Timestamp
-	18, // 18: feddi.actuator.v1.ExecuteRequest.committed_at:type_name -> google.protobuf.Timestamp
+	19, // 3: feddi.actuator.v1.Schedule.every:type_name -> google.protobuf.Duration
+	8,  // 4: feddi.actuator.v1.PlanBatchRequest.snapshots:type_name -> feddi.actuator.v1.Snapshot
+	13, // 5: feddi.actuator.v1.PlanBatchResponse.plans:type_name -> feddi.actuator.v1.Plan
+	20, // 6: feddi.actuator.v1.Snapshot.at:type_name -> google.protobuf.Timestamp
+	9,  // 7: feddi.actuator.v1.Snapshot.wallet:type_name -> feddi.actuator.v1.Wallet
+	10, // 8: feddi.actuator.v1.Snapshot.lots:type_name -> feddi.actuator.v1.Lot
+	11, // 9: feddi.actuator.v1.Snapshot.allowance:type_name -> feddi.actuator.v1.Allowance
+	20, // 10: feddi.actuator.v1.Snapshot.stored_at:type_name -> google.protobuf.Timestamp
+	20, // 11: feddi.actuator.v1.Lot.expires_at:type_name -> google.protobuf.Timestamp
+	20, // 12: feddi.actuator.v1.Lot.issued_at:type_name -> google.protobuf.Timestamp
+	12, // 13: feddi.actuator.v1.Allowance.budgets:type_name -> feddi.actuator.v1.Budget
+	14, // 14: feddi.actuator.v1.Plan.effects:type_name -> feddi.actuator.v1.Effect
+	15, // 15: feddi.actuator.v1.Plan.reasoning:type_name -> feddi.actuator.v1.Reasoning
+	16, // 16: feddi.actuator.v1.Plan.error:type_name -> feddi.actuator.v1.Error
+	20, // 17: feddi.actuator.v1.Effect.expires_at:type_name -> google.protobuf.Timestamp
+	20, // 18: feddi.actuator.v1.ExecuteRequest.committed_at:type_name -> google.protobuf.Timestamp
 	0,  // 19: feddi.actuator.v1.Actuator.Describe:input_type -> feddi.actuator.v1.DescribeRequest
 	4,  // 20: feddi.actuator.v1.Actuator.PlanBatch:input_type -> feddi.actuator.v1.PlanBatchRequest
-	15, // 21: feddi.actuator.v1.Actuator.Execute:input_type -> feddi.actuator.v1.ExecuteRequest
-	1,  // 22: feddi.actuator.v1.Actuator.Describe:output_type -> feddi.actuator.v1.DescribeResponse
-	5,  // 23: feddi.actuator.v1.Actuator.PlanBatch:output_type -> feddi.actuator.v1.PlanBatchResponse
-	16, // 24: feddi.actuator.v1.Actuator.Execute:output_type -> feddi.actuator.v1.ExecuteResponse
-	22, // [22:25] is the sub-list for method output_type
-	19, // [19:22] is the sub-list for method input_type
+	6,  // 21: feddi.actuator.v1.Actuator.PlanStream:input_type -> feddi.actuator.v1.PlanStreamRequest
+	17, // 22: feddi.actuator.v1.Actuator.Execute:input_type -> feddi.actuator.v1.ExecuteRequest
+	1,  // 23: feddi.actuator.v1.Actuator.Describe:output_type -> feddi.actuator.v1.DescribeResponse
+	5,  // 24: feddi.actuator.v1.Actuator.PlanBatch:output_type -> feddi.actuator.v1.PlanBatchResponse
+	7,  // 25: feddi.actuator.v1.Actuator.PlanStream:output_type -> feddi.actuator.v1.PlanStreamResponse
+	18, // 26: feddi.actuator.v1.Actuator.Execute:output_type -> feddi.actuator.v1.ExecuteResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1663,7 +1796,7 @@ func file_feddi_actuator_v1_actuator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_feddi_actuator_v1_actuator_proto_rawDesc), len(file_feddi_actuator_v1_actuator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

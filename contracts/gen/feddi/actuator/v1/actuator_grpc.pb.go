@@ -48,9 +48,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Actuator_Describe_FullMethodName  = "/feddi.actuator.v1.Actuator/Describe"
-	Actuator_PlanBatch_FullMethodName = "/feddi.actuator.v1.Actuator/PlanBatch"
-	Actuator_Execute_FullMethodName   = "/feddi.actuator.v1.Actuator/Execute"
+	Actuator_Describe_FullMethodName   = "/feddi.actuator.v1.Actuator/Describe"
+	Actuator_PlanBatch_FullMethodName  = "/feddi.actuator.v1.Actuator/PlanBatch"
+	Actuator_PlanStream_FullMethodName = "/feddi.actuator.v1.Actuator/PlanStream"
+	Actuator_Execute_FullMethodName    = "/feddi.actuator.v1.Actuator/Execute"
 )
 
 // ActuatorClient is the client API for Actuator service.
@@ -71,6 +72,14 @@ type ActuatorClient interface {
 	// has no effect of its own: the host may ask again with the same snapshots,
 	// now or in a year, and expects the same plans.
 	PlanBatch(ctx context.Context, in *PlanBatchRequest, opts ...grpc.CallOption) (*PlanBatchResponse, error)
+	// PlanStream is PlanBatch again and again over one stream: each request is
+	// answered before the next one is sent, so that a call costs no stream of its
+	// own. Calls at the same time have a stream each. A call that fails as a whole
+	// ends its stream with the status that PlanBatch would have; where a deadline
+	// passes or a caller leaves, the host cancels the stream; the next call opens
+	// another one. The SDK serves it. Nobody else has to: the host calls PlanBatch
+	// where this is UNIMPLEMENTED.
+	PlanStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PlanStreamRequest, PlanStreamResponse], error)
 	// Execute carries out one command that was committed before (a payout, a
 	// message, a gift code). It is called at least once per command: the
 	// idempotency key tells repetitions apart, and a repetition must answer as
@@ -106,6 +115,19 @@ func (c *actuatorClient) PlanBatch(ctx context.Context, in *PlanBatchRequest, op
 	return out, nil
 }
 
+func (c *actuatorClient) PlanStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PlanStreamRequest, PlanStreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Actuator_ServiceDesc.Streams[0], Actuator_PlanStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PlanStreamRequest, PlanStreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Actuator_PlanStreamClient = grpc.BidiStreamingClient[PlanStreamRequest, PlanStreamResponse]
+
 func (c *actuatorClient) Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExecuteResponse)
@@ -134,6 +156,14 @@ type ActuatorServer interface {
 	// has no effect of its own: the host may ask again with the same snapshots,
 	// now or in a year, and expects the same plans.
 	PlanBatch(context.Context, *PlanBatchRequest) (*PlanBatchResponse, error)
+	// PlanStream is PlanBatch again and again over one stream: each request is
+	// answered before the next one is sent, so that a call costs no stream of its
+	// own. Calls at the same time have a stream each. A call that fails as a whole
+	// ends its stream with the status that PlanBatch would have; where a deadline
+	// passes or a caller leaves, the host cancels the stream; the next call opens
+	// another one. The SDK serves it. Nobody else has to: the host calls PlanBatch
+	// where this is UNIMPLEMENTED.
+	PlanStream(grpc.BidiStreamingServer[PlanStreamRequest, PlanStreamResponse]) error
 	// Execute carries out one command that was committed before (a payout, a
 	// message, a gift code). It is called at least once per command: the
 	// idempotency key tells repetitions apart, and a repetition must answer as
@@ -154,6 +184,9 @@ func (UnimplementedActuatorServer) Describe(context.Context, *DescribeRequest) (
 }
 func (UnimplementedActuatorServer) PlanBatch(context.Context, *PlanBatchRequest) (*PlanBatchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PlanBatch not implemented")
+}
+func (UnimplementedActuatorServer) PlanStream(grpc.BidiStreamingServer[PlanStreamRequest, PlanStreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method PlanStream not implemented")
 }
 func (UnimplementedActuatorServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
@@ -215,6 +248,13 @@ func _Actuator_PlanBatch_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Actuator_PlanStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ActuatorServer).PlanStream(&grpc.GenericServerStream[PlanStreamRequest, PlanStreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Actuator_PlanStreamServer = grpc.BidiStreamingServer[PlanStreamRequest, PlanStreamResponse]
+
 func _Actuator_Execute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExecuteRequest)
 	if err := dec(in); err != nil {
@@ -253,6 +293,13 @@ var Actuator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Actuator_Execute_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "PlanStream",
+			Handler:       _Actuator_PlanStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "feddi/actuator/v1/actuator.proto",
 }
