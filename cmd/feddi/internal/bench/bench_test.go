@@ -81,13 +81,13 @@ func TestRatios(t *testing.T) {
 	r := slow()
 	r.Limit[1].Rate, r.Limit[2].Rate, r.Limit[0].P50 = 20_000, 10_000, time.Millisecond
 	r.Rows = []PaymentsRow{
-		{Connections: 1, Rate: 3_000, P50: 3 * time.Millisecond},
-		{Connections: 32, Rate: 12_000},
+		{Connections: 1, Rate: 3_000, Limit: 15_000, P50: 3 * time.Millisecond},
+		{Connections: 32, Rate: 12_000, Limit: 16_000},
 		{Connections: 32, Rate: 9_000, OneMerchant: true},
 		{Connections: 32, Rate: 6_000, History: 10},
 	}
 	got := r.ratios()
-	if got.OverLimit["1 connection"] != 0.2 || got.OverLimit["32 connections"] != 0.8 || got.OneMerchant != 0.75 || got.LatencyAt1 != 3 || got.History != 0.5 {
+	if got.OverLimit["1 connection"] != 0.2 || got.OverLimit["32 connections"] != 0.75 || got.OneMerchant != 0.75 || got.LatencyAt1 != 3 || got.History != 0.5 {
 		t.Errorf("%+v", got)
 	}
 	if n := len(r.Plot().Points); n != 2 {

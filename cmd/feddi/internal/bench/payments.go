@@ -44,7 +44,7 @@ type PaymentsOptions struct {
 type PaymentsReport struct {
 	Head
 	LimitTool string         `json:"limit_tool"`
-	Limit     []LimitRow     `json:"limit"` // at 1 client, at 32, and at 32 again at the end
+	Limit     []LimitRow     `json:"limit"` // at 1 client, at 32, and at 32 again behind each row
 	Rows      []PaymentsRow  `json:"rows"`
 	Ratios    PaymentsRatios `json:"ratios"`
 	// Acknowledged are all payments answered 201, Stored those in the database.
@@ -67,7 +67,8 @@ type PaymentsRow struct {
 	Sessions    bool             `json:"sessions"`
 	History     int              `json:"after_postings"` // of older payments, written before this row
 	Rate        float64          `json:"per_second"`
-	Payments    int64            `json:"payments"` // measured, without the warm-up
+	Limit       float64          `json:"limit_per_second"` // at 32 clients, mean of before this row and after it
+	Payments    int64            `json:"payments"`         // measured, without the warm-up
 	P50         time.Duration    `json:"p50_ns"`
 	P99         time.Duration    `json:"p99_ns"`
 	P999        time.Duration    `json:"p999_ns"`
@@ -81,7 +82,7 @@ type PaymentsRow struct {
 
 // PaymentsRatios are the figures that compare across machines.
 type PaymentsRatios struct {
-	OverLimit   map[string]float64 `json:"rate_over_limit_at_32"` // by connections
+	OverLimit   map[string]float64 `json:"rate_over_limit_at_32"` // by row
 	OneMerchant float64            `json:"one_merchant_over_random"`
 	LatencyAt1  float64            `json:"p50_over_limit_at_1"`
 	History     float64            `json:"after_history_over_before"`
@@ -109,10 +110,8 @@ func Payments(ctx context.Context, d *Deployment, head Head, o PaymentsOptions) 
 			return nil, err
 		}
 	}
-	if err := paymentRows(ctx, d, r, o); err != nil {
-		return r, err
-	}
-	if err := r.measureLimit(ctx, d, base, limitClients, min(o.Duration, limitTime)); err != nil {
+	again := func() error { return r.measureLimit(ctx, d, base, limitClients, min(o.Duration, limitTime)) }
+	if err := paymentRows(ctx, d, r, o, again); err != nil {
 		return r, err
 	}
 	if err := base.Check(ctx); err != nil {
@@ -136,8 +135,20 @@ func (r *PaymentsReport) measureLimit(ctx context.Context, d *Deployment, base *
 	return err
 }
 
-// paymentRows furnishes the stages and measures every row.
-func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o PaymentsOptions) error {
+// paymentRows furnishes the stages and measures every row, each between two
+// measurements of the limit: the speed of a shared machine changes within a minute.
+func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o PaymentsOptions, again func() error) error {
+	row := func(s *stage.Stage, connections, history int) error {
+		if err := r.row(ctx, d, s, connections, o, history); err != nil {
+			return err
+		}
+		if err := again(); err != nil {
+			return err
+		}
+		n := len(r.Limit)
+		r.Rows[len(r.Rows)-1].Limit = (r.Limit[n-2].Rate + r.Limit[n-1].Rate) / 2
+		return nil
+	}
 	before, err := d.payments(ctx)
 	if err != nil {
 		return err
@@ -159,18 +170,22 @@ func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o Paymen
 	}
 	if !o.OneMerchant {
 		for _, n := range o.Connections {
-			if err := r.row(ctx, d, stages[0], n, o, 0); err != nil {
+			if err := row(stages[0], n, 0); err != nil {
 				return err
 			}
 		}
 	}
 	for _, n := range one {
-		if err := r.row(ctx, d, stages[len(stages)-1], n, o, 0); err != nil {
+		if err := row(stages[len(stages)-1], n, 0); err != nil {
 			return err
 		}
 	}
 	if o.History > 0 {
-		if err := r.afterHistory(ctx, d, stages[0], o); err != nil {
+		err := stages[0].History(ctx, o.History, func(done int) { d.tell("writing a past", float64(done)/float64(o.History)) })
+		if err = errors.Join(err, again()); err != nil {
+			return err
+		}
+		if err := row(stages[0], slices.Max(o.Connections), o.History); err != nil {
 			return err
 		}
 		// What was written as a past was stored, but not by a request.
@@ -182,15 +197,6 @@ func paymentRows(ctx context.Context, d *Deployment, r *PaymentsReport, o Paymen
 		r.TwoLotShare = float64(after.twoLots-before.twoLots) / n
 	}
 	return err
-}
-
-// afterHistory measures the busiest row again on a ledger with a past.
-func (r *PaymentsReport) afterHistory(ctx context.Context, d *Deployment, s *stage.Stage, o PaymentsOptions) error {
-	err := s.History(ctx, o.History, func(done int) { d.tell("writing a past", float64(done)/float64(o.History)) })
-	if err != nil {
-		return err
-	}
-	return r.row(ctx, d, s, slices.Max(o.Connections), o, o.History)
 }
 
 func furnish(ctx context.Context, d *Deployment, merchants, wallets int) (*stage.Stage, error) {
