@@ -198,16 +198,22 @@ func TestEveryReadThroughBothDoors(t *testing.T) {
 			r.path += "?phone=%2B14155550123"
 		}
 		t.Run(op.ID, func(t *testing.T) { // one by one: an offer feed makes decisions, which a list shows
-			rest, rpc := send(t, r), send(t, s.overConnect(op, r))
-			if rest.Status != http.StatusOK || rpc.Status != http.StatusOK {
-				t.Fatalf("%d %s\nand %d %s", rest.Status, rest.Raw, rpc.Status, rpc.Raw)
+			// Jobs work beside it (an archive that was asked for is made): what both
+			// doors show may change once between them, and does not differ again.
+			diff := ""
+			for range 3 {
+				rest, rpc := send(t, r), send(t, s.overConnect(op, r))
+				if rest.Status != http.StatusOK || rpc.Status != http.StatusOK {
+					t.Fatalf("%d %s\nand %d %s", rest.Status, rest.Raw, rpc.Status, rpc.Raw)
+				}
+				one, two := messages(t, described(t, op), rest, rpc)
+				scrub(one)
+				scrub(two)
+				if diff = cmp.Diff(one.Interface(), two.Interface(), protocmp.Transform()); diff == "" {
+					return
+				}
 			}
-			one, two := messages(t, described(t, op), rest, rpc)
-			scrub(one)
-			scrub(two)
-			if diff := cmp.Diff(one.Interface(), two.Interface(), protocmp.Transform()); diff != "" {
-				t.Errorf("- REST, + Connect:\n%s", diff)
-			}
+			t.Errorf("- REST, + Connect:\n%s", diff)
 		})
 	}
 }
