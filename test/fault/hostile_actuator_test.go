@@ -300,7 +300,8 @@ type noise struct{}
 func (noise) Name() string { return "proto" }
 
 func (noise) Marshal(v any) ([]byte, error) {
-	if _, ok := v.(*actuatorv1.PlanBatchResponse); ok {
+	switch v.(type) {
+	case *actuatorv1.PlanBatchResponse, *actuatorv1.PlanStreamResponse:
 		return []byte(strings.Repeat("\xff\x00garbage", 1000)), nil
 	}
 	return proto.Marshal(v.(proto.Message))

@@ -59,9 +59,18 @@ func (c *Plans) Ask(ctx context.Context, batch []actuation.Snapshot) (plans []ac
 		err = complete(batch, plans)
 	}
 	if err != nil {
-		return nil, err
+		return nil, closed(ctx, err)
 	}
 	return plans, nil
+}
+
+// closed tells a call that the caller gave up from one whose connection was closed
+// under it, as it is when the process dies: another process may answer that one.
+func closed(ctx context.Context, err error) error {
+	if st, ok := status.FromError(err); ok && st.Code() == codes.Canceled && ctx.Err() == nil {
+		return status.Error(codes.Unavailable, st.Message())
+	}
+	return err
 }
 
 // call asks by a call of its own.
