@@ -17,7 +17,7 @@ import (
 // than asked means that somebody was faster, and undoes the whole statement.
 // The counts are taken in the order in which every transaction locks: key,
 // session, wallet, lots. A part that a batch has no rows for is left out: it
-// would cost a batch of one some 20 us, also where it writes nothing.
+// costs each batch its start, also where it writes nothing.
 //
 // A row that was read is found again by its place (ctid), which costs no search.
 // A place holds another row, or none, once somebody changed what was there: then
