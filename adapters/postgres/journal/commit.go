@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/feddi/feddi/adapters/postgres/ledger"
 	"github.com/feddi/feddi/core/app/payments"
@@ -223,27 +224,18 @@ type commit struct {
 	parameters []parameter
 }
 
-// commits are made of all parts but some of the rare ones, by their bits.
-var commits = func() []*commit {
-	var all []*commit
-	for mask := range 1 << rare {
-		all = append(all, commitOf(mask))
-	}
-	return all
-}()
+// commits are the statements that were needed so far, by the bits of their parts.
+var commits sync.Map
 
-// rare is how many parts are.
-const rare = 3
-
-func commitOf(mask int) *commit {
+// commitOf is the statement of the parts whose bits are set.
+func commitOf(mask uint) *commit {
 	c := &commit{name: "commit"}
 	var bodies, guards []string
-	bit := 0
-	for _, p := range parts {
+	for i, p := range parts {
+		if mask>>i&1 == 0 {
+			continue
+		}
 		if p.rare != nil {
-			if bit++; mask>>(bit-1)&1 == 0 {
-				continue
-			}
 			c.name += "_" + p.name
 		}
 		bodies = append(bodies, p.name+" AS ("+p.sql+")")
@@ -263,18 +255,20 @@ func commitOf(mask int) *commit {
 	return c
 }
 
-// commit is the statement that writes the columns.
+// commit is the statement that writes the columns: all parts but the rare ones
+// that have no rows.
 func (c *columns) commit() *commit {
-	mask, bit := 0, 0
-	for _, p := range parts {
-		if p.rare != nil {
-			if p.rare(c).n > 0 {
-				mask |= 1 << bit
-			}
-			bit++
+	var mask uint
+	for i, p := range parts {
+		if p.rare == nil || p.rare(c).n > 0 {
+			mask |= 1 << i
 		}
 	}
-	return commits[mask]
+	if s, made := commits.Load(mask); made {
+		return s.(*commit)
+	}
+	s, _ := commits.LoadOrStore(mask, commitOf(mask))
+	return s.(*commit)
 }
 
 var rowsOf = regexp.MustCompile(`\{(\w+): ([^}]+)\}`)

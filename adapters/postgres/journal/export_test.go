@@ -69,7 +69,7 @@ func (j *Journal) Explain(ctx context.Context) (string, error) {
 	}
 	defer c.Release()
 	var b strings.Builder
-	for name, statement := range map[string]string{"reading": readStatement, "looking_up": lookUpStatement, "committing": commits[len(commits)-1].sql} {
+	for name, statement := range map[string]string{"reading": readStatement, "looking_up": lookUpStatement, "committing": commitOf(1<<len(parts) - 1).sql} {
 		d, err := c.Conn().Prepare(ctx, name, statement)
 		if err != nil {
 			return "", err
