@@ -7,15 +7,15 @@ import (
 
 // apart is how long after one wake-up the next one comes at the earliest. Whoever
 // commits seldom wakes the readers at once; hundreds of commits a second are read
-// some at a time, because a reading costs the same for one event as for fifty.
-const apart = 5 * time.Millisecond
-
-// Where a reading finds plenty for the time since the one before, some 6,000 events
-// a second, half as many readings of twice as many cost less, and the consumers,
-// too, do less for each event.
+// some at a time, because a reading costs the same for one event as for fifty, and
+// the consumers, too, do less for each.
+//
+// It grows with the events a second, from crowded on, to apartMost: where the
+// processors have much to do, a reading is what can wait.
 const (
-	plenty    = 32
-	apartBusy = 2 * apart
+	apart     = 5 * time.Millisecond
+	apartMost = 20 * time.Millisecond
+	crowded   = 500
 )
 
 // Wake tells the readers of this server that events were committed, so that
@@ -23,13 +23,14 @@ const (
 type Wake struct {
 	mu   sync.Mutex
 	ch   chan struct{}
-	last time.Time // of the latest wake-up
-	due  bool      // one is on its way
-	busy bool      // the latest reading found plenty
+	last time.Time     // of the latest wake-up
+	rest time.Duration // behind it
+	read time.Time     // of the latest reading
+	due  bool          // one is on its way
 }
 
 // NewWake returns a Wake.
-func NewWake() *Wake { return &Wake{ch: make(chan struct{})} }
+func NewWake() *Wake { return &Wake{ch: make(chan struct{}), rest: apart} }
 
 // Ring wakes every reader, at once or a few milliseconds after the last time.
 // Call it after the commit.
@@ -42,11 +43,7 @@ func (w *Wake) Ring() {
 	if w.due {
 		return
 	}
-	rest := apart
-	if w.busy {
-		rest = apartBusy
-	}
-	if wait := rest - time.Since(w.last); wait > 0 {
+	if wait := w.rest - time.Since(w.last); wait > 0 {
 		w.due = true
 		time.AfterFunc(wait, func() {
 			w.mu.Lock()
@@ -66,12 +63,18 @@ func (w *Wake) fire() {
 
 // found tells how many events a reading brought.
 func (w *Wake) found(n int) {
+	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busy {
-		n /= int(apartBusy / apart)
-	}
-	w.busy = n >= plenty
+	w.rest = restOf(n, now.Sub(w.read))
+	w.read = now
+}
+
+// restOf is the time between two wake-ups where n events came in a while.
+func restOf(n int, while time.Duration) time.Duration {
+	perSecond := float64(n) / max(while, time.Microsecond).Seconds()
+	rest := perSecond / crowded * float64(apart)
+	return time.Duration(min(max(rest, float64(apart)), float64(apartMost)))
 }
 
 // coming reports whether a wake-up is on its way: who waits for it need not look

@@ -7,25 +7,27 @@ import (
 )
 
 // Whoever commits seldom wakes the readers at once; the next wake-up is some time
-// after it, twice as long where the readings find plenty.
+// after it, the longer the more events the latest reading brought for its time.
 func TestWakeUpsKeepTheirDistance(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		found []int // by the readings so far
+		found int // by a reading 10 ms behind the one before
 		want  time.Duration
 	}{
-		"few":                        {[]int{plenty - 1}, apart},
-		"plenty":                     {[]int{plenty}, apartBusy},
-		"plenty for twice the time":  {[]int{plenty, 2 * plenty}, apartBusy},
-		"no more than in half of it": {[]int{plenty, 2*plenty - 1}, apart},
+		"nothing":               {0, apart},
+		"500 events a second":   {5, apart},
+		"1,000 events a second": {10, 2 * apart},
+		"2,000 events a second": {20, apartMost},
+		"more":                  {500, apartMost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w, begin := NewWake(), time.Now()
-				for _, n := range c.found {
-					w.found(n)
-				}
+				w := NewWake()
+				w.found(0)
+				time.Sleep(10 * time.Millisecond)
+				w.found(c.found)
+				begin := time.Now()
 				first := w.next()
 				w.Ring()
 				<-first
@@ -44,5 +46,15 @@ func TestWakeUpsKeepTheirDistance(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The first reading of all has none before it to be compared with.
+func TestTheFirstReadingKeepsTheLeastDistance(t *testing.T) {
+	t.Parallel()
+	w := NewWake()
+	w.found(batch)
+	if w.rest != apart {
+		t.Errorf("%v, want %v", w.rest, apart)
 	}
 }

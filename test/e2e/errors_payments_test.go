@@ -59,7 +59,7 @@ func TestErrorsOfAFullQueue(t *testing.T) {
 	pay := s.as("/payments", bill(crumb, s.mint(g, "qr")))
 	_, capture := s.leg(g, 100, "")
 	release := lockedAway(t, o.DSN, "wallets")
-	leave := crowd(s, payments.DefaultQueue+payments.DefaultBatch*payments.DefaultPlanners+32)
+	leave := crowd(s, payments.DefaultQueue+payments.DefaultBatch+32)
 	s.eventuallyRefuses(refusal{pay, 429, "OVERLOADED", "", "", "retry with the same key"})
 	s.eventuallyRefuses(refusal{capture, 429, "OVERLOADED", "", "", "retry with the same key"})
 	release()

@@ -277,7 +277,6 @@ func TestOneBadPaymentStandsAlone(t *testing.T) {
 	b := setup(t)
 	journal := &poisoned{Journal: b.journal, amount: 13, planned: make(chan struct{})}
 	pipeline := b.pipeline(journal)
-	pipeline.Planners = 1
 	pipeline.Start()
 	t.Cleanup(pipeline.Stop)
 	b.payments.Pipeline = pipeline
@@ -475,7 +474,7 @@ func TestFullQueueAnswersOverloaded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	pipeline := b.pipeline(b.journal)
-	pipeline.Queue, pipeline.Batch, pipeline.Planners = 4, 1, 1
+	pipeline.Queue, pipeline.Batch = 4, 1
 	hold := make(chan struct{})
 	b.actuator.before = func([]actuation.Snapshot) error { <-hold; return nil }
 	pipeline.Start()

@@ -22,19 +22,15 @@ const (
 	DefaultQueue = 1024
 	// DefaultBatch is how many travel together at most.
 	DefaultBatch = 100
-	// DefaultPlanners are how many batches are read and planned side by side. One
-	// more is committed meanwhile; each needs a connection of the journal.
-	DefaultPlanners = 1
 	// DefaultTimeout bounds each of the three steps of a batch.
 	DefaultTimeout = 5 * time.Second
 )
 
 // Pipeline takes debits in batches, in two stages: a planner reads and plans
-// whatever waits when it is free, two round trips for all; the committer commits
-// whatever is decided when it is free, one round trip for all. While one batch is
-// being committed the next ones are planned, and the slower stage finds more
-// each time: nothing ever waits for a batch to fill. Each caller gets its own
-// outcome.
+// those that wait, two round trips for all; the committer commits what is decided,
+// one round trip for all. While one half of the payments is being committed, the
+// other half is planned (see lane.gather). Nothing waits for a batch to fill unless
+// it would have to wait for the committer anyway. Each caller gets its own outcome.
 //
 // Payments on one wallet, in one session, or with one key follow each other;
 // all others are independent. Planning happens outside any transaction, and
@@ -48,9 +44,9 @@ type Pipeline struct {
 	// Wake, where set, hears after each commit that events were written. It must
 	// not block.
 	Wake func()
-	// Queue, Batch and Planners of a lane, and Timeout; zero means the default.
-	Queue, Batch, Planners int
-	Timeout                time.Duration
+	// Queue and Batch of a lane, and Timeout; zero means the default.
+	Queue, Batch int
+	Timeout      time.Duration
 
 	locks locks
 	calm  calm
@@ -63,20 +59,9 @@ type Pipeline struct {
 	inbox   sync.WaitGroup   // jobs inside
 }
 
-// lane is where the payments that one actuator plans travel.
-type lane struct {
-	// jobs wait to be planned, decided ones to be committed. Each holds a job once
-	// at most, and has room for all that may be inside, so that sending never blocks.
-	jobs     chan *job
-	decided  chan []*job // as they were planned, so that none is committed ahead of the others
-	planners sync.WaitGroup
-	inside   atomic.Int64 // waiting or at work
-	limit    int64
-}
-
 // Start begins to work. Call it once, before the first payment.
 func (p *Pipeline) Start() {
-	p.Queue, p.Batch, p.Planners = or(p.Queue, DefaultQueue), or(p.Batch, DefaultBatch), or(p.Planners, DefaultPlanners)
+	p.Queue, p.Batch = or(p.Queue, DefaultQueue), or(p.Batch, DefaultBatch)
 	if p.Timeout == 0 {
 		p.Timeout = DefaultTimeout
 	}
@@ -124,15 +109,11 @@ func (p *Pipeline) lane(merchantID string) *lane {
 	l := p.lanes[name]
 	if l == nil {
 		// What is at work is not waiting: the queue is full when Queue wait beside it.
-		l = &lane{limit: int64(p.Queue + p.Planners*p.Batch)}
-		l.jobs, l.decided = make(chan *job, l.limit), make(chan []*job, l.limit)
+		l = newLane(p.Queue + p.Batch)
 		p.lanes[name] = l
-		for range p.Planners {
-			l.planners.Go(func() { stage(l.jobs, p.Batch, p.round) })
-		}
 		p.work.Go(func() { p.committer(l) })
 		p.work.Go(func() {
-			l.planners.Wait()
+			p.planner(l)
 			close(l.decided)
 		})
 	}
@@ -242,22 +223,12 @@ func (p *Pipeline) enter(j *job) error {
 	return nil
 }
 
-// stage works on what waits in the queue, up to most at a time, until it is closed.
-func stage(queue <-chan *job, most int, work func([]*job)) {
-	batch := make([]*job, 0, most)
-	for first := range queue {
-		batch = append(batch[:0], first)
-		for waiting := true; waiting && len(batch) < most; {
-			select {
-			case j, ok := <-queue:
-				if waiting = ok; ok {
-					batch = append(batch, j)
-				}
-			default:
-				waiting = false
-			}
-		}
-		work(batch)
+// planner reads and plans the payments of a lane until it is closed.
+func (p *Pipeline) planner(l *lane) {
+	var batch []*job
+	for first := range l.jobs {
+		batch = l.gather(append(batch[:0], first), p.Batch)
+		p.round(batch)
 	}
 }
 
@@ -371,7 +342,7 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 		}
 	}
 	if len(ready) > 0 {
-		ready[0].lane.decided <- ready
+		ready[0].lane.decide(ready)
 	}
 }
 
@@ -379,19 +350,11 @@ func (p *Pipeline) plan(batch []*job, now time.Time) {
 func (p *Pipeline) committer(l *lane) {
 	var batch []*job
 	for first := range l.decided {
-		batch = append(batch[:0], first...)
-		for waiting := true; waiting && len(batch) < p.Batch; {
-			select {
-			case more, ok := <-l.decided:
-				waiting = ok
-				batch = append(batch, more...)
-			default:
-				waiting = false
-			}
-		}
+		batch = l.settled(append(batch[:0], first...), p.Batch)
 		for some := range slices.Chunk(batch, p.Batch) {
 			p.commit(some)
 		}
+		l.committed(len(batch))
 	}
 }
 
