@@ -26,10 +26,10 @@ const (
 	batch = 500
 	// leaseTTL is how long a silent holder keeps a consumer from the others.
 	leaseTTL = 10 * time.Second
-	// firstPoll to lastPoll is the wait before the log is read again after an
-	// empty read: short at first, because an event of a transaction that is just
-	// committing becomes readable within milliseconds.
-	firstPoll, lastPoll = 5 * time.Millisecond, 100 * time.Millisecond
+	// lastPoll is the longest wait before the log is read again after an empty read.
+	// It is no longer than wake-ups are apart at first, because an event of a
+	// transaction that is just committing becomes readable within milliseconds.
+	lastPoll = 100 * time.Millisecond
 	// keepEvery is how often a consumer writes down its place at most: each is a
 	// commit of its own. What it handled since comes again after a crash.
 	keepEvery = 100 * time.Millisecond
@@ -61,7 +61,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, consumer string) (<-chan *me
 	out := make(chan *message.Message)
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(s.ctx, cancel)
-	t := &tail{s: s, consumer: consumer, out: out, size: batch, poll: firstPoll}
+	t := &tail{s: s, consumer: consumer, out: out, size: batch, poll: apart}
 	s.done.Go(func() {
 		defer cancel()
 		defer close(out)
@@ -137,7 +137,7 @@ func (t *tail) step(ctx context.Context) error {
 		t.idle(ctx, woken)
 		return nil
 	}
-	t.poll = firstPoll
+	t.poll = t.s.wake.pace()
 	if !t.deliver(ctx, events) {
 		t.size = max(len(events)/2, 1)
 		return nil
@@ -166,7 +166,7 @@ func (t *tail) idle(ctx context.Context, woken <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 	case <-woken:
-		t.poll = firstPoll
+		t.poll = t.s.wake.pace()
 	case <-timer.C:
 		t.polled = t.poll / 2 // what another consumer read since will do
 		t.poll = min(t.poll*2, lastPoll)

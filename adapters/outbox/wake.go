@@ -77,6 +77,13 @@ func restOf(n int, while time.Duration) time.Duration {
 	return time.Duration(min(max(rest, float64(apart)), float64(apartMost)))
 }
 
+// pace is how far apart wake-ups are.
+func (w *Wake) pace() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rest
+}
+
 // coming reports whether a wake-up is on its way: who waits for it need not look
 // by himself.
 func (w *Wake) coming() bool {
