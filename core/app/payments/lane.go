@@ -3,6 +3,7 @@ package payments
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // lane is where the payments that one actuator plans travel. It has a planner and
@@ -25,6 +26,10 @@ func newLane(limit int) *lane {
 	return &lane{limit: int64(limit), jobs: make(chan *job, limit), decided: make(chan []*job, limit), free: make(chan struct{}, 1)}
 }
 
+// patience is how long the planner lets others come at most: what it may refuse
+// has its answer soon, whatever keeps the committer.
+const patience = 20 * time.Millisecond
+
 // gather adds to a batch what waits, up to most.
 //
 // While others are being committed, a few payments planned at once would only wait
@@ -35,13 +40,15 @@ func newLane(limit int) *lane {
 // between large ones.
 func (l *lane) gather(batch []*job, most int) []*job {
 	runtime.Gosched() // those who are about to hand theirs in do so
-	l.crowd = max(l.inside.Load(), l.crowd-l.crowd/16)
+	l.crowd = max(l.inside.Load(), l.crowd-(l.crowd+15)/16)
+	batch = l.waiting(batch, most)
 	enough := min(int(l.crowd/2), most)
-	for {
-		batch = l.waiting(batch, most)
-		if len(batch) >= enough || l.ahead.Load() == 0 {
-			return batch
-		}
+	if len(batch) >= enough || l.ahead.Load() == 0 {
+		return batch
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for len(batch) < enough && l.ahead.Load() > 0 {
 		select {
 		case j, open := <-l.jobs:
 			if !open {
@@ -49,8 +56,11 @@ func (l *lane) gather(batch []*job, most int) []*job {
 			}
 			batch = append(batch, j)
 		case <-l.free:
+		case <-late.C:
+			return batch
 		}
 	}
+	return l.waiting(batch, most)
 }
 
 // waiting adds to a batch what waits now, up to most.
