@@ -70,9 +70,10 @@ func (w *Wake) found(n int) {
 	w.read = now
 }
 
-// restOf is the time between two wake-ups where n events came in a while.
+// restOf is the time between two wake-ups where n events came in a while. A few that
+// came in no time at all are no crowd.
 func restOf(n int, while time.Duration) time.Duration {
-	perSecond := float64(n) / max(while, time.Microsecond).Seconds()
+	perSecond := float64(n) / max(while, apart).Seconds()
 	rest := perSecond / crowded * float64(apart)
 	return time.Duration(min(max(rest, float64(apart)), float64(apartMost)))
 }

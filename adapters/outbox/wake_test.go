@@ -58,3 +58,14 @@ func TestTheFirstReadingKeepsTheLeastDistance(t *testing.T) {
 		t.Errorf("%v, want %v", w.rest, apart)
 	}
 }
+
+// An event that is found right behind a reading that found nothing is no crowd.
+func TestOneEventIsNoCrowd(t *testing.T) {
+	t.Parallel()
+	w := NewWake()
+	w.found(0)
+	w.found(2)
+	if w.rest != apart {
+		t.Errorf("%v, want %v", w.rest, apart)
+	}
+}
