@@ -79,7 +79,11 @@ func (s *standby) keep(ctx context.Context, retry *restart.Retries) time.Duratio
 		select {
 		case <-s.ready: // nobody can take it any more
 			s.spare.Store(0)
-			p.discard()
+			if ctx.Err() != nil {
+				p.end() // nothing is wrong with it: it is asked to go
+			} else {
+				p.discard()
+			}
 		default:
 			<-p.taken
 			return p.rest

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"context"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,8 @@ func (l *lane) gather(batch []*job, most int) []*job {
 	if len(batch) >= enough || l.ahead.Load() == 0 {
 		return batch
 	}
-	late := time.NewTimer(patience)
-	defer late.Stop()
+	late, done := context.WithTimeout(context.Background(), patience)
+	defer done()
 	for len(batch) < enough && l.ahead.Load() > 0 {
 		select {
 		case j, open := <-l.jobs:
@@ -56,7 +57,7 @@ func (l *lane) gather(batch []*job, most int) []*job {
 			}
 			batch = append(batch, j)
 		case <-l.free:
-		case <-late.C:
+		case <-late.Done():
 			return batch
 		}
 	}
