@@ -59,8 +59,8 @@ func TestTheFirstReadingKeepsTheLeastDistance(t *testing.T) {
 	}
 }
 
-// An event that is found right behind a reading that found nothing is no crowd.
-func TestOneEventIsNoCrowd(t *testing.T) {
+// Events that are found right behind a reading that found nothing are no crowd.
+func TestAFewEventsInNoTimeAreNoCrowd(t *testing.T) {
 	t.Parallel()
 	w := NewWake()
 	w.found(0)

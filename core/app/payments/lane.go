@@ -51,10 +51,7 @@ func (l *lane) gather(batch []*job, most int) []*job {
 	defer done()
 	for len(batch) < enough && l.ahead.Load() > 0 {
 		select {
-		case j, open := <-l.jobs:
-			if !open {
-				return batch
-			}
+		case j := <-l.jobs: // open as long as one is in hand
 			batch = append(batch, j)
 		case <-l.free:
 		case <-late.Done():
@@ -67,15 +64,11 @@ func (l *lane) gather(batch []*job, most int) []*job {
 // waiting adds to a batch what waits now, up to most.
 func (l *lane) waiting(batch []*job, most int) []*job {
 	for len(batch) < most {
-		select {
-		case j, open := <-l.jobs:
-			if !open {
-				return batch
-			}
-			batch = append(batch, j)
-		default:
-			return batch
+		j, ok := atOnce(l.jobs)
+		if !ok {
+			break
 		}
+		batch = append(batch, j)
 	}
 	return batch
 }
@@ -89,17 +82,22 @@ func (l *lane) decide(batch []*job) {
 // settled adds to a batch what is decided now, until it has most or more.
 func (l *lane) settled(batch []*job, most int) []*job {
 	for len(batch) < most {
-		select {
-		case more, open := <-l.decided:
-			if !open {
-				return batch
-			}
-			batch = append(batch, more...)
-		default:
-			return batch
+		more, ok := atOnce(l.decided)
+		if !ok {
+			break
 		}
+		batch = append(batch, more...)
 	}
 	return batch
+}
+
+// atOnce receives what is there already; false where nothing is.
+func atOnce[T any](from <-chan T) (v T, ok bool) {
+	select {
+	case v, ok = <-from:
+	default:
+	}
+	return v, ok
 }
 
 // committed tells the planner how many are no longer ahead of it.
