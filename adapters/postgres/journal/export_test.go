@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/feddi/feddi/adapters/postgres/pg"
 )
 
 // PreparedStatement is one prepared statement of a connection.
@@ -14,10 +16,10 @@ type PreparedStatement struct {
 	Generic, Custom int64 // how often it ran by which kind of plan
 }
 
-// Prepared lists what the journal prepared, on one of its connections.
+// Prepared lists what the journal prepared.
 func (j *Journal) Prepared(ctx context.Context) ([]PreparedStatement, error) {
 	var out []PreparedStatement
-	for _, c := range j.db.Pool().AcquireAllIdle(ctx) {
+	for _, c := range append(j.reads.Pool().AcquireAllIdle(ctx), j.commits.Pool().AcquireAllIdle(ctx)...) {
 		rows, err := c.Query(ctx, "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
 		if err != nil {
 			return nil, err
@@ -27,7 +29,7 @@ func (j *Journal) Prepared(ctx context.Context) ([]PreparedStatement, error) {
 			if err := rows.Scan(&p.Statement, &p.Generic, &p.Custom); err != nil {
 				return nil, err
 			}
-			if len(out) == 0 || !known(out, p.Statement) {
+			if !known(out, p.Statement) {
 				out = append(out, p)
 			}
 		}
@@ -57,38 +59,47 @@ func (j *Journal) CommitLost(ctx context.Context) error {
 	}
 	w.at.time(time.Now())
 	s := c.commit()
-	return j.db.ExecBinary(ctx, s.name, s.sql, s.binary(&c))
+	return j.commits.ExecBinary(ctx, s.name, s.sql, s.binary(&c))
 }
 
 // Explain gives the generic plans of the hot statements, as the journal's
 // connections make them.
 func (j *Journal) Explain(ctx context.Context) (string, error) {
-	c, err := j.db.Pool().Acquire(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer c.Release()
 	var b strings.Builder
-	for name, statement := range map[string]string{"reading": readStatement, "looking_up": lookUpStatement, "committing": commitOf(1<<len(parts) - 1).sql} {
-		d, err := c.Conn().Prepare(ctx, name, statement)
-		if err != nil {
+	for _, s := range []struct {
+		db              *pg.DB
+		name, statement string
+	}{
+		{j.reads, "reading", readStatement}, {j.reads, "looking_up", lookUpStatement}, {j.commits, "committing", commitOf(1<<len(parts) - 1).sql},
+	} {
+		if err := explain(ctx, s.db, s.name, s.statement, &b); err != nil {
 			return "", err
-		}
-		none := strings.TrimSuffix(strings.Repeat("NULL, ", len(d.ParamOIDs)), ", ")
-		rows, err := c.Query(ctx, "EXPLAIN EXECUTE "+name+"("+none+")")
-		if err != nil {
-			return "", err
-		}
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				return "", err
-			}
-			b.WriteString(line + "\n")
-		}
-		if rows.Err() != nil {
-			return "", rows.Err()
 		}
 	}
 	return b.String(), nil
+}
+
+func explain(ctx context.Context, db *pg.DB, name, statement string, b *strings.Builder) error {
+	c, err := db.Pool().Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	d, err := c.Conn().Prepare(ctx, name, statement)
+	if err != nil {
+		return err
+	}
+	none := strings.TrimSuffix(strings.Repeat("NULL, ", len(d.ParamOIDs)), ", ")
+	rows, err := c.Query(ctx, "EXPLAIN EXECUTE "+name+"("+none+")")
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err
+		}
+		b.WriteString(line + "\n")
+	}
+	return rows.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
@@ -17,58 +18,69 @@ import (
 
 // Journal implements payments.Journal with statements that are set-based and
 // prepared, each one round trip for any number of payments. It has a few
-// connections of its own, so that nothing else can keep payments waiting, and
-// plans its statements once per connection.
+// connections of its own for each of the two, so that nothing else can keep
+// payments waiting, and plans its statements once per connection.
 type Journal struct {
-	db *pg.DB
-	q  pg.Q
+	reads, commits *pg.DB
 }
 
 var _ payments.Journal = (*Journal)(nil)
 
-// settings of the journal's connections. Its statements look rows up by
-// key, a hundred at most, whatever the size of the tables. A plan that was made
+// settings of the journal's connections. Its statements look rows up by key or
+// place, a hundred at most, whatever the size of the tables. A plan that was made
 // while a table was small must not be one that reads the table whole, for it is
-// kept; and a plain index scan without a condition reads it whole as well.
-// Bitmap scans exist with a condition only, so they are all that is left to
-// choose from (2 to 3 us per payment more than index scans would take). The
-// plan is generic, because planning costs more than running it.
-var settings = [][2]string{
-	{"plan_cache_mode", "force_generic_plan"},
-	{"enable_seqscan", "off"},
-	{"enable_hashjoin", "off"},
-	{"enable_mergejoin", "off"},
-	{"enable_material", "off"},
-	{"enable_memoize", "off"},
-	{"enable_indexscan", "off"},
-	{"enable_indexonlyscan", "off"},
-	{"jit", "off"},
-	// Whoever holds a wallet for longer must not hold up the batch: the statement
-	// fails and is split until that payment stands alone.
-	{"lock_timeout", "250ms"},
-}
-
-// DefaultConns are the connections of a journal: one for each stage of the
-// pipeline, and two for the batches of slow actuators. More gain nothing.
-const DefaultConns = 4
-
-// Open opens a journal on the database of db, with conns connections (0
-// means DefaultConns). Close it.
-func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
-	if conns == 0 {
-		conns = DefaultConns
+// kept. So nothing is left to choose from: a read finds each row by an index (by a
+// bitmap it would take twice the time, and ask for the size of the table, a system
+// call, each time), a commit by its place. The plan is generic, because planning
+// costs more than running it.
+var (
+	settings = [][2]string{
+		{"plan_cache_mode", "force_generic_plan"},
+		{"enable_seqscan", "off"},
+		{"enable_mergejoin", "off"},
+		{"enable_material", "off"},
+		{"enable_memoize", "off"},
+		{"enable_hashjoin", "off"},
+		{"jit", "off"},
+		// Whoever holds a wallet for longer must not hold up the batch: the statement
+		// fails and is split until that payment stands alone.
+		{"lock_timeout", "250ms"},
 	}
-	own, err := pg.Connect(ctx, db.DSN(), pg.Options{
-		MaxConns: conns, ApplicationName: "feddi payments", Settings: settings,
-	})
+	readSettings   = append(slices.Clip(settings), [2]string{"enable_bitmapscan", "off"})
+	commitSettings = append(slices.Clip(settings), [2]string{"enable_indexscan", "off"}, [2]string{"enable_indexonlyscan", "off"})
+)
+
+// DefaultConns are the connections of a journal for reading, and as many for
+// committing: one for the stage of the pipeline, and one for the batches of slow
+// actuators. More gain nothing.
+const DefaultConns = 2
+
+// replan is how long a plan is kept: on an empty table one index is as good as
+// another. To make those of a connection anew takes some milliseconds.
+const replan = 10 * time.Second
+
+// Open opens a journal on the database of db, with conns connections of either
+// kind (0 means DefaultConns). Close it.
+func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
+	o := pg.Options{MaxConns: cmp.Or(conns, DefaultConns), ApplicationName: "feddi payments", Settings: readSettings, Replan: replan}
+	reads, err := pg.Connect(ctx, db.DSN(), o)
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	return &Journal{db: own, q: own.Q()}, nil
+	o.Settings = commitSettings
+	commits, err := pg.Connect(ctx, db.DSN(), o)
+	if err != nil {
+		reads.Close()
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	return &Journal{reads: reads, commits: commits}, nil
 }
 
 // Close ends the journal's connections.
-func (j *Journal) Close() { j.db.Close() }
+func (j *Journal) Close() {
+	j.reads.Close()
+	j.commits.Close()
+}
 
 // Commit implements payments.Journal.
 func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
@@ -81,7 +93,7 @@ func (j *Journal) Commit(ctx context.Context, batch []payments.Posting) error {
 		}
 	}
 	s := c.commit()
-	err := j.db.ExecBinary(ctx, s.name, s.sql, s.binary(c))
+	err := j.commits.ExecBinary(ctx, s.name, s.sql, s.binary(c))
 	if constraint, ok := pg.Unique(err); ok && constraint == "idempotency_pkey" {
 		// Somebody was faster with a key, or it was used a day ago and is not swept yet.
 		if swept := j.dropLapsedKeys(ctx, batch); swept != nil {
@@ -111,7 +123,7 @@ func (j *Journal) dropLapsedKeys(ctx context.Context, batch []payments.Posting) 
 			partners, modes, operations, keys = append(partners, partner), append(modes, mode), append(operations, operation), append(keys, key)
 		}
 	}
-	_, err := j.q.Exec(ctx, dropLapsedKeys, partners, modes, operations, keys, batch[0].At)
+	_, err := j.commits.Q().Exec(ctx, dropLapsedKeys, partners, modes, operations, keys, batch[0].At)
 	return err
 }
 

@@ -21,8 +21,9 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// readTemplate gives one row per want and live lot. OFFSET 0 keeps the lots a
-// look-up of their own: joined plainly, their partial index could be read whole.
+// readTemplate gives one row per want and live lot. OFFSET 0 keeps each table a
+// look-up of its own, for one want at a time: joined plainly, a table that was
+// small when the plan was made could be read whole, by whatever index.
 // What only few wants ask for is in braces.
 const readTemplate = `
 SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
@@ -32,9 +33,9 @@ SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
 	g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at, g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at{columns}
 FROM unnest($1::int4[], $2::bytea[], $3::text[], $4::text[]{arrays})
 	WITH ORDINALITY x(tenant_no, code_hash, customer_id, session_id{names}, i)
-LEFT JOIN payment_codes c ON c.tenant_no = x.tenant_no AND c.code_hash = x.code_hash
-LEFT JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id)
-LEFT JOIN checkout_sessions s ON s.tenant_no = x.tenant_no AND s.session_id = x.session_id
+LEFT JOIN LATERAL (SELECT c.ctid, c.* FROM payment_codes c WHERE c.tenant_no = x.tenant_no AND c.code_hash = x.code_hash OFFSET 0) c ON true
+LEFT JOIN LATERAL (SELECT w.ctid, w.* FROM wallets w WHERE w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id) OFFSET 0) w ON true
+LEFT JOIN LATERAL (SELECT s.ctid, s.* FROM checkout_sessions s WHERE s.tenant_no = x.tenant_no AND s.session_id = x.session_id OFFSET 0) s ON true
 LEFT JOIN LATERAL (SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant_no AND l.customer_id = w.customer_id AND l.state IN ('LOCKED', 'RELEASED') OFFSET 0) g ON true{joins}`
 
 // readStatement reads what every payment rests on; lookUpStatement reads what a
@@ -46,8 +47,8 @@ var (
 		"{arrays}", ", $5::text[], $6::int2[], $7::text[], $8::uuid[], $9::text[]",
 		"{names}", ", partner_id, mode, operation, key, payment_id",
 		"{joins}", `
-LEFT JOIN idempotency d ON d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10
-LEFT JOIN payments p ON p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id`).Replace(readTemplate)
+LEFT JOIN LATERAL (SELECT d.ctid, d.* FROM idempotency d WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10 OFFSET 0) d ON true
+LEFT JOIN LATERAL (SELECT p.ctid, p.* FROM payments p WHERE p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id OFFSET 0) p ON true`).Replace(readTemplate)
 )
 
 // Read implements payments.Journal.
@@ -57,7 +58,7 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	if lookUp {
 		statement, args = lookUpStatement, append(args, lookUpColumns(wants, now)...)
 	}
-	rows, err := j.q.Query(ctx, statement, args...)
+	rows, err := j.reads.Q().Query(ctx, statement, args...)
 	if err != nil {
 		return nil, readable(err)
 	}

@@ -35,6 +35,11 @@ type Options struct {
 	ApplicationName string
 	// Settings are names and values of settings of each connection.
 	Settings [][2]string
+	// Replan is how long a plan that is kept stays good, for statements that are
+	// planned once: made while a table was small, it may take an index that is
+	// wrong for a large one, and Postgres tells of the growth with the next ANALYZE
+	// only. 0 means for good.
+	Replan time.Duration
 }
 
 // DB is one pool of connections, with bun on top of the same pool. Safe for
@@ -83,6 +88,9 @@ func (o Options) apply(c *pgxpool.Config) {
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.StatementCacheCapacity = 512
 	c.AfterConnect = timesInUTC
+	if o.Replan > 0 {
+		c.PrepareConn = o.replan
+	}
 
 	timeout := o.StatementTimeout
 	switch {
@@ -105,6 +113,24 @@ func (o Options) apply(c *pgxpool.Config) {
 	p["timezone"] = "UTC"
 	p["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
+}
+
+// replan has the plans of a connection made anew that are older than o.Replan.
+func (o Options) replan(ctx context.Context, c *pgx.Conn) (bool, error) {
+	const planned = "feddi.planned"
+	known := c.PgConn().CustomData()
+	since, ok := known[planned].(time.Time)
+	if ok && time.Since(since) < o.Replan {
+		return true, nil
+	}
+	known[planned] = time.Now()
+	if !ok { // a new connection has none
+		return true, nil
+	}
+	if _, err := c.Exec(ctx, "DISCARD PLANS"); err != nil {
+		return false, nil //nolint:nilerr // the connection is given up, and another one tried
+	}
+	return true, nil
 }
 
 // timesInUTC makes a timestamptz come back in UTC whatever the zone of the

@@ -274,3 +274,54 @@ func TestModesAreNumbers(t *testing.T) {
 		t.Error("no mode is not 0")
 	}
 }
+
+// A plan that is kept may be of a time when the table was empty and one index as
+// good as another. It does not stay.
+func TestReplan(t *testing.T) {
+	t.Parallel()
+	own := pgtest.New(t)
+	if _, err := own.Q().Exec(t.Context(), `CREATE TABLE things (id text PRIMARY KEY, owner integer NOT NULL)`); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{`CREATE INDEX things_owner ON things (owner)`, `VACUUM ANALYZE things`} {
+		if _, err := own.Q().Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := [][2]string{{"plan_cache_mode", "force_generic_plan"}, {"enable_seqscan", "off"}, {"enable_bitmapscan", "off"}}
+	index := func(replan time.Duration) string {
+		db, err := pg.Connect(t.Context(), own.DSN(), pg.Options{MaxConns: 1, Settings: settings, Replan: replan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		exec := func(sql string) []string {
+			lines, err := pg.Many[string](t.Context(), db.Q(), sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lines
+		}
+		if _, err := db.Pool().Exec(t.Context(), `PREPARE look_up (text, integer) AS SELECT owner FROM things WHERE id = $1 AND owner = $2`); err != nil {
+			t.Fatal(err)
+		}
+		_ = exec(`EXPLAIN EXECUTE look_up('1', 1)`)
+		if _, err := own.Q().Exec(t.Context(), `INSERT INTO things SELECT n::text, 1 FROM generate_series(1, 20000) n`); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			for _, statement := range []string{`TRUNCATE things`, `VACUUM ANALYZE things`} {
+				if _, err := own.Q().Exec(context.WithoutCancel(t.Context()), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}()
+		return exec(`EXPLAIN EXECUTE look_up('1', 1)`)[0]
+	}
+	if plan := index(0); !strings.Contains(plan, "things_owner") {
+		t.Fatalf("Postgres prefers the right index of an empty table, so this proves nothing: %s", plan)
+	}
+	if plan := index(time.Nanosecond); !strings.Contains(plan, "things_pkey") {
+		t.Errorf("a plan of an empty table is kept: %s", plan)
+	}
+}
