@@ -23,8 +23,8 @@ func Wrap(c net.Conn) net.Conn {
 	if err != nil {
 		return c
 	}
-	w := &conn{socket: s, raw: raw}
-	w.reading.try, w.writing.try = w.reading.read, w.writing.write
+	w := &conn{socket: s, raw: raw, reading: call{number: syscall.SYS_READ}, writing: call{number: syscall.SYS_WRITE, whole: true}}
+	w.reading.try, w.writing.try = w.reading.move, w.writing.move
 	return w
 }
 
@@ -41,11 +41,13 @@ type conn struct {
 	reading, writing call
 }
 
-// call is a read or a write under way. It is kept, for a closure would be
-// allocated each time.
+// call is a read or a write. It is kept, for a closure would be allocated each time.
 type call struct {
+	number uintptr // of the system call
+	whole  bool    // it is done with all of data, as a write is; a read with any
+	try    func(fd uintptr) (done bool)
+
 	one   sync.Mutex // at a time
-	try   func(fd uintptr) (done bool)
 	data  []byte
 	moved int // bytes of data
 	errno syscall.Errno
@@ -88,32 +90,16 @@ func (c *call) do(poll func(func(fd uintptr) bool) error, data []byte) (int, err
 	return c.moved, err
 }
 
-// read takes what is there; false where nothing is yet.
-func (c *call) read(fd uintptr) bool {
+// move takes what is there, or gives what the socket takes; false where it has to wait.
+func (c *call) move(fd uintptr) bool {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.data))), uintptr(len(c.data))) //nolint:gosec // the call keeps the memory
-		switch errno {
-		case 0:
-			c.moved = int(n) //nolint:gosec // at most len(data)
-			return true
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
-		default:
-			c.errno = errno
-			return true
-		}
-	}
-}
-
-// write gives what the socket takes; false where some of it is left.
-func (c *call) write(fd uintptr) bool {
-	for c.moved < len(c.data) {
 		rest := c.data[c.moved:]
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest))) //nolint:gosec // the call keeps the memory
+		n, _, errno := syscall.RawSyscall(c.number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest))) //nolint:gosec // the call keeps the memory
 		switch errno {
 		case 0:
-			c.moved += int(n) //nolint:gosec // at most len(rest)
+			if c.moved += int(n); !c.whole || c.moved == len(c.data) { //nolint:gosec // at most len(rest)
+				return true
+			}
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return false
@@ -122,7 +108,6 @@ func (c *call) write(fd uintptr) bool {
 			return true
 		}
 	}
-	return true
 }
 
 // failed is err as the standard library would tell it.

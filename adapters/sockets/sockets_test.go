@@ -163,20 +163,28 @@ func TestWaitsEnd(t *testing.T) {
 	})
 }
 
-// A write that nobody reads gives up at its deadline and says how far it came.
+// A write that nobody reads any more gives up at its deadline and says how far it came.
 func TestWriteDeadline(t *testing.T) {
 	t.Parallel()
-	pair(t, func(t *testing.T, near, _ net.Conn) {
-		much := make([]byte, 64<<20)
-		if _, err := near.Write(much[:1]); err != nil {
+	pair(t, func(t *testing.T, near, far net.Conn) {
+		const some, much = 1 << 20, 64 << 20
+		type outcome struct {
+			n   int
+			err error
+		}
+		writes := make(chan outcome, 1)
+		go func() {
+			n, err := near.Write(make([]byte, much))
+			writes <- outcome{n, err}
+		}()
+		if _, err := io.ReadFull(far, make([]byte, some)); err != nil {
 			t.Fatal(err)
 		}
-		if err := near.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		if err := near.SetWriteDeadline(time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
-		n, err := near.Write(much)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 || n == len(much) {
-			t.Errorf("%d bytes, %v", n, err)
+		if o := <-writes; !errors.Is(o.err, os.ErrDeadlineExceeded) || o.n < some || o.n >= much {
+			t.Errorf("%d bytes, %v", o.n, o.err)
 		}
 	})
 }
@@ -189,9 +197,10 @@ func TestHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := make(chan struct{})
+	arrived, left := make(chan struct{}), make(chan struct{})
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
+			close(arrived)
 			<-r.Context().Done()
 			close(left)
 			return
@@ -226,7 +235,10 @@ func TestHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(20*time.Millisecond, leave)
+	go func() {
+		<-arrived
+		leave()
+	}()
 	if answer, err := client.Do(r); !errors.Is(err, context.Canceled) {
 		_ = answer.Body.Close()
 		t.Errorf("%v, want that it was given up", err)

@@ -37,17 +37,17 @@ var (
 	settings = [][2]string{
 		{"plan_cache_mode", "force_generic_plan"},
 		{"enable_seqscan", "off"},
+		{"enable_hashjoin", "off"},
 		{"enable_mergejoin", "off"},
 		{"enable_material", "off"},
 		{"enable_memoize", "off"},
-		{"enable_hashjoin", "off"},
 		{"jit", "off"},
 		// Whoever holds a wallet for longer must not hold up the batch: the statement
 		// fails and is split until that payment stands alone.
 		{"lock_timeout", "250ms"},
 	}
-	readSettings   = append(slices.Clip(settings), [2]string{"enable_bitmapscan", "off"})
-	commitSettings = append(slices.Clip(settings), [2]string{"enable_indexscan", "off"}, [2]string{"enable_indexonlyscan", "off"})
+	readSettings   = slices.Concat(settings, [][2]string{{"enable_bitmapscan", "off"}})
+	commitSettings = slices.Concat(settings, [][2]string{{"enable_indexscan", "off"}, {"enable_indexonlyscan", "off"}})
 )
 
 // DefaultConns are the connections of a journal for reading, and as many for

@@ -47,7 +47,7 @@ var (
 		"{arrays}", ", $5::text[], $6::int2[], $7::text[], $8::uuid[], $9::text[]",
 		"{names}", ", partner_id, mode, operation, key, payment_id",
 		"{joins}", `
-LEFT JOIN LATERAL (SELECT d.ctid, d.* FROM idempotency d WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10 OFFSET 0) d ON true
+LEFT JOIN LATERAL (SELECT d.* FROM idempotency d WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10 OFFSET 0) d ON true
 LEFT JOIN LATERAL (SELECT p.ctid, p.* FROM payments p WHERE p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id OFFSET 0) p ON true`).Replace(readTemplate)
 )
 

@@ -41,7 +41,9 @@ func (l *Limit) script() string {
 		fmt.Sprintf(statement, ":a::text || '-' || :b::text", ":wallet", ":minor") + ";\n"
 }
 
-// leastSeconds is how long pgbench runs at least.
+// leastSeconds is how long pgbench runs at least. Its time runs from before it has
+// connected its clients, which takes a second and more where the machine is busy: it
+// would say of Postgres that it does nothing, and a row would be made that small.
 const leastSeconds = 3
 
 // sampled is the share of transactions that pgbench logs, for the quantiles.
@@ -57,8 +59,6 @@ func (l *Limit) pgbench(ctx context.Context, clients int, d time.Duration) (Meas
 	if err := os.WriteFile(file, []byte(l.script()), 0o600); err != nil {
 		return Measure{}, err
 	}
-	// Its time runs from before it has connected its clients, which takes most of a
-	// second where the machine is busy: then it has done nothing by the end of one.
 	seconds := max(leastSeconds, int(d.Round(time.Second).Seconds()))
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+time.Minute)
 	defer cancel()
