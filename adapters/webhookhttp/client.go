@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/feddi/feddi/adapters/sockets"
 	"github.com/feddi/feddi/core/tenancy"
 	"github.com/feddi/feddi/core/webhook"
 )
@@ -33,7 +32,7 @@ func newTransport(mode tenancy.Mode) *http.Transport {
 		return guard(address, mode)
 	}}
 	return &http.Transport{
-		DialContext: sockets.Over(dialer.DialContext), ForceAttemptHTTP2: true,
+		DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
 		MaxIdleConnsPerHost: concurrency, IdleConnTimeout: 90 * time.Second,
 		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: postTimeout,
 		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true, // an excerpt is all that is read

@@ -120,8 +120,7 @@ func TestDependencyRule(t *testing.T) {
 }
 
 // crossAdapter bans one adapter importing another. Packages of one technology
-// (all below adapters/postgres, or all below adapters/api) are one adapter;
-// adapters/sockets is none, it is what the others take for the library's net.
+// (all below adapters/postgres, or all below adapters/api) are one adapter.
 func crossAdapter(from, imported string) string {
 	technology := func(path string) string {
 		rest, ok := strings.CutPrefix(path, "adapters/")
@@ -132,7 +131,7 @@ func crossAdapter(from, imported string) string {
 		return name
 	}
 	a, b := technology(from), technology(strings.TrimPrefix(imported, module))
-	if a == "" || b == "" || a == b || b == "sockets" {
+	if a == "" || b == "" || a == b {
 		return ""
 	}
 	return "an adapter imports core, the contracts and its one technology; adapters meet in cmd"

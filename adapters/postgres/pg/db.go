@@ -13,8 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
-
-	"github.com/feddi/feddi/adapters/sockets"
 )
 
 // Defaults of Options, chosen for a box of two cores.
@@ -80,7 +78,6 @@ func (o Options) apply(c *pgxpool.Config) {
 	c.MaxConnLifetime = time.Hour
 	c.MaxConnLifetimeJitter = 10 * time.Minute
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
-	c.ConnConfig.DialFunc = sockets.Dial
 	// bun writes its arguments into the text, so that to a statement cache each
 	// of its statements would be a new one. The default of the pool, which is
 	// what bun's statements get, is therefore the unnamed statement; Q asks for

@@ -28,7 +28,6 @@ import (
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	storetenancy "github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/adapters/postgres/webhooks"
-	"github.com/feddi/feddi/adapters/sockets"
 	"github.com/feddi/feddi/adapters/vault"
 	"github.com/feddi/feddi/adapters/webhookhttp"
 	"github.com/feddi/feddi/core/actuation"
@@ -233,7 +232,7 @@ func (s *System) startBackground() {
 			}
 		})
 	}
-	run("http", func(context.Context) error { return s.http.Serve(sockets.Listener{Listener: s.listener}) })
+	run("http", func(context.Context) error { return s.http.Serve(s.listener) })
 	run("events", s.router.Run)
 	run("webhooks", s.worker.Run)
 	run("watcher", func(ctx context.Context) error { s.watcher.Run(ctx); return nil })

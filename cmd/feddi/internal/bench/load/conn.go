@@ -8,8 +8,6 @@ import (
 	"net"
 	"strconv"
 	"time"
-
-	"github.com/feddi/feddi/adapters/sockets"
 )
 
 // Answer is one HTTP answer. Body is valid until the next exchange.
@@ -30,7 +28,8 @@ const maxAnswer = 1 << 20
 
 // Dial connects to address; until bounds everything that the connection does.
 func Dial(ctx context.Context, address string, until time.Time) (*Conn, error) {
-	tcp, err := sockets.Dial(ctx, "tcp", address)
+	var d net.Dialer
+	tcp, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
