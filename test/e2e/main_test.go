@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait for a condition.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // base is where the partner surface lies.
 const base = "/v1/partner"
