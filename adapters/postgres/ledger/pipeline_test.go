@@ -323,8 +323,9 @@ func TestOneBadPaymentStandsAlone(t *testing.T) {
 	if got[""] != n-2 || got[fault.CodeInternal] != 1 {
 		t.Fatalf("answers %v", got)
 	}
-	// One for the first, one for the whole batch, two for each halving.
-	if c := journal.commits.Load(); c != 12 {
+	// One for the first, one or two for all others, two for each halving, of which
+	// there are six at most; the one that came last may travel apart.
+	if c := journal.commits.Load(); c > 15 {
 		t.Fatalf("%d commits for %d payments", c, n)
 	}
 	if bad := b.count(t, "SELECT count(*) FROM payments WHERE amount_minor = 13"); bad != 0 {
