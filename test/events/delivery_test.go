@@ -168,7 +168,7 @@ func TestCrashedWorkerLosesNothing(t *testing.T) {
 	w := newWorld(t)
 	e := w.endpoint(nil)
 	id := w.subscribe(e.url, false, "*")
-	queue := webhooks.NewQueue(w.db.Q(), open{})
+	queue := webhooks.NewQueue(w.db.Q(), w.db.Q(), open{})
 	var fanned atomic.Bool
 	stop := w.server("fan-out only", fanOutOnly(queue, &fanned))
 	w.publish(w.event("payment.succeeded", "pay_1"))
@@ -192,7 +192,7 @@ func TestFanOutTwiceWritesOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.subscribe("http://127.0.0.1:1/", false, "*")
-	queue := webhooks.NewQueue(w.db.Q(), open{})
+	queue := webhooks.NewQueue(w.db.Q(), w.db.Q(), open{})
 	w.publish(w.event("payment.succeeded", "pay_1"), w.event("payment.failed", "pay_2"))
 	logged := w.read(10)
 	for range 2 {

@@ -37,7 +37,7 @@ func (w *world) worker(queue webhook.Queue) (worker *webhookhttp.Worker, stop fu
 	return worker, stop
 }
 
-func (w *world) queue() *webhooks.Queue { return webhooks.NewQueue(w.db.Q(), open{}) }
+func (w *world) queue() *webhooks.Queue { return webhooks.NewQueue(w.db.Q(), w.db.Q(), open{}) }
 
 // delivered waits until n deliveries are recorded as delivered and gives them,
 // latest first.

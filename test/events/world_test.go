@@ -116,7 +116,7 @@ func (w *world) server(name string, consume func(r *outbox.Router)) (stop func()
 	}
 	var all sync.WaitGroup
 	if consume == nil {
-		worker := webhookhttp.New(webhooks.NewQueue(w.db.Q(), open{}), clock.System{}, w.ids, "2026-06-01", w.log)
+		worker := webhookhttp.New(webhooks.NewQueue(w.db.Q(), w.db.Q(), open{}), clock.System{}, w.ids, "2026-06-01", w.log)
 		router.Consume("webhooks", worker.Handle)
 		all.Go(func() { _ = worker.Run(ctx) })
 	} else {

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 )
@@ -26,10 +27,13 @@ var settings = [][2]string{
 	{"jit", "off"},
 }
 
+// replan is how long a plan is kept: on empty tables one index is as good as another.
+const replan = 10 * time.Second
+
 // Open opens the tail of the log of db: one connection to read, one for places
-// and leases. Close it.
+// and leases, one for what is read beside them. Close it.
 func Open(ctx context.Context, db *pg.DB) (*Tail, error) {
-	own, err := pg.Connect(ctx, db.DSN(), pg.Options{MaxConns: 2, ApplicationName: "feddi events", Settings: settings})
+	own, err := pg.Connect(ctx, db.DSN(), pg.Options{MaxConns: 3, ApplicationName: "feddi events", Settings: settings, Replan: replan})
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
@@ -38,6 +42,10 @@ func Open(ctx context.Context, db *pg.DB) (*Tail, error) {
 
 // Close ends its connections.
 func (t *Tail) Close() { t.db.Close() }
+
+// Q is for what is read each time that the log is: by a plan that is kept, and
+// that walks an index.
+func (t *Tail) Q() pg.Q { return t.db.Q() }
 
 // Reader reads the log on the tail's connections.
 func (t *Tail) Reader() *Reader { return NewReader(t.db.Q()) }

@@ -17,12 +17,13 @@ import (
 
 // Queue implements webhook.Queue.
 type Queue struct {
-	q     pg.Q
-	vault webhook.Vault
+	q, log pg.Q
+	vault  webhook.Vault
 }
 
-// NewQueue returns the queue on q.
-func NewQueue(q pg.Q, vault webhook.Vault) *Queue { return &Queue{q, vault} }
+// NewQueue returns the queue on q. What it does at each reading of the event log
+// it does on log, whose connections keep their plans.
+func NewQueue(q, log pg.Q, vault webhook.Vault) *Queue { return &Queue{q, log, vault} }
 
 // waiting walks the due index from one subscription to the next instead of
 // reading every row of a backlog.

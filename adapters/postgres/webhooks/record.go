@@ -2,7 +2,9 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,15 +15,16 @@ import (
 )
 
 // route reads the subscriptions of the tenants in a run of events, and for each
-// what it has of that run already: a range of the index, empty nearly always.
+// what it has of that run already: a range of the index, empty nearly always. A
+// delivery is its subscription's tenant's; to ask for that, too, would offer the plan,
+// which is kept, an index of all the tenant's deliveries.
 const route = `
 select s.subscription_id, s.tenant_no, s.event_types, s.status, s.url, s.ordered, s.secret, s.previous_secret, s.previous_secret_expires_at,
   s.consecutive_failures,
   array(select d.event_xid::text || '/' || d.event_position from webhook_deliveries d
-    where d.tenant_no = s.tenant_no and d.subscription_id = s.subscription_id
+    where d.subscription_id = s.subscription_id
       and (d.event_xid, d.event_position) >= ($2::text::xid8, $3::bigint) and (d.event_xid, d.event_position) <= ($4::text::xid8, $5::bigint)) as has
-from webhook_subscriptions s where s.tenant_no = any($1) and s.status <> 'disabled'
-order by s.subscription_id`
+from webhook_subscriptions s where s.tenant_no = any($1) and s.status <> 'disabled'`
 
 // routed is a subscription and the events of a run that it has.
 type routed struct {
@@ -35,10 +38,11 @@ func (s *Queue) Route(ctx context.Context, events []event.Logged) ([]webhook.Rou
 		return nil, nil
 	}
 	first, last := events[0].Cursor, events[len(events)-1].Cursor
-	all, err := pg.ManyFunc(ctx, s.q, s.scanRouted, route, tenants(events), xid(first), first.Position, xid(last), last.Position)
+	all, err := pg.ManyFunc(ctx, s.log, s.scanRouted, route, tenants(events), xid(first), first.Position, xid(last), last.Position)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(all, func(a, b routed) int { return strings.Compare(a.ID, b.ID) }) // by the tenants' index here
 	var routes []webhook.Route
 	for _, r := range all {
 		if to := r.of(events); len(to.Events) > 0 {

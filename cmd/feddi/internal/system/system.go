@@ -180,10 +180,10 @@ func (s *System) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	s.own.assemble(s)
-	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.vault), s.clock, s.ids, apiVersions[0], s.Log)
 	if s.tail, err = events.Open(ctx, s.DB); err != nil {
 		return err
 	}
+	s.worker = webhookhttp.New(webhooks.NewQueue(s.DB.Q(), s.tail.Q(), s.vault), s.clock, s.ids, apiVersions[0], s.Log)
 	consumers := s.tail.Consumers()
 	s.sub = outbox.NewSubscriber(s.tail.Reader(), consumers, s.name, s.wake, s.Log)
 	if s.router, err = outbox.NewRouter(s.sub, consumers, s.Log); err != nil {
