@@ -38,9 +38,9 @@ const (
 	noLength = -1 // of a null
 )
 
-// casts are their arrays in SQL.
-var casts = map[uint32]string{
-	ofBytea: "bytea[]", ofInt2: "int2[]", ofInt4: "int4[]", ofInt8: "int8[]", ofText: "text[]", ofTID: "tid[]", ofTime: "timestamptz[]", ofUUID: "uuid[]",
+// types are their names in SQL.
+var types = map[uint32]string{
+	ofBytea: "bytea", ofInt2: "int2", ofInt4: "int4", ofInt8: "int8", ofText: "text", ofTID: "tid", ofTime: "timestamptz", ofUUID: "uuid",
 }
 
 func (a *array) reset() { a.raw, a.n, a.nulls = a.raw[:0], 0, false }
@@ -62,6 +62,14 @@ func (a *array) encode(of uint32) []byte {
 	binary.BigEndian.PutUint32(h[12:], uint32(a.n))
 	binary.BigEndian.PutUint32(h[16:], 1)
 	return a.raw
+}
+
+// only is its one element as a value of its own, nil for null.
+func (a *array) only() []byte {
+	if a.nulls {
+		return nil
+	}
+	return a.raw[headerSize+4:]
 }
 
 func (a *array) begin() {

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -58,14 +57,14 @@ func echo(t *testing.T, db *pg.DB, of uint32, encoded []byte, as reflect.Type) a
 		t.Fatal(err)
 	}
 	defer c.Release()
-	r := c.Conn().PgConn().ExecParams(t.Context(), "SELECT $1::"+casts[of], [][]byte{encoded}, nil, []int16{1}, []int16{1}).Read()
+	r := c.Conn().PgConn().ExecParams(t.Context(), "SELECT $1::"+types[of]+"[]", [][]byte{encoded}, nil, []int16{1}, []int16{1}).Read()
 	if r.Err != nil {
-		t.Fatalf("%s: %v", casts[of], r.Err)
+		t.Fatalf("%s: %v", types[of], r.Err)
 	}
 	dest := reflect.New(as)
-	arrayType, _ := c.Conn().TypeMap().TypeForName("_" + strings.TrimSuffix(casts[of], "[]"))
+	arrayType, _ := c.Conn().TypeMap().TypeForName("_" + types[of])
 	if err := c.Conn().TypeMap().Scan(arrayType.OID, 1, r.Rows[0][0], dest.Interface()); err != nil {
-		t.Fatalf("%s: %v", casts[of], err)
+		t.Fatalf("%s: %v", types[of], err)
 	}
 	if times, ok := dest.Interface().(*[]*time.Time); ok {
 		for i, at := range *times {

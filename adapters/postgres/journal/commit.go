@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -221,76 +222,136 @@ var parameters = []parameter{
 // keeps the plan.
 type commit struct {
 	name, sql  string
-	parameters []parameter
+	parameters []bound
 }
 
-// commits are the statements that were needed so far, by the bits of their parts.
+// bound is a parameter of a statement, as an array or, in a relation of one row,
+// as a value.
+type bound struct {
+	parameter
+	one bool
+}
+
+// shape is what a statement is made for: bits for its parts, and for those of
+// relations that have one row.
+type shape struct{ parts, ones uint }
+
+// commits are the statements that were needed so far, by shape.
 var commits sync.Map
 
-// commitOf is the statement of the parts whose bits are set.
-func commitOf(mask uint) *commit {
+// commitOf is the statement of a shape.
+func commitOf(s shape) *commit {
 	c := &commit{name: "commit"}
 	var bodies, guards []string
 	for i, p := range parts {
-		if mask>>i&1 == 0 {
+		if s.parts>>i&1 == 0 {
 			continue
 		}
 		if p.rare != nil {
 			c.name += "_" + p.name
 		}
 		bodies = append(bodies, p.name+" AS ("+p.sql+")")
-		if p.guard != "" {
+		switch {
+		case p.guard == "":
+		case s.one(p.guard):
+			guards = append(guards, "WHEN NOT EXISTS (SELECT FROM "+p.name+") THEN ledger_stale('"+p.name+"')")
+		default:
 			guards = append(guards, "WHEN (SELECT count(*) FROM "+p.name+") < cardinality({"+p.guard+"}) THEN ledger_stale('"+p.name+"')")
 		}
 	}
-	c.sql = rowsOf.ReplaceAllStringFunc("WITH "+strings.Join(bodies, ",\n")+"\nSELECT CASE\n"+strings.Join(guards, "\n")+"\nELSE true END", rows)
+	if s.ones != 0 {
+		c.name += fmt.Sprintf("_%x", s.ones)
+	}
+	c.sql = rowsOf.ReplaceAllStringFunc("WITH "+strings.Join(bodies, ",\n")+"\nSELECT CASE\n"+strings.Join(guards, "\n")+"\nELSE true END", s.rows)
 	var numbers []string
 	for _, p := range parameters {
 		if strings.Contains(c.sql, "{"+p.name+"}") {
-			c.parameters = append(c.parameters, p)
-			numbers = append(numbers, "{"+p.name+"}", "$"+strconv.Itoa(len(c.parameters))+"::"+casts[p.of])
+			b := bound{p, s.one(p.name)}
+			c.parameters = append(c.parameters, b)
+			numbers = append(numbers, "{"+p.name+"}", "$"+strconv.Itoa(len(c.parameters))+"::"+b.cast())
 		}
 	}
 	c.sql = strings.NewReplacer(numbers...).Replace(c.sql)
 	return c
 }
 
+func (b bound) cast() string {
+	if b.one {
+		return types[b.of]
+	}
+	return types[b.of] + "[]"
+}
+
 // commit is the statement that writes the columns: all parts but the rare ones
 // that have no rows.
 func (c *columns) commit() *commit {
-	var mask uint
+	var s shape
 	for i, p := range parts {
 		if p.rare == nil || p.rare(c).n > 0 {
-			mask |= 1 << i
+			s.parts |= 1 << i
 		}
 	}
-	if s, made := commits.Load(mask); made {
-		return s.(*commit)
+	// Of a payment that travels alone. In others, one row is chance, and as many
+	// statements would be prepared as there are chances.
+	for i, r := range relations {
+		if c.entry.id.n == 1 && r.column(c).n == 1 {
+			s.ones |= 1 << i
+		}
 	}
-	s, _ := commits.LoadOrStore(mask, commitOf(mask))
-	return s.(*commit)
+	if made, ok := commits.Load(s); ok {
+		return made.(*commit)
+	}
+	made, _ := commits.LoadOrStore(s, commitOf(s))
+	return made.(*commit)
 }
 
 var rowsOf = regexp.MustCompile(`\{(\w+): ([^}]+)\}`)
 
-// rows is a relation whose columns are arrays, "{wallet: id, at}". It takes the
-// elements by their number: unnest would put each array through a store of its
-// own, which costs as much as writing the rows where there are few.
-func rows(relation string) string {
+// relations are the first columns of what is in braces in the parts.
+var relations = func() (first []parameter) {
+	for _, p := range parts {
+		for _, r := range rowsOf.FindAllStringSubmatch(p.sql, -1) {
+			column, _, _ := strings.Cut(r[2], ",")
+			i := slices.IndexFunc(parameters, func(p parameter) bool { return p.name == r[1]+"."+column })
+			first = append(first, parameters[i])
+		}
+	}
+	return first
+}()
+
+// one reports whether the relation of a column has one row.
+func (s shape) one(column string) bool {
+	relation, _, _ := strings.Cut(column, ".")
+	i := slices.IndexFunc(relations, func(p parameter) bool { return strings.HasPrefix(p.name, relation+".") })
+	return i >= 0 && s.ones>>i&1 == 1
+}
+
+// rows is a relation whose columns are parameters, "{wallet: id, at}". Arrays it
+// takes by the number of the element: unnest would put each array through a store of
+// its own, which costs as much as writing the rows where there are few. One row is
+// a row of values, which costs Postgres less to begin than the walk through arrays.
+func (s shape) rows(relation string) string {
 	part := rowsOf.FindStringSubmatch(relation)
 	columns := strings.Split(part[2], ", ")
-	elements := make([]string, len(columns))
-	for i, c := range columns {
-		elements[i] = "({" + part[1] + "." + c + "})[i] AS " + c
+	element, from := "[i]", " FROM generate_series(1, cardinality({"+part[1]+"."+columns[0]+"})) i"
+	if s.one(part[1] + "." + columns[0]) {
+		element, from = "", ""
 	}
-	return "(SELECT " + strings.Join(elements, ", ") + " FROM generate_series(1, cardinality({" + part[1] + "." + columns[0] + "})) i)"
+	for i, c := range columns {
+		columns[i] = "({" + part[1] + "." + c + "})" + element + " AS " + c
+	}
+	return "(SELECT " + strings.Join(columns, ", ") + from + ")"
 }
 
 // binary are the columns as the statement's parameters.
 func (s *commit) binary(c *columns) [][]byte {
 	out := make([][]byte, len(s.parameters))
 	for i, p := range s.parameters {
-		out[i] = p.column(c).encode(p.of)
+		if a := p.column(c); p.one {
+			out[i] = a.only()
+		} else {
+			out[i] = a.encode(p.of)
+		}
 	}
 	return out
 }

@@ -70,7 +70,9 @@ func (j *Journal) Explain(ctx context.Context) (string, error) {
 		db              *pg.DB
 		name, statement string
 	}{
-		{j.reads, "reading", readStatement}, {j.reads, "looking_up", lookUpStatement}, {j.commits, "committing", commitOf(1<<len(parts) - 1).sql},
+		{j.reads, "reading", readStatement.many}, {j.reads, "looking_up", lookUpStatement.many}, {j.commits, "committing", commitOf(shape{parts: 1<<len(parts) - 1}).sql},
+		{j.reads, "reading_one", readStatement.one}, {j.reads, "looking_one_up", lookUpStatement.one},
+		{j.commits, "committing_one", commitOf(shape{1<<len(parts) - 1, 1<<len(relations) - 1}).sql},
 	} {
 		if err := explain(ctx, s.db, s.name, s.statement, &b); err != nil {
 			return "", err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -31,8 +32,7 @@ SELECT x.i::int4, c.ctid, w.ctid, s.ctid, g.ctid,
 	w.verified, w.active, w.currency, w.actual_minor, w.promo_available_minor, w.promo_locked_minor, w.pending_topups_minor, w.version, w.first_topup_at, w.first_purchase_at,
 	s.version, s.state, s.currency, s.customer_id, s.credential_type, s.probationary, s.basket_minor, s.discount_minor, s.paid_minor, s.expires_at,
 	g.grant_id, g.source, g.state, g.amount_minor, g.remaining_minor, g.currency, g.expires_at, g.budget_id, g.funded_by, g.origin_id, g.created_at, g.released_at{columns}
-FROM unnest($1::int4[], $2::bytea[], $3::text[], $4::text[]{arrays})
-	WITH ORDINALITY x(tenant_no, code_hash, customer_id, session_id{names}, i)
+FROM {wants} x(tenant_no, code_hash, customer_id, session_id{names}, i)
 LEFT JOIN LATERAL (SELECT c.ctid, c.* FROM payment_codes c WHERE c.tenant_no = x.tenant_no AND c.code_hash = x.code_hash OFFSET 0) c ON true
 LEFT JOIN LATERAL (SELECT w.ctid, w.* FROM wallets w WHERE w.tenant_no = x.tenant_no AND w.customer_id = coalesce(x.customer_id, c.customer_id) OFFSET 0) w ON true
 LEFT JOIN LATERAL (SELECT s.ctid, s.* FROM checkout_sessions s WHERE s.tenant_no = x.tenant_no AND s.session_id = x.session_id OFFSET 0) s ON true
@@ -41,15 +41,33 @@ LEFT JOIN LATERAL (SELECT l.ctid, l.* FROM grants l WHERE l.tenant_no = w.tenant
 // readStatement reads what every payment rests on; lookUpStatement reads what a
 // key's outcome or the payment to capture is, too.
 var (
-	readStatement   = strings.NewReplacer("{columns}", "", "{arrays}", "", "{names}", "", "{joins}", "").Replace(readTemplate)
-	lookUpStatement = strings.NewReplacer(
-		"{columns}", ", d.payload_hash, d.status, d.body, d.created_at, d.expires_at, p.ctid, p.status",
-		"{arrays}", ", $5::text[], $6::int2[], $7::text[], $8::uuid[], $9::text[]",
-		"{names}", ", partner_id, mode, operation, key, payment_id",
-		"{joins}", `
+	readStatement   = reading("", "", "", "int4", "bytea", "text", "text")
+	lookUpStatement = reading(
+		", d.payload_hash, d.status, d.body, d.created_at, d.expires_at, p.ctid, p.status",
+		", partner_id, mode, operation, key, payment_id", `
 LEFT JOIN LATERAL (SELECT d.* FROM idempotency d WHERE d.partner_id = x.partner_id AND d.mode = x.mode AND d.operation = x.operation AND d.key = x.key AND d.expires_at > $10 OFFSET 0) d ON true
-LEFT JOIN LATERAL (SELECT p.ctid, p.* FROM payments p WHERE p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id OFFSET 0) p ON true`).Replace(readTemplate)
+LEFT JOIN LATERAL (SELECT p.ctid, p.* FROM payments p WHERE p.tenant_no = x.tenant_no AND p.payment_id = x.payment_id OFFSET 0) p ON true`,
+		"int4", "bytea", "text", "text", "text", "int2", "text", "uuid", "text")
 )
+
+// read is a statement for any number of wants, whose columns are arrays, and for
+// one, whose columns are values: Postgres has half of the trouble to begin that.
+type read struct{ many, one string }
+
+func reading(columns, names, joins string, types ...string) read {
+	arrays, values := make([]string, len(types)), make([]string, len(types))
+	for i, name := range types {
+		values[i] = fmt.Sprintf("$%d::%s", i+1, name)
+		arrays[i] = values[i] + "[]"
+	}
+	of := func(wants string) string {
+		return strings.NewReplacer("{columns}", columns, "{names}", names, "{joins}", joins, "{wants}", wants).Replace(readTemplate)
+	}
+	return read{
+		many: of("unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY"),
+		one:  of("(VALUES (" + strings.Join(values, ", ") + ", 1))"),
+	}
+}
 
 // Read implements payments.Journal.
 func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time) ([]payments.State, error) {
@@ -58,7 +76,11 @@ func (j *Journal) Read(ctx context.Context, wants []payments.Want, now time.Time
 	if lookUp {
 		statement, args = lookUpStatement, append(args, lookUpColumns(wants, now)...)
 	}
-	rows, err := j.reads.Q().Query(ctx, statement, args...)
+	sql := statement.many
+	if len(wants) == 1 {
+		sql, args = statement.one, only(args)
+	}
+	rows, err := j.reads.Q().Query(ctx, sql, args...)
 	if err != nil {
 		return nil, readable(err)
 	}
@@ -127,6 +149,27 @@ const (
 	firstLotColumn = 30
 	lookUpColumn   = 42
 )
+
+// only takes the one element out of each column. What is no column stays.
+func only(args []any) []any {
+	for i, a := range args {
+		switch a := a.(type) {
+		case []int32:
+			args[i] = a[0]
+		case []int16:
+			args[i] = a[0]
+		case []string:
+			args[i] = a[0]
+		case []*string:
+			args[i] = a[0]
+		case [][]byte:
+			args[i] = a[0]
+		case []*[16]byte:
+			args[i] = a[0]
+		}
+	}
+	return args
+}
 
 func wantColumns(wants []payments.Want) []any {
 	n := len(wants)
