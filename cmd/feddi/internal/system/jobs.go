@@ -71,8 +71,19 @@ func (s *scheduler) pieces(ctx context.Context, j job) error {
 			s.log.Warn("a job's lease was not given back; it ends by itself", "job", j.name, "error", err)
 		}
 	}()
-	for {
+	return j.work(ctx)
+}
+
+// work does piece after piece until nothing is left, or until ctx ends: what is left
+// then comes when the job is due again. Only a job that gets nowhere at all in its time
+// has failed.
+func (j job) work(ctx context.Context) error {
+	for done := 0; ; {
 		n, err := j.run(ctx, jobPiece)
+		done += n
+		if err != nil && ctx.Err() != nil && done > 0 {
+			return nil
+		}
 		if err != nil || n < jobPiece {
 			return err
 		}
