@@ -88,8 +88,9 @@ func (o Options) apply(c *pgxpool.Config) {
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.StatementCacheCapacity = 512
 	c.AfterConnect = timesInUTC
+	c.ShouldPing, c.PrepareConn = pingAfterSilence, usable
 	if o.Replan > 0 {
-		c.PrepareConn = o.replan
+		c.PrepareConn = o.usableAndReplanned
 	}
 
 	timeout := o.StatementTimeout
@@ -115,8 +116,12 @@ func (o Options) apply(c *pgxpool.Config) {
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
 }
 
-// replan has the plans of a connection made anew that are older than o.Replan.
-func (o Options) replan(ctx context.Context, c *pgx.Conn) (bool, error) {
+// usableAndReplanned is usable, and has the plans of a connection made anew that are
+// older than o.Replan.
+func (o Options) usableAndReplanned(ctx context.Context, c *pgx.Conn) (bool, error) {
+	if ok, err := usable(ctx, c); !ok || err != nil {
+		return ok, err
+	}
 	const planned = "feddi.planned"
 	known := c.PgConn().CustomData()
 	since, ok := known[planned].(time.Time)
