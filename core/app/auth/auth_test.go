@@ -321,6 +321,7 @@ func TestASuspendedMerchantIsNotActedFor(t *testing.T) {
 func TestAKnownCredentialCostsNoQuery(t *testing.T) {
 	t.Parallel()
 	c := newCity(t)
+	c.deaf = true // else it may hear only now that the sandbox was made, and forget what it knows
 	s := c.start()
 	b := s.sandbox()
 	token := s.token(b, b.key)

@@ -47,6 +47,8 @@ type city struct {
 	db    *pg.DB
 	clock *clock.Manual
 	ids   *ids.Source
+	// deaf servers do not follow what others change.
+	deaf bool
 }
 
 func newCity(t *testing.T) *city {
@@ -102,7 +104,9 @@ func (c *city) start() *server {
 	must(c.t, err)
 	directory := store.NewDirectory(c.db)
 	listeners := tenancy.Listeners{directory, s.auth}
-	c.background(store.NewWatcher(c.db, listeners, log).Run)
+	if !c.deaf {
+		c.background(store.NewWatcher(c.db, listeners, log).Run)
+	}
 	uow := postgres.New(c.db, nil, nil)
 	service := &auth.Service{UoW: uow, Clock: c.clock, IDs: c.ids, Directory: directory, Tokens: s.auth, Changes: listeners}
 
