@@ -2,35 +2,12 @@ package events
 
 import (
 	"context"
-	"strings"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 )
 
-// Plan gives the plan by which the tail's connections read the log.
-func (t *Tail) Plan(ctx context.Context) (string, error) {
-	c, err := t.db.Pool().Acquire(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer c.Release()
-	if _, err := c.Conn().Prepare(ctx, "reading", readAfter); err != nil {
-		return "", err
-	}
-	rows, err := c.Query(ctx, "EXPLAIN EXECUTE reading(NULL, NULL, NULL)")
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return "", err
-		}
-		b.WriteString(line + "\n")
-	}
-	return b.String(), rows.Err()
-}
+// ReadStatement is what the tail's connections read the log by.
+const ReadStatement = readAfter
 
 // Planned counts how often what the tail's idle connections prepared was planned
 // to its parameters, and how often it was not.

@@ -3,7 +3,6 @@ package events
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 )
@@ -27,13 +26,10 @@ var settings = [][2]string{
 	{"jit", "off"},
 }
 
-// replan is how long a plan is kept: on empty tables one index is as good as another.
-const replan = 10 * time.Second
-
 // Open opens the tail of the log of db: one connection to read, one for places
 // and leases, one for what is read beside them. Close it.
 func Open(ctx context.Context, db *pg.DB) (*Tail, error) {
-	own, err := pg.Connect(ctx, db.DSN(), pg.Options{MaxConns: 3, ApplicationName: "feddi events", Settings: settings, Replan: replan})
+	own, err := pg.Connect(ctx, db.DSN(), pg.Options{MaxConns: 3, ApplicationName: "feddi events", Settings: settings, Replan: pg.ReplanEvery})
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}

@@ -293,9 +293,11 @@ func (c *columns) commit() *commit {
 	}
 	// Of a payment that travels alone. In others, one row is chance, and as many
 	// statements would be prepared as there are chances.
-	for i, r := range relations {
-		if c.entry.id.n == 1 && r.column(c).n == 1 {
-			s.ones |= 1 << i
+	if c.entry.id.n == 1 {
+		for i, r := range relations {
+			if r.column(c).n == 1 {
+				s.ones |= 1 << i
+			}
 		}
 	}
 	if made, ok := commits.Load(s); ok {

@@ -3,11 +3,12 @@ package journal
 import (
 	"context"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/pgtest"
 )
 
 // PreparedStatement is one prepared statement of a connection.
@@ -62,46 +63,17 @@ func (j *Journal) CommitLost(ctx context.Context) error {
 	return j.commits.ExecBinary(ctx, s.name, s.sql, s.binary(&c))
 }
 
-// Explain gives the generic plans of the hot statements, as the journal's
-// connections make them.
-func (j *Journal) Explain(ctx context.Context) (string, error) {
+// Plans gives the plans of the hot statements, of many payments and of one, as the
+// journal's connections make them.
+func (j *Journal) Plans(t testing.TB) string {
+	t.Helper()
+	all := uint(1<<len(parts) - 1)
 	var b strings.Builder
-	for _, s := range []struct {
-		db              *pg.DB
-		name, statement string
-	}{
-		{j.reads, "reading", readStatement.many}, {j.reads, "looking_up", lookUpStatement.many}, {j.commits, "committing", commitOf(shape{parts: 1<<len(parts) - 1}).sql},
-		{j.reads, "reading_one", readStatement.one}, {j.reads, "looking_one_up", lookUpStatement.one},
-		{j.commits, "committing_one", commitOf(shape{1<<len(parts) - 1, 1<<len(relations) - 1}).sql},
-	} {
-		if err := explain(ctx, s.db, s.name, s.statement, &b); err != nil {
-			return "", err
-		}
+	for _, r := range []read{readStatement, lookUpStatement} {
+		b.WriteString(pgtest.Plan(t, j.reads.Q(), r.many) + "\n" + pgtest.Plan(t, j.reads.Q(), r.one) + "\n")
 	}
-	return b.String(), nil
-}
-
-func explain(ctx context.Context, db *pg.DB, name, statement string, b *strings.Builder) error {
-	c, err := db.Pool().Acquire(ctx)
-	if err != nil {
-		return err
+	for _, ones := range []uint{0, 1<<len(relations) - 1} {
+		b.WriteString(pgtest.Plan(t, j.commits.Q(), commitOf(shape{all, ones}).sql) + "\n")
 	}
-	defer c.Release()
-	d, err := c.Conn().Prepare(ctx, name, statement)
-	if err != nil {
-		return err
-	}
-	none := strings.TrimSuffix(strings.Repeat("NULL, ", len(d.ParamOIDs)), ", ")
-	rows, err := c.Query(ctx, "EXPLAIN EXECUTE "+name+"("+none+")")
-	if err != nil {
-		return err
-	}
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return err
-		}
-		b.WriteString(line + "\n")
-	}
-	return rows.Err()
+	return b.String()
 }

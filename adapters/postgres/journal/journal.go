@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/app/payments"
@@ -55,14 +54,10 @@ var (
 // actuators. More gain nothing.
 const DefaultConns = 2
 
-// replan is how long a plan is kept: on an empty table one index is as good as
-// another. To make those of a connection anew takes some milliseconds.
-const replan = 10 * time.Second
-
 // Open opens a journal on the database of db, with conns connections of either
 // kind (0 means DefaultConns). Close it.
 func Open(ctx context.Context, db *pg.DB, conns int32) (*Journal, error) {
-	o := pg.Options{MaxConns: cmp.Or(conns, DefaultConns), ApplicationName: "feddi payments", Settings: readSettings, Replan: replan}
+	o := pg.Options{MaxConns: cmp.Or(conns, DefaultConns), ApplicationName: "feddi payments", Settings: readSettings, Replan: pg.ReplanEvery}
 	reads, err := pg.Connect(ctx, db.DSN(), o)
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)

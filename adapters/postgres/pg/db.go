@@ -42,6 +42,10 @@ type Options struct {
 	Replan time.Duration
 }
 
+// ReplanEvery is the Replan of whoever has all its plans kept. To make those of a
+// connection anew takes some milliseconds.
+const ReplanEvery = 10 * time.Second
+
 // DB is one pool of connections, with bun on top of the same pool. Safe for
 // concurrent use.
 type DB struct {

@@ -42,7 +42,7 @@ func (s *Queue) Route(ctx context.Context, events []event.Logged) ([]webhook.Rou
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all, func(a, b routed) int { return strings.Compare(a.ID, b.ID) }) // by the tenants' index here
+	slices.SortFunc(all, func(a, b routed) int { return strings.Compare(a.ID, b.ID) }) // the index gives them by tenant
 	var routes []webhook.Route
 	for _, r := range all {
 		if to := r.of(events); len(to.Events) > 0 {

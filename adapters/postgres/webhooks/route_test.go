@@ -21,10 +21,7 @@ func TestRouteReadsByIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(tail.Close)
-	plan, err := webhooks.RoutePlan(t.Context(), tail.Q())
-	if err != nil {
-		t.Fatal(err)
-	}
+	plan := pgtest.Plan(t, tail.Q(), webhooks.RouteStatement)
 	for _, index := range []string{"webhook_subscriptions_tenant", "webhook_deliveries_subscription_id_event_xid_event_position_key"} {
 		if !strings.Contains(plan, index) {
 			t.Errorf("not by %s:\n%s", index, plan)
