@@ -92,9 +92,9 @@ func (o Options) apply(c *pgxpool.Config) {
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.StatementCacheCapacity = 512
 	c.AfterConnect = timesInUTC
-	c.ShouldPing, c.PrepareConn = pingAfterSilence, usable
+	c.ShouldPing = doubtful
 	if o.Replan > 0 {
-		c.PrepareConn = o.usableAndReplanned
+		c.PrepareConn = o.replan
 	}
 
 	timeout := o.StatementTimeout
@@ -120,12 +120,8 @@ func (o Options) apply(c *pgxpool.Config) {
 	p["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleInTransaction.Milliseconds(), 10)
 }
 
-// usableAndReplanned is usable, and has the plans of a connection made anew that are
-// older than o.Replan.
-func (o Options) usableAndReplanned(ctx context.Context, c *pgx.Conn) (bool, error) {
-	if ok, err := usable(ctx, c); !ok || err != nil {
-		return ok, err
-	}
+// replan has the plans of a connection made anew that are older than o.Replan.
+func (o Options) replan(ctx context.Context, c *pgx.Conn) (bool, error) {
 	const planned = "feddi.planned"
 	known := c.PgConn().CustomData()
 	since, ok := known[planned].(time.Time)

@@ -334,32 +334,29 @@ func TestAConnectionThatIsGoneIsNotUsed(t *testing.T) {
 	t.Parallel()
 	own := pgtest.New(t)
 	const name, conns = "to be ended", 4
-	for _, replan := range []time.Duration{0, time.Hour} {
-		db, err := pg.Connect(t.Context(), own.DSN(), pg.Options{MaxConns: conns, ApplicationName: name, Replan: replan})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		for range 3 {
-			all := make([]*pgxpool.Conn, conns)
-			for i := range all {
-				if all[i], err = db.Pool().Acquire(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, c := range all {
-				c.Release()
-			}
-			ended, err := pg.Many[bool](t.Context(), own.Q(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1", name)
-			if err != nil || len(ended) != conns || slices.Contains(ended, false) {
-				t.Fatalf("ended %v, %v", ended, err)
-			}
-			for range conns {
-				if _, err := pg.One[int](t.Context(), db.Q(), "SELECT 1"); err != nil {
-					t.Fatal(err)
-				}
+	db, err := pg.Connect(t.Context(), own.DSN(), pg.Options{MaxConns: conns, ApplicationName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for range 3 {
+		all := make([]*pgxpool.Conn, conns)
+		for i := range all {
+			if all[i], err = db.Pool().Acquire(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 		}
-		db.Close()
+		for _, c := range all {
+			c.Release()
+		}
+		ended, err := pg.Many[bool](t.Context(), own.Q(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1", name)
+		if err != nil || len(ended) != conns || slices.Contains(ended, false) {
+			t.Fatalf("ended %v, %v", ended, err)
+		}
+		for range conns {
+			if _, err := pg.One[int](t.Context(), db.Q(), "SELECT 1"); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
