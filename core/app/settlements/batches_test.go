@@ -1,6 +1,7 @@
 package settlements_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -16,6 +17,33 @@ import (
 	"github.com/feddi/feddi/core/money"
 	"github.com/feddi/feddi/core/settlement"
 )
+
+// Payments go first for longer while all is gathered that is older than five
+// minutes.
+func TestGatheringGivesWay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var waits []time.Duration
+	s.GiveWay = func(_ context.Context, most time.Duration) { waits = append(waits, most) }
+	first := func() time.Duration {
+		waits = nil
+		_, err := s.Gather(t.Context(), 500)
+		s.must(err)
+		return append(waits, 0)[0]
+	}
+	if waited := first(); waited != 0 {
+		t.Errorf("the first piece, before which nothing is known, gave way for %v", waited)
+	}
+	s.gathered()
+	if waited := first(); waited != 15*time.Second {
+		t.Errorf("with all gathered, gave way for %v", waited)
+	}
+	s.gathered()
+	s.clock.Advance(6 * time.Minute)
+	if waited := first(); waited != time.Second {
+		t.Errorf("six minutes late, gave way for %v", waited)
+	}
+}
 
 // Whatever happens on whichever days, and whenever it is gathered, by one server
 // or by several: every batch adds up to the postings of its day, nothing is

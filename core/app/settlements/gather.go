@@ -17,8 +17,14 @@ const (
 	// gatherPiece is how many entries one transaction takes: few, because readers of
 	// the event log wait for the oldest transaction that writes.
 	gatherPiece = 1000
-	// turn is how long gathering lets others go first, every so many pieces.
-	turn, turnEvery = 2 * time.Second, 2
+)
+
+// How long each piece lets payments go first that queue: a line is for a report, and
+// whoever pays waits for an answer. Where lines are missing that are older than late,
+// the wait is short, so that they come in even while a server has no rest.
+const (
+	turn, lateTurn = 15 * time.Second, time.Second
+	late           = 5 * time.Minute
 )
 
 // Gather is one round of the background: it folds what was written since the
@@ -27,10 +33,8 @@ const (
 // is bounded, and limit of them says that there is more.
 func (s *Service) Gather(ctx context.Context, limit int) (int, error) {
 	lines := 0
-	for i := range gatherPieces {
-		if s.GiveWay != nil && i%turnEvery == 0 {
-			s.GiveWay(ctx, turn)
-		}
+	for range gatherPieces {
+		s.giveWay(ctx)
 		n, behind, err := s.gather(ctx, limit)
 		lines += n
 		if err != nil || !behind {
@@ -40,18 +44,33 @@ func (s *Service) Gather(ctx context.Context, limit int) (int, error) {
 	return limit, nil
 }
 
+// giveWay lets payments go first. What the last piece found tells how much is
+// missing; before the first one nothing is known, and it comes at once.
+func (s *Service) giveWay(ctx context.Context) {
+	last := s.gathered.Load()
+	if s.GiveWay == nil || last == nil {
+		return
+	}
+	if s.Clock.Now().Sub(*last) < late {
+		s.GiveWay(ctx, turn)
+	} else {
+		s.GiveWay(ctx, lateTurn)
+	}
+}
+
 // gather is one piece, in a transaction that nobody else gathers in.
 func (s *Service) gather(ctx context.Context, limit int) (lines int, behind bool, err error) {
 	err = s.UoW.Do(ctx, func(ctx context.Context, st app.Stores) error {
 		now := s.Clock.Now()
-		fresh, gathered, err := st.Settlement.Fresh(ctx, now, gatherPiece)
+		lately, gathered, err := st.Settlement.Fresh(ctx, now, gatherPiece)
 		if err != nil {
 			return err
 		}
-		if err := s.place(ctx, st, fresh, now); err != nil {
+		if err := s.place(ctx, st, lately, now); err != nil {
 			return err
 		}
-		lines, behind = len(fresh), gathered.Behind
+		lines, behind = len(lately), gathered.Behind
+		s.gathered.Store(&gathered.At)
 		if behind {
 			return nil
 		}
