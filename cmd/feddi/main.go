@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // merchants' time zones on machines that have none
 
@@ -57,15 +57,6 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// collectLess lets the heap grow to five times what is live before it is
-// collected, unless GOGC says otherwise: little is live here, so the default
-// collects all the time (a fifth of the server's processor time under load).
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-}
-
 // run runs one command line and returns the exit status: 0 done, 1 failed, 2
 // the command line was wrong.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -89,6 +80,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	chosen.BindTo(ctx, (*context.Context)(nil))
+	if !strings.HasPrefix(chosen.Command(), "actuator") {
+		collectSeldom()
+	}
 	if err := chosen.Run(&terminal{stdout, stderr}); err != nil {
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(stderr, "feddi:", err)
