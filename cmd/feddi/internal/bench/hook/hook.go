@@ -5,19 +5,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/feddi/feddi/cmd/feddi/internal/bench/load"
 )
 
 // Receiver answers 200, or 500 while it fails, and remembers which events and
 // which payments it has heard of.
 type Receiver struct {
 	URL    string
-	server *http.Server
+	server *load.Server
 	failed atomic.Bool
 
 	mu             sync.Mutex
@@ -25,7 +25,8 @@ type Receiver struct {
 	at             map[string]time.Time // first arrival by payment id
 	last           time.Time            // the latest event
 	twice, refused int64
-	news           chan struct{} // closed at the next arrival
+	news           chan struct{} // closed at the next arrival, where it is awaited
+	awaited        bool
 }
 
 // Listen starts a receiver. Close it.
@@ -36,8 +37,7 @@ func Listen(ctx context.Context) (*Receiver, error) {
 		return nil, err
 	}
 	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", events: map[string]struct{}{}, at: map[string]time.Time{}, news: make(chan struct{})}
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = r.server.Serve(l) }() // ends with Close
+	r.server = load.Serve(l, r.answer)
 	return r, nil
 }
 
@@ -47,25 +47,33 @@ func (r *Receiver) Close() { _ = r.server.Close() } // nothing is under way that
 // Fail makes it answer 500 from now on, or 200 again.
 func (r *Receiver) Fail(failed bool) { r.failed.Store(failed) }
 
-const mark = `"payment_id":"`
+// What stands in front of an event's and a payment's id.
+const (
+	event   = "\r\nWebhook-Id: "
+	payment = `"payment_id":"`
+)
 
-// ServeHTTP implements http.Handler.
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(req.Body, 64<<10))
+var (
+	ok     = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	failed = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+)
+
+func (r *Receiver) answer(head, body []byte) []byte {
 	now := time.Now()
-	if r.failed.Load() || err != nil {
+	if r.failed.Load() {
 		r.mu.Lock()
 		r.refused++
 		r.mu.Unlock()
-		w.WriteHeader(http.StatusInternalServerError)
-		return
+		return failed
 	}
-	payment := ""
-	if i := bytes.Index(body, []byte(mark)); i >= 0 {
-		rest := body[i+len(mark):]
-		payment = string(rest[:max(0, bytes.IndexByte(rest, '"'))])
-	}
-	r.arrived(req.Header.Get("Webhook-Id"), payment, now)
+	r.arrived(after(head, event, '\r'), after(body, payment, '"'), now)
+	return ok
+}
+
+// after is the text behind mark, up to end; empty where there is none.
+func after(in []byte, mark string, end byte) string {
+	_, rest, _ := bytes.Cut(in, []byte(mark))
+	return string(rest[:max(0, bytes.IndexByte(rest, end))])
 }
 
 func (r *Receiver) arrived(event, payment string, now time.Time) {
@@ -79,8 +87,10 @@ func (r *Receiver) arrived(event, payment string, now time.Time) {
 	if _, known := r.at[payment]; !known && payment != "" {
 		r.at[payment] = now
 	}
-	close(r.news)
-	r.news = make(chan struct{})
+	if r.awaited {
+		close(r.news)
+		r.news, r.awaited = make(chan struct{}), false
+	}
 }
 
 // Arrived tells when a payment was first heard of.
@@ -126,6 +136,7 @@ func (r *Receiver) Wait(ctx context.Context, n int, d time.Duration) error {
 	for {
 		r.mu.Lock()
 		have, news := len(r.events), r.news
+		r.awaited = true
 		r.mu.Unlock()
 		if have >= n {
 			return nil

@@ -36,8 +36,10 @@ func Dial(ctx context.Context, address string, until time.Time) (*Conn, error) {
 	if err := tcp.SetDeadline(until); err != nil {
 		return nil, errors.Join(err, tcp.Close())
 	}
-	return &Conn{tcp: tcp, buf: make([]byte, 0, 8<<10)}, nil
+	return newConn(tcp), nil
 }
+
+func newConn(tcp net.Conn) *Conn { return &Conn{tcp: tcp, buf: make([]byte, 0, 8<<10)} }
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.tcp.Close() }
