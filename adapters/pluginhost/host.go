@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +105,7 @@ type Host struct {
 	cfg       Config
 	actuators []*actuator
 	dir       string
+	folder    *folder // of which dir is the path; nil where Open made dir
 	own       installed
 
 	mu     sync.Mutex
@@ -141,11 +141,11 @@ func (h *Host) Start(ctx context.Context) error {
 	if h.cancel != nil || h.dir != "" {
 		return errors.New("pluginhost: a host is started once")
 	}
-	dir, err := os.MkdirTemp(h.cfg.Dir, "feddi-actuators-")
+	f, err := makeFolder(h.cfg.Dir)
 	if err != nil {
 		return fmt.Errorf("pluginhost: making a directory for sockets: %w", err)
 	}
-	h.dir = dir
+	h.dir, h.folder = f.path, f
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
 	h.own.life = life //nolint:fatcontext // installed actuators start at any time and live as long as the host
@@ -173,7 +173,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	draining.Wait()
 	cancel()
 	h.wg.Wait()
-	return os.RemoveAll(h.dir)
+	return h.folder.remove()
 }
 
 // WaitReady returns nil once every actuator is ready. Errors: ctx's, or why an

@@ -1,0 +1,73 @@
+package pluginhost
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// folderName is how the directories of hosts begin; owner is the file in each that
+// its host keeps locked for as long as it lives.
+const (
+	folderName = "feddi-actuators-"
+	owner      = "owner"
+)
+
+// folder is a host's private directory, for sockets.
+type folder struct {
+	path string
+	lock *os.File
+}
+
+// makeFolder makes one in base, after it has removed those that killed hosts left there.
+func makeFolder(base string) (*folder, error) {
+	if base == "" {
+		base = os.TempDir()
+	}
+	sweep(base)
+	path, err := os.MkdirTemp(base, folderName)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{path: path}
+	// It has its name only once it is locked: others must not take it for a leftover.
+	fresh := filepath.Join(path, "new")
+	f.lock, err = os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil && !lock(f.lock) {
+		err = errors.New("its owner file cannot be locked")
+	}
+	if err == nil {
+		err = os.Rename(fresh, filepath.Join(path, owner))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	return f, nil
+}
+
+func (f *folder) remove() error {
+	err := os.RemoveAll(f.path)
+	if f.lock != nil {
+		err = errors.Join(err, f.lock.Close())
+	}
+	return err
+}
+
+// sweep removes the directories of hosts that are no more. What it cannot judge or
+// remove stays: it is in nobody's way.
+func sweep(base string) {
+	found, _ := filepath.Glob(filepath.Join(base, folderName+"*")) // only a bad pattern is an error
+	for _, path := range found {
+		if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(path, owner), os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if lock(f) {
+			_ = os.RemoveAll(path)
+		}
+		_ = f.Close()
+	}
+}

@@ -1,0 +1,51 @@
+package pluginhost
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A host that was killed leaves its directory to the next one; that of a living one,
+// one that is being made and what only has such a name stay.
+func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	put := func(name string, files ...string) string {
+		t.Helper()
+		path := filepath.Join(base, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if err := os.WriteFile(filepath.Join(path, f), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return path
+	}
+	killed := put(folderName+"1", owner, "socket")
+	making, other := put(folderName+"2", "new"), put("feddi-data", owner)
+	living, err := makeFolder(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := makeFolder(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{killed: false, making: true, other: true, living.path: true, next.path: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s: %v, want it there: %t", filepath.Base(path), err, want)
+		}
+	}
+	if err := living.remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(living.path); err == nil {
+		t.Error("it is there after it was removed")
+	}
+	if err := next.remove(); err != nil {
+		t.Error(err)
+	}
+}

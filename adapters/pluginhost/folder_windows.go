@@ -1,0 +1,6 @@
+package pluginhost
+
+import "os"
+
+// lock locks nothing here, where an open file cannot be removed.
+func lock(*os.File) bool { return true }
