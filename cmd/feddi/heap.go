@@ -18,9 +18,6 @@ const (
 	mostRoom  = 480 << 20
 )
 
-// ballast is never written, so that it has no memory but counts as live.
-var ballast []byte
-
 // collectLess sets the collector, unless GOGC or GOMEMLIMIT says how.
 func collectLess() {
 	if os.Getenv("GOGC") == "" {
@@ -28,12 +25,14 @@ func collectLess() {
 	}
 }
 
-// collectSeldom lets the heap of a server grow by room beyond that. An actuator has
-// no need of it.
-func collectSeldom() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		ballast = make([]byte, room(memory())*100/growth)
+// collectSeldom lets the heap of a server grow by room beyond that, for as long as
+// what it returns is kept: it counts as live and, since it is never written, has no
+// memory. An actuator has no need of it.
+func collectSeldom() (ballast []byte) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return nil
 	}
+	return make([]byte, room(memory())*100/growth)
 }
 
 // room is what the heap of a server may grow by on a machine of so many bytes.

@@ -14,7 +14,7 @@ func memory() uint64 {
 	if syscall.Sysinfo(&info) != nil {
 		return 0
 	}
-	total := uint64(info.Totalram) * uint64(info.Unit)
+	total := uint64(info.Totalram) * uint64(info.Unit) //nolint:unconvert // 32 bits on some machines
 	for _, limit := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
 		if raw, err := os.ReadFile(limit); err == nil {
 			if most, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64); err == nil {

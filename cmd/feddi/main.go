@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // merchants' time zones on machines that have none
@@ -81,7 +82,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if !strings.HasPrefix(chosen.Command(), "actuator") {
-		collectSeldom()
+		defer runtime.KeepAlive(collectSeldom())
 	}
 	if err := chosen.Run(&terminal{stdout, stderr}); err != nil {
 		if !errors.Is(err, errSilent) {
