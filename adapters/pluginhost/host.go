@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/feddi/feddi/adapters/pluginhost/folder"
 	"github.com/feddi/feddi/adapters/pluginhost/restart"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/core/clock"
@@ -105,7 +106,7 @@ type Host struct {
 	cfg       Config
 	actuators []*actuator
 	dir       string
-	folder    *folder // of which dir is the path; nil where Open made dir
+	folder    *folder.Folder // of which dir is the path; nil where Open made dir
 	own       installed
 
 	mu     sync.Mutex
@@ -141,11 +142,11 @@ func (h *Host) Start(ctx context.Context) error {
 	if h.cancel != nil || h.dir != "" {
 		return errors.New("pluginhost: a host is started once")
 	}
-	f, err := makeFolder(h.cfg.Dir)
+	f, err := folder.Make(h.cfg.Dir)
 	if err != nil {
 		return fmt.Errorf("pluginhost: making a directory for sockets: %w", err)
 	}
-	h.dir, h.folder = f.path, f
+	h.dir, h.folder = f.Path, f
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
 	h.own.life = life //nolint:fatcontext // installed actuators start at any time and live as long as the host
@@ -173,7 +174,7 @@ func (h *Host) Stop(ctx context.Context) error {
 	draining.Wait()
 	cancel()
 	h.wg.Wait()
-	return h.folder.remove()
+	return h.folder.Remove()
 }
 
 // WaitReady returns nil once every actuator is ready. Errors: ctx's, or why an

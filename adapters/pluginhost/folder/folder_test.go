@@ -1,4 +1,4 @@
-package pluginhost
+package folder
 
 import (
 	"os"
@@ -24,28 +24,28 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 		}
 		return path
 	}
-	killed := put(folderName+"1", owner, "socket")
-	making, other := put(folderName+"2", "new"), put("feddi-data", owner)
-	living, err := makeFolder(base)
+	killed := put(prefix+"1", owner, "socket")
+	making, other := put(prefix+"2", "new"), put("feddi-data", owner)
+	living, err := Make(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := makeFolder(base)
+	next, err := Make(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]bool{killed: false, making: true, other: true, living.path: true, next.path: true} {
+	for path, want := range map[string]bool{killed: false, making: true, other: true, living.Path: true, next.Path: true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s: %v, want it there: %t", filepath.Base(path), err, want)
 		}
 	}
-	if err := living.remove(); err != nil {
+	if err := living.Remove(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(living.path); err == nil {
+	if _, err := os.Stat(living.Path); err == nil {
 		t.Error("it is there after it was removed")
 	}
-	if err := next.remove(); err != nil {
+	if err := next.Remove(); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,6 @@
-package pluginhost
+// Package folder makes the private directories of hosts, in which the sockets of
+// their actuators are, and removes those of hosts that were killed.
+package folder
 
 import (
 	"errors"
@@ -6,30 +8,31 @@ import (
 	"path/filepath"
 )
 
-// folderName is how the directories of hosts begin; owner is the file in each that
-// its host keeps locked for as long as it lives.
+// prefix is how the directories of hosts begin; owner is the file in each that its
+// host keeps locked for as long as it lives.
 const (
-	folderName = "feddi-actuators-"
-	owner      = "owner"
+	prefix = "feddi-actuators-"
+	owner  = "owner"
 )
 
-// folder is a host's private directory, for sockets.
-type folder struct {
-	path string
+// Folder is a host's private directory.
+type Folder struct {
+	Path string
 	lock *os.File
 }
 
-// makeFolder makes one in base, after it has removed those that killed hosts left there.
-func makeFolder(base string) (*folder, error) {
+// Make makes one in base (default the system's temporary directory), after it has
+// removed those that killed hosts left there. Remove it.
+func Make(base string) (*Folder, error) {
 	if base == "" {
 		base = os.TempDir()
 	}
 	sweep(base)
-	path, err := os.MkdirTemp(base, folderName)
+	path, err := os.MkdirTemp(base, prefix)
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{path: path}
+	f := &Folder{Path: path}
 	// It has its name only once it is locked: others must not take it for a leftover.
 	fresh := filepath.Join(path, "new")
 	f.lock, err = os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -40,13 +43,14 @@ func makeFolder(base string) (*folder, error) {
 		err = os.Rename(fresh, filepath.Join(path, owner))
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.remove())
+		return nil, errors.Join(err, f.Remove())
 	}
 	return f, nil
 }
 
-func (f *folder) remove() error {
-	err := os.RemoveAll(f.path)
+// Remove removes it with all that is in it.
+func (f *Folder) Remove() error {
+	err := os.RemoveAll(f.Path)
 	if f.lock != nil {
 		err = errors.Join(err, f.lock.Close())
 	}
@@ -56,7 +60,7 @@ func (f *folder) remove() error {
 // sweep removes the directories of hosts that are no more. What it cannot judge or
 // remove stays: it is in nobody's way.
 func sweep(base string) {
-	found, _ := filepath.Glob(filepath.Join(base, folderName+"*")) // only a bad pattern is an error
+	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // only a bad pattern is an error
 	for _, path := range found {
 		if info, err := os.Lstat(path); err != nil || !info.IsDir() {
 			continue
