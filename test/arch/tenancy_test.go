@@ -30,7 +30,6 @@ var everyTenant = map[string]string{
 	"merging.Sweep":      "notes of merges that cannot be undone any more go, whoever's they were",
 	"actuators.Sweep":    "commands that are done go, whoever's they were",
 	"settlement.oldest":  "the gathering begins at the first entry there is",
-	"events.readAfter":   "the consumers of the log work for every tenant",
 	"settlement.DueRuns": "runs whose worker ended are taken up, whoever's they are",
 	"tenancy.seen":       "heartbeats of terminals that were told from their tokens, flushed together",
 	"webhooks.waiting":   "one queue per subscription; the worker serves all of them",

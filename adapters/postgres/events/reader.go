@@ -13,18 +13,17 @@ import (
 )
 
 // Reader implements event.Reader.
-type Reader struct {
-	q       pg.Q
-	tenants tenants
-}
+type Reader struct{ q pg.Q }
 
 // NewReader returns a reader on q, which must not be a transaction: a reader
 // inside one would wait for itself.
-func NewReader(q pg.Q) *Reader { return &Reader{q: q} }
+func NewReader(q pg.Q) *Reader { return &Reader{q} }
 
+// selectEvents joins the tenant, so that an event carries the whole boundary.
 const selectEvents = `
-select e.xid, e.position, e.event_id, e.type, e.subject, coalesce(e.trace_id, ''), e.data, e.at, e.tenant_no
-from events e
+select e.xid, e.position, e.event_id, e.type, e.subject, coalesce(e.trace_id, ''), e.data, e.at,
+       m.tenant_no, m.partner_id, m.merchant_id, m.live
+from events e join merchants m on m.tenant_no = e.tenant_no
 where (e.xid, e.position) > ($1::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())`
 
 // readAfter is for the consumers, which work for every tenant.
@@ -37,21 +36,13 @@ order by e.xid, e.position limit $3`
 
 // After implements event.Reader.
 func (r *Reader) After(ctx context.Context, c event.Cursor, limit int) ([]event.Logged, error) {
-	return r.read(ctx, readAfter, c.XID, c.Position, limit)
+	return pg.ManyFunc(ctx, r.q, scan, readAfter, c.XID, c.Position, limit)
 }
 
 // Poll implements event.Reader.
 func (r *Reader) Poll(ctx context.Context, t tenancy.Tenant, c event.Cursor, patterns []string, limit int) ([]event.Logged, error) {
 	names, expression := split(patterns)
-	return r.read(ctx, pollTenant, c.XID, c.Position, limit, t.No, names, expression)
-}
-
-func (r *Reader) read(ctx context.Context, sql string, args ...any) ([]event.Logged, error) {
-	events, err := pg.ManyFunc(ctx, r.q, scan, sql, args...)
-	if err == nil {
-		err = r.tenants.fill(ctx, r.q, events)
-	}
-	return events, err
+	return pg.ManyFunc(ctx, r.q, scan, pollTenant, c.XID, c.Position, limit, t.No, names, expression)
 }
 
 // split turns patterns into whole names and one regular expression for the
@@ -74,10 +65,15 @@ func split(patterns []string) (names []string, expression string) {
 func scan(row pgx.CollectableRow) (event.Logged, error) {
 	var (
 		e    event.Logged
+		live bool
 		at   time.Time
 		data []byte
 	)
-	err := row.Scan(&e.Cursor.XID, &e.Cursor.Position, &e.ID, &e.Type, &e.Subject, &e.TraceID, &data, &at, &e.Tenant.No)
-	e.Data, e.At = data, at
+	err := row.Scan(&e.Cursor.XID, &e.Cursor.Position, &e.ID, &e.Type, &e.Subject, &e.TraceID, &data, &at,
+		&e.Tenant.No, &e.Tenant.PartnerID, &e.Tenant.MerchantID, &live)
+	e.Data, e.At, e.Tenant.Mode = data, at, tenancy.Sandbox
+	if live {
+		e.Tenant.Mode = tenancy.Production
+	}
 	return e, err
 }
