@@ -29,10 +29,10 @@ func TestGatheringGivesWay(t *testing.T) {
 		waits = nil
 		_, err := s.Gather(t.Context(), 500)
 		s.must(err)
-		return append(waits, 0)[0]
+		return waits[0]
 	}
-	if waited := first(); waited != 0 {
-		t.Errorf("the first piece, before which nothing is known, gave way for %v", waited)
+	if waited := first(); waited != time.Second {
+		t.Errorf("before anything was gathered, gave way for %v", waited)
 	}
 	s.gathered()
 	if waited := first(); waited != 15*time.Second {

@@ -20,11 +20,11 @@ const (
 )
 
 // How long each piece lets payments go first that queue: a line is for a report, and
-// whoever pays waits for an answer. Where lines are missing that are older than late,
-// the wait is short, so that they come in even while a server has no rest.
+// whoever pays waits for an answer. Where lines are missing that are older than
+// overdue, the wait is short, so that they come in even while a server has no rest.
 const (
-	turn, lateTurn = 15 * time.Second, time.Second
-	late           = 5 * time.Minute
+	turn, shortTurn = 15 * time.Second, time.Second
+	overdue         = 5 * time.Minute
 )
 
 // Gather is one round of the background: it folds what was written since the
@@ -32,53 +32,54 @@ const (
 // whose day is over and gathered. Returns how many lines it gathered; a round
 // is bounded, and limit of them says that there is more.
 func (s *Service) Gather(ctx context.Context, limit int) (int, error) {
+	at, err := s.UoW.Read().Settlement.GatheredAt(ctx)
+	if err != nil {
+		return 0, err
+	}
 	lines := 0
 	for range gatherPieces {
-		s.giveWay(ctx)
-		n, behind, err := s.gather(ctx, limit)
+		s.giveWay(ctx, at)
+		n, gathered, err := s.gather(ctx, limit)
 		lines += n
-		if err != nil || !behind {
+		if err != nil || !gathered.Behind {
 			return min(lines, limit-1), err
 		}
+		at = gathered.At
 	}
 	return limit, nil
 }
 
-// giveWay lets payments go first. What the last piece found tells how much is
-// missing; before the first one nothing is known, and it comes at once.
-func (s *Service) giveWay(ctx context.Context) {
-	last := s.gathered.Load()
-	if s.GiveWay == nil || last == nil {
-		return
-	}
-	if s.Clock.Now().Sub(*last) < late {
+// giveWay lets payments go first, before a piece of what was written since a time.
+func (s *Service) giveWay(ctx context.Context, since time.Time) {
+	switch {
+	case s.GiveWay == nil:
+	case s.Clock.Now().Sub(since) < overdue:
 		s.GiveWay(ctx, turn)
-	} else {
-		s.GiveWay(ctx, lateTurn)
+	default:
+		s.GiveWay(ctx, shortTurn)
 	}
 }
 
 // gather is one piece, in a transaction that nobody else gathers in.
-func (s *Service) gather(ctx context.Context, limit int) (lines int, behind bool, err error) {
+func (s *Service) gather(ctx context.Context, limit int) (lines int, gathered settlement.Gathered, err error) {
 	err = s.UoW.Do(ctx, func(ctx context.Context, st app.Stores) error {
 		now := s.Clock.Now()
-		lately, gathered, err := st.Settlement.Fresh(ctx, now, gatherPiece)
-		if err != nil {
+		var fresh []settlement.Fresh
+		if fresh, gathered, err = st.Settlement.Fresh(ctx, now, gatherPiece); err != nil {
 			return err
 		}
-		if err := s.place(ctx, st, lately, now); err != nil {
+		if err := s.place(ctx, st, fresh, now); err != nil {
 			return err
 		}
-		lines, behind = len(lately), gathered.Behind
-		s.gathered.Store(&gathered.At)
-		if behind {
+		lines = len(fresh)
+		if gathered.Behind {
 			return nil
 		}
 		closed, err := s.ready(ctx, st, gathered.At.Add(-settlement.Grace), now, limit)
-		behind = closed == limit
+		gathered.Behind = closed == limit
 		return err
 	})
-	return lines, behind, err
+	return lines, gathered, err
 }
 
 // place puts fresh lines into the batches of their days. A line whose batch is

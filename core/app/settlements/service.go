@@ -5,7 +5,6 @@ package settlements
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/feddi/feddi/core/app"
@@ -25,8 +24,6 @@ type Service struct {
 	// GiveWay waits while payments queue, at most as long as it is told; nil where
 	// there is nobody to give way to.
 	GiveWay func(ctx context.Context, most time.Duration)
-
-	gathered atomic.Pointer[time.Time] // until when everything is, as this server last saw it
 }
 
 // wholeMerchant refuses credentials of one brand or branch: top-ups belong to
