@@ -66,7 +66,7 @@ func TestConfined(t *testing.T) {
 	}
 	p, err = b.plan(t.Context(), "write", "")
 	said := annotation(t, p, err)
-	if dir := said["dir"].(string); !strings.HasPrefix(dir, b.dir+"/w-") || !strings.Contains(said["error"].(string), "file too large") {
+	if dir := said["dir"].(string); !strings.HasPrefix(dir, b.folder.Path+"/w-") || !strings.Contains(said["error"].(string), "file too large") {
 		t.Errorf("it writes %v", said)
 	}
 	p, err = b.plan(t.Context(), "print", "") // goes to the log, and disturbs nothing

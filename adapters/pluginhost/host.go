@@ -105,8 +105,7 @@ type Change struct {
 type Host struct {
 	cfg       Config
 	actuators []*actuator
-	dir       string
-	folder    *folder.Folder // of which dir is the path; nil where Open made dir
+	folder    *folder.Folder // for sockets; nil before Start
 	own       installed
 
 	mu     sync.Mutex
@@ -139,14 +138,14 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) Start(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.cancel != nil || h.dir != "" {
+	if h.folder != nil {
 		return errors.New("pluginhost: a host is started once")
 	}
 	f, err := folder.Make(h.cfg.Dir)
 	if err != nil {
 		return fmt.Errorf("pluginhost: making a directory for sockets: %w", err)
 	}
-	h.dir, h.folder = f.Path, f
+	h.folder = f
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
 	h.own.life = life //nolint:fatcontext // installed actuators start at any time and live as long as the host

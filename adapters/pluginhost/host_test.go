@@ -422,7 +422,7 @@ func TestStopDrains(t *testing.T) {
 	if s := b.All()[0].State; s != actuation.StateStopped {
 		t.Error(s)
 	}
-	if _, err := os.Stat(b.dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(b.folder.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory for sockets is left: %v", err)
 	}
 	if b.Start(t.Context()) == nil {

@@ -3,10 +3,10 @@ package pluginhost
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/feddi/feddi/adapters/pluginhost/explain"
+	"github.com/feddi/feddi/adapters/pluginhost/folder"
 	actuatorv1 "github.com/feddi/feddi/contracts/gen/feddi/actuator/v1"
 	"github.com/feddi/feddi/core/actuation"
 	"github.com/feddi/feddi/plugins/sdk/handshake"
@@ -36,15 +36,15 @@ func Open(ctx context.Context, spec Spec, cfg Config) (*Opened, error) {
 		return nil, err
 	}
 	h := &Host{cfg: cfg.withDefaults()}
-	dir, err := os.MkdirTemp(cfg.Dir, "feddi-actuator-")
+	f, err := folder.Make(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	h.dir = dir
+	h.folder = f
 	a := newActuator(h, spec)
 	p, err := a.spawn(ctx)
 	if err != nil {
-		return nil, errors.Join(explain.Start(err), os.RemoveAll(dir))
+		return nil, errors.Join(explain.Start(err), f.Remove())
 	}
 	a.current.Store(p)
 	return &Opened{
@@ -78,7 +78,7 @@ func (o *Opened) Pid() int { return o.actuator.current.Load().cmd.Process.Pid }
 // Close ends the process, and returns when it is gone.
 func (o *Opened) Close() error {
 	o.actuator.current.Load().end()
-	return os.RemoveAll(o.actuator.host.dir)
+	return o.actuator.host.folder.Remove()
 }
 
 // ProtocolVersion is the newest version of the actuator protocol spoken here.

@@ -71,7 +71,7 @@ func (a *actuator) spawn(ctx context.Context) (p *process, err error) {
 // launch starts the actuator's process and has it describe itself. The caller
 // must be locked to its thread: the process dies with the thread.
 func (a *actuator) launch(ctx context.Context) (*process, error) {
-	dir := a.host.dir
+	dir := a.host.folder.Path
 	if a.spec.Confined {
 		own, err := os.MkdirTemp(dir, "w-") // short: a socket in it has 107 bytes for its path
 		if err != nil {

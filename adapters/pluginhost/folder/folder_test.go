@@ -7,7 +7,7 @@ import (
 )
 
 // A host that was killed leaves its directory to the next one; that of a living one,
-// one that is being made and what only has such a name stay.
+// one that is being made, a link and what only has such a name stay.
 func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
@@ -26,6 +26,10 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	}
 	killed := put(prefix+"1", owner, "socket")
 	making, other := put(prefix+"2", "new"), put("feddi-data", owner)
+	linked := put(prefix + "3")
+	if err := os.Symlink(filepath.Join(other, owner), filepath.Join(linked, owner)); err != nil {
+		t.Fatal(err)
+	}
 	living, err := Make(base)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +38,7 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]bool{killed: false, making: true, other: true, living.Path: true, next.Path: true} {
+	for path, want := range map[string]bool{killed: false, making: true, other: true, linked: true, living.Path: true, next.Path: true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s: %v, want it there: %t", filepath.Base(path), err, want)
 		}
