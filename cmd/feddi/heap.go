@@ -3,12 +3,16 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/feddi/feddi/adapters/postgres/pgdev"
 )
 
 // Little is live in this program and much comes and goes, so that the collector's
 // own measure, twice what is live, has it collect all the time: it took a fifth of a
 // server's processor time under load, and a payment or an offer feed during a
-// collection takes several times as long as others. Memory that the machine has
+// collection takes two to three times as long as others. Memory that the machine has
 // anyway makes collections rare.
 const (
 	// growth is how much the heap grows beyond what is live, in percent of it.
@@ -37,3 +41,16 @@ func collectSeldom() (ballast []byte) {
 
 // room is what the heap of a server may grow by on a machine of so many bytes.
 func room(total uint64) uint64 { return min(total/roomShare, mostRoom) }
+
+// memory is what this program may use at most, in bytes: the machine's memory, or
+// the limit of the container it is in.
+func memory() uint64 {
+	total := pgdev.Memory()
+	for _, limit := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		raw, _ := os.ReadFile(limit) // one of them is there, or none
+		if most, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64); err == nil {
+			total = min(total, most)
+		}
+	}
+	return total
+}

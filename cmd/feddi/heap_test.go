@@ -9,7 +9,20 @@ func TestRoom(t *testing.T) {
 			t.Errorf("of %d bytes of memory %d are room, want %d", total, got, want)
 		}
 	}
-	if total := memory(); room(total) > total {
-		t.Errorf("more room than memory: %d of %d bytes", room(total), total)
+}
+
+// Whoever sets the collector gets what they set.
+func TestRoomIsTakenAway(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	if got, want := len(collectSeldom()), int(room(memory())*100/growth); got != want {
+		t.Errorf("%d bytes count as live, want %d", got, want)
+	}
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		t.Setenv(name, "100")
+		if got := len(collectSeldom()); got > 0 {
+			t.Errorf("%s is set, and %d bytes count as live", name, got)
+		}
+		t.Setenv(name, "")
 	}
 }

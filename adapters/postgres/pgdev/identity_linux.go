@@ -144,21 +144,26 @@ func worksIn(pid int, dir string) bool {
 	return err == nil && os.SameFile(theirs, ours)
 }
 
-// sharedBuffers is a sixteenth of the memory, 64 MB to 1 GB.
-func sharedBuffers() string {
+// Memory is the machine's, in bytes; 0 where it is not known.
+func Memory() uint64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
-		return "128MB"
+		return 0
 	}
 	defer func() { _ = f.Close() }() // only read
-	var kb int
+	var kb uint64
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		if _, err := fmt.Sscanf(s.Text(), "MemTotal: %d kB", &kb); err == nil {
 			break
 		}
 	}
-	return strconv.Itoa(min(max(kb/1024/16, 64), 1024)) + "MB"
+	return kb << 10
+}
+
+// sharedBuffers is a sixteenth of the memory, 64 MB to 1 GB.
+func sharedBuffers() string {
+	return strconv.FormatUint(min(max(Memory()>>20/16, 64), 1024), 10) + "MB"
 }
 
 // roomy is the free memory that a memory file system needs to be worth it.

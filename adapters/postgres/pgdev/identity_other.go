@@ -54,6 +54,9 @@ func worksIn(pid int, _ string) bool {
 	return err == nil && strings.Contains(string(out), "postgres")
 }
 
+// Memory is not known here.
+func Memory() uint64 { return 0 }
+
 func sharedBuffers() string { return "256MB" }
 
 func temporaryBase(bool) string { return os.TempDir() }
