@@ -71,7 +71,7 @@ type benchWebhooks struct {
 	Events      int           `default:"20000" help:"Payments in a closed loop, each of which publishes one event or more, 100 to 1000000 (${default})." placeholder:"N"`
 	EventTypes  []string      `default:"*" help:"What the receiver subscribes to: names of event types, or * for all that payments publish (${default})." placeholder:"TYPE"`
 	Connections int           `default:"32" help:"That publish, 1 to 1000 (${default})." placeholder:"N"`
-	Calm        time.Duration `default:"10s" help:"How long 50 events a second are sent, 1s to 5m (${default})." placeholder:"TIME"`
+	Calm        time.Duration `default:"10s" help:"How long 50 payments a second are sent, 1s to 5m (${default})." placeholder:"TIME"`
 	Outage      time.Duration `default:"10s" help:"How long the receiver answers 500, 1s to 5m (${default})." placeholder:"TIME"`
 	Wallets     int           `default:"2000" help:"Funded wallets, 10 to 1000000 (${default})." placeholder:"N"`
 }

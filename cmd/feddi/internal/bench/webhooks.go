@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +29,7 @@ type WebhooksOptions struct {
 	Wallets     int
 }
 
-// The rates of the calm and of the outage, in events per second.
+// The rates of the calm and of the outage, in payments per second.
 const (
 	IdleRate   = 50
 	OutageRate = 200
@@ -129,21 +128,11 @@ func (b *webhooksBench) till(ctx context.Context, n int) (*till.Till, error) {
 // answered remembers when each payment was sent.
 func (b *webhooksBench) answered(_ []byte, a load.Answer, _, took time.Duration) {
 	at := time.Now().Add(-took)
-	if id := member(a.Body, `"payment_id":"`); id != nil {
+	if id := load.Behind(a.Body, `"payment_id":"`, '"'); id != nil {
 		b.mu.Lock()
 		b.sent[string(id)] = at
 		b.mu.Unlock()
 	}
-}
-
-// member is the text behind mark, up to the next quote.
-func member(body []byte, mark string) []byte {
-	i := bytes.Index(body, []byte(mark))
-	if i < 0 {
-		return nil
-	}
-	rest := body[i+len(mark):]
-	return rest[:max(0, bytes.IndexByte(rest, '"'))]
 }
 
 // arrivals is how long each of the payments since the last call took to arrive.
@@ -222,7 +211,7 @@ func (b *webhooksBench) pace(ctx context.Context, n int, rate float64, begins fu
 		return err
 	}
 	defer t.Codes.Close()
-	b.d.tell(fmt.Sprintf("%.0f events a second", rate), -1)
+	b.d.tell(fmt.Sprintf("%.0f payments a second", rate), -1)
 	begins()
 	return wanted(load.Keep(ctx, load.Pace{
 		Address: b.d.Address, Connections: 8, PerSecond: rate, Requests: n, Next: t.Next, Judge: judgePayment, Answered: b.answered,
@@ -286,16 +275,16 @@ func (r *WebhooksReport) Print(w io.Writer) {
 	r.Head.Write(w)
 	fmt.Fprintf(w, "%s events (%s), published by %s payments through HTTP\n", report.Count(float64(r.Events)), strings.Join(r.Types, ", "), report.Count(float64(r.Payments)))
 	fmt.Fprintf(w, "accepted %s/s, delivered %s/s\n\n", report.Count(r.Accepted), report.Count(r.Delivered))
-	t := report.Table{Head: []string{"publish to arrival", "events", "p50 ms", "p99 ms", "max ms"}}
+	t := report.Table{Head: []string{"publish to arrival", "payments", "p50 ms", "p99 ms", "max ms"}}
 	for _, row := range []struct {
 		name string
 		l    Latency
-	}{{"under that load", r.Load}, {fmt.Sprintf("at %d events a second", IdleRate), r.Calm}} {
+	}{{"under that load", r.Load}, {fmt.Sprintf("at %d payments a second", IdleRate), r.Calm}} {
 		t.Add(row.name, report.Count(float64(row.l.Samples)), report.Millis(row.l.P50), report.Millis(row.l.P99), report.Millis(row.l.Max))
 	}
 	t.Print(w)
 	o := r.Outage
-	fmt.Fprintf(w, "\nThe receiver answered 500 for %.0f s at %d events a second:\n", o.Lasted.Seconds(), OutageRate)
+	fmt.Fprintf(w, "\nThe receiver answered 500 for %.0f s at %d payments a second:\n", o.Lasted.Seconds(), OutageRate)
 	fmt.Fprintf(w, "all delivered %.1f s after it recovered, %s posts wasted\n", o.Recovered.Seconds(), report.Count(float64(o.Wasted)))
 	fmt.Fprintf(w, "%d delivered twice; ", r.Twice)
 	r.Ledger.print(w)

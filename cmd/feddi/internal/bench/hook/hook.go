@@ -2,7 +2,6 @@
 package hook
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -25,8 +24,7 @@ type Receiver struct {
 	at             map[string]time.Time // first arrival by payment id
 	last           time.Time            // the latest event
 	twice, refused int64
-	news           chan struct{} // closed at the next arrival, where it is awaited
-	awaited        bool
+	news           chan struct{} // closed at the next arrival; nil where nobody waits for it
 }
 
 // Listen starts a receiver. Close it.
@@ -36,13 +34,13 @@ func Listen(ctx context.Context) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", events: map[string]struct{}{}, at: map[string]time.Time{}, news: make(chan struct{})}
+	r := &Receiver{URL: "http://" + l.Addr().String() + "/hook", events: map[string]struct{}{}, at: map[string]time.Time{}}
 	r.server = load.Serve(l, r.answer)
 	return r, nil
 }
 
 // Close ends it.
-func (r *Receiver) Close() { _ = r.server.Close() } // nothing is under way that counts
+func (r *Receiver) Close() { r.server.Close() }
 
 // Fail makes it answer 500 from now on, or 200 again.
 func (r *Receiver) Fail(failed bool) { r.failed.Store(failed) }
@@ -66,14 +64,8 @@ func (r *Receiver) answer(head, body []byte) []byte {
 		r.mu.Unlock()
 		return failed
 	}
-	r.arrived(after(head, event, '\r'), after(body, payment, '"'), now)
+	r.arrived(string(load.Behind(head, event, '\r')), string(load.Behind(body, payment, '"')), now)
 	return ok
-}
-
-// after is the text behind mark, up to end; empty where there is none.
-func after(in []byte, mark string, end byte) string {
-	_, rest, _ := bytes.Cut(in, []byte(mark))
-	return string(rest[:max(0, bytes.IndexByte(rest, end))])
 }
 
 func (r *Receiver) arrived(event, payment string, now time.Time) {
@@ -87,9 +79,9 @@ func (r *Receiver) arrived(event, payment string, now time.Time) {
 	if _, known := r.at[payment]; !known && payment != "" {
 		r.at[payment] = now
 	}
-	if r.awaited {
+	if r.news != nil {
 		close(r.news)
-		r.news, r.awaited = make(chan struct{}), false
+		r.news = nil
 	}
 }
 
@@ -135,8 +127,10 @@ func (r *Receiver) Wait(ctx context.Context, n int, d time.Duration) error {
 	defer cancel()
 	for {
 		r.mu.Lock()
+		if r.news == nil {
+			r.news = make(chan struct{})
+		}
 		have, news := len(r.events), r.news
-		r.awaited = true
 		r.mu.Unlock()
 		if have >= n {
 			return nil

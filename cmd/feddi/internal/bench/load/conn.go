@@ -141,7 +141,7 @@ func statusOf(head []byte) int {
 	return n
 }
 
-// lengthOf reads the Content-Length, which Go's server writes in this form.
+// lengthOf reads the Content-Length, which Go writes in this form.
 func lengthOf(head []byte) (int, bool) {
 	const name = "\r\nContent-Length: "
 	i := bytes.Index(head, []byte(name))
@@ -156,4 +156,13 @@ func lengthOf(head []byte) (int, bool) {
 		n, found = 10*n+int(b-'0'), true
 	}
 	return n, found && n <= maxAnswer
+}
+
+// Behind is the text behind mark, up to end; nil where there is none.
+func Behind(in []byte, mark string, end byte) []byte {
+	_, rest, found := bytes.Cut(in, []byte(mark))
+	if !found {
+		return nil
+	}
+	return rest[:max(0, bytes.IndexByte(rest, end))]
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -230,5 +231,33 @@ func TestKeepSendsAll(t *testing.T) {
 	})
 	if err != nil || r.Wanted != 40 || hits.Load() != 40 || time.Since(begin) < 190*time.Millisecond {
 		t.Errorf("%v: %d answers, %d at the server, in %v", err, r.Wanted, hits.Load(), time.Since(begin))
+	}
+}
+
+// What is sent to a server arrives whole, one request after another on a connection,
+// and its end ends whoever waits for it.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load.Serve(l, func(head, body []byte) []byte {
+		said := string(load.Behind(head, "\r\nWebhook-Id: ", '\r')) + " " + string(body)
+		return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(said), said)
+	})
+	c, err := load.Dial(t.Context(), l.Addr().String(), time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{"first", "", strings.Repeat("long ", 10_000)} {
+		a, err := c.Exchange(fmt.Appendf(nil, "POST /hook HTTP/1.1\r\nWebhook-Id: evt_1\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		if err != nil || a.Status != 200 || string(a.Body) != "evt_1 "+body {
+			t.Errorf("%.20q: %d %.40q, %v", body, a.Status, a.Body, err)
+		}
+	}
+	s.Close()
+	if _, err := c.Exchange([]byte("POST /hook HTTP/1.1\r\nContent-Length: 0\r\n\r\n")); err == nil {
+		t.Error("it answers after its end")
 	}
 }

@@ -46,11 +46,6 @@ func Keep(ctx context.Context, p Pace) (Result, error) {
 	return r.merge(parts, err)
 }
 
-// forgiven is by how much the timer may be late that says when a request is due: on
-// a machine that sleeps in between it is late by half a millisecond, which is no
-// matter of the server's. What is more than that is a stall, and counts.
-const forgiven = time.Millisecond
-
 // beat sends each request's time when it has come.
 func beat(ctx context.Context, begin time.Time, p Pace, due chan<- time.Time) error {
 	timer := time.NewTimer(0)
@@ -62,8 +57,8 @@ func beat(ctx context.Context, begin time.Time, p Pace, due chan<- time.Time) er
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case now := <-timer.C:
-			due <- at.Add(min(now.Sub(at), forgiven))
+		case <-timer.C:
+			due <- at
 		}
 	}
 	return nil

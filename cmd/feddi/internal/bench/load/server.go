@@ -1,7 +1,6 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -27,16 +26,15 @@ func Serve(l net.Listener, answer func(head, body []byte) []byte) *Server {
 }
 
 // Close ends it with its connections.
-func (s *Server) Close() error {
-	err := s.listener.Close()
+func (s *Server) Close() {
+	_ = s.listener.Close()
 	s.mu.Lock()
 	s.over = true
 	for c := range s.conns {
-		err = errors.Join(err, c.Close())
+		_ = c.Close() // nothing is under way that counts
 	}
 	s.mu.Unlock()
 	s.done.Wait()
-	return err
 }
 
 func (s *Server) accept() {
@@ -62,21 +60,23 @@ func (s *Server) keep(tcp net.Conn) bool {
 }
 
 func (s *Server) serve(tcp net.Conn) {
+	defer s.drop(tcp)
 	for c := newConn(tcp); ; {
 		head, body, err := c.request()
 		if err != nil {
-			break
+			return
 		}
 		if _, err := tcp.Write(s.answer(head, body)); err != nil {
-			break
+			return
 		}
 	}
+}
+
+func (s *Server) drop(tcp net.Conn) {
+	_ = tcp.Close() // the other side ended it, or this one did
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, open := s.conns[tcp]; open && !s.over {
-		delete(s.conns, tcp)
-		_ = tcp.Close() // the other side has ended it
-	}
+	delete(s.conns, tcp)
 }
 
 // request reads a whole request; it is valid until the next one is read.
