@@ -327,7 +327,7 @@ func (s service) getTopup(_ context.Context, call *app.Call, req *partnerv1.GetT
 	case "mangled":
 		return &partnerv1.GetTopupResponse{TopupId: "\xff"}, nil
 	case "panic":
-		panic("the secret is 42")
+		panic("the secret is a pomegranate")
 	case "broken":
 		return nil, errors.New("the database says: password wrong")
 	case "nothing":

@@ -205,7 +205,7 @@ func TestAStreamThatFails(t *testing.T) {
 			b := setup(t)
 			for want, end := range map[string]func(ctx context.Context) error{
 				"SUBSYSTEM_DEGRADED": func(context.Context) error { return fault.New(fault.CodeSubsystemDegraded, "the database is away") },
-				"INTERNAL":           func(context.Context) error { panic("the secret is 42") },
+				"INTERNAL":           func(context.Context) error { panic("the secret is a pomegranate") },
 			} {
 				b.trial = func(ctx context.Context, report func(int)) (int, error) {
 					report(0)
@@ -213,7 +213,7 @@ func TestAStreamThatFails(t *testing.T) {
 					return 0, end(ctx)
 				}
 				got := follow(t.Context(), t, b.incentives(protocol, keyed(uuid.NewString())), evaluateRequest())
-				if e := typed(t, got.err); e.GetCode() != want || strings.Contains(e.GetMessage(), "42") || !slices.Equal(got.done, []int32{0}) || got.answer != nil {
+				if e := typed(t, got.err); e.GetCode() != want || strings.Contains(e.GetMessage(), "pomegranate") || !slices.Equal(got.done, []int32{0}) || got.answer != nil {
 					t.Errorf("%s: %v after %v", want, e, got.done)
 				}
 			}
