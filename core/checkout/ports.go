@@ -171,9 +171,9 @@ type Rulings interface {
 	CancelPending(ctx context.Context, t tenancy.Tenant, transactionID string, now time.Time) error
 	// Ruling reads the one of kind about a transaction. Errors: NOT_FOUND.
 	Ruling(ctx context.Context, t tenancy.Tenant, transactionID string, kind actuation.Kind) (Ruling, error)
-	// ClaimPending leases up to limit pending ones that are due at now, so that
-	// no other worker has them for a while: lease at first, twice as long with
+	// ClaimPending leases up to limit pending ones of a mode that are due at now, so
+	// that no other worker has them for a while: lease at first, twice as long with
 	// every attempt, at most longest. One that is not decided meanwhile is due
 	// again when its lease ends.
-	ClaimPending(ctx context.Context, now time.Time, lease, longest time.Duration, limit int) ([]Ruling, error)
+	ClaimPending(ctx context.Context, mode tenancy.Mode, now time.Time, lease, longest time.Duration, limit int) ([]Ruling, error)
 }

@@ -53,11 +53,11 @@ func (m Message) Again(now time.Time) bool { return now.Before(m.CreatedAt.Add(P
 type Store interface {
 	// AddMessage writes a queued one.
 	AddMessage(ctx context.Context, m Message) error
-	// ClaimMessages leases up to limit queued ones that are due at now, so that no
-	// other worker has them until they are due again: in a minute, then twice as
-	// long with every attempt, an hour at most. Attempts counts it.
+	// ClaimMessages leases up to limit queued ones of a mode that are due at now, so
+	// that no other worker has them until they are due again: in a minute, then twice
+	// as long with every attempt, an hour at most. Attempts counts it.
 	// It serves the worker of all tenants.
-	ClaimMessages(ctx context.Context, now time.Time, limit int) ([]Message, error)
+	ClaimMessages(ctx context.Context, mode tenancy.Mode, now time.Time, limit int) ([]Message, error)
 	// EndMessage writes the final state of a queued one; another's end stays.
 	EndMessage(ctx context.Context, m Message) error
 	// Message reads one. Errors: NOT_FOUND.

@@ -453,11 +453,14 @@ func TestAPendingRulingIsLeasedAndDecidedOnce(t *testing.T) {
 	}
 	claim := func(at time.Time) []checkout.Ruling {
 		t.Helper()
-		claimed, err := b.ClaimPending(t.Context(), at, 10*time.Second, time.Minute, 5)
+		claimed, err := b.ClaimPending(t.Context(), tenancy.Sandbox, at, 10*time.Second, time.Minute, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return claimed
+	}
+	if others, err := b.ClaimPending(t.Context(), tenancy.Production, now, 10*time.Second, time.Minute, 5); err != nil || len(others) != 0 {
+		t.Fatalf("a server of the other mode claimed %+v, %v", others, err)
 	}
 	first := claim(now)
 	if len(first) != 1 {
@@ -518,7 +521,7 @@ func TestWorkersShareClaims(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for {
-				claimed, err := b.ClaimPending(t.Context(), now, time.Minute, time.Hour, 7)
+				claimed, err := b.ClaimPending(t.Context(), tenancy.Sandbox, now, time.Minute, time.Hour, 7)
 				if err != nil {
 					t.Error(err)
 					return

@@ -65,6 +65,11 @@ func TestAReceiptIsQueuedAndGoesByAConsentedChannelOnly(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	sent := len(b.outbox.Latest(b.tenant))
+	other := b.receipts()
+	other.Mode = tenancy.Production
+	if n, err := other.Deliver(t.Context(), 500); err != nil || n != 0 {
+		t.Errorf("a server of the other mode delivered %d, %v", n, err)
+	}
 	n, err := b.receipts().Deliver(t.Context(), 500)
 	must(t, err)
 	messages := b.outbox.Latest(b.tenant)

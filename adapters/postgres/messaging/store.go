@@ -60,12 +60,13 @@ const columns = `x.message_id, x.tenant_no, m.partner_id, m.merchant_id, m.live,
 
 // ClaimMessages implements messaging.Store. A row that another worker holds is
 // passed by.
-func (s *Store) ClaimMessages(ctx context.Context, now time.Time, limit int) ([]messaging.Message, error) {
+func (s *Store) ClaimMessages(ctx context.Context, mode tenancy.Mode, now time.Time, limit int) ([]messaging.Message, error) {
 	rows, err := pg.Many[row](ctx, s.q, `UPDATE messages x SET attempts = x.attempts + 1,
 			due_at = $1::timestamptz + least(interval '30 seconds' * power(2, least(x.attempts + 1, 10)), interval '1 hour')
 		FROM merchants m WHERE m.tenant_no = x.tenant_no AND x.message_id = ANY (ARRAY(
-			SELECT message_id FROM messages WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-		RETURNING `+columns, now, limit)
+			SELECT q.message_id FROM messages q JOIN merchants o ON o.tenant_no = q.tenant_no
+			WHERE q.state = 'queued' AND q.due_at <= $1 AND o.live = $3 ORDER BY q.due_at LIMIT $2 FOR UPDATE OF q SKIP LOCKED))
+		RETURNING `+columns, now, limit, mode == tenancy.Production)
 	out := make([]messaging.Message, len(rows))
 	for i, r := range rows {
 		out[i] = r.message()

@@ -15,6 +15,7 @@ import (
 	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/messaging"
+	"github.com/feddi/feddi/core/tenancy"
 )
 
 // Service is the use cases of sending receipts.
@@ -24,6 +25,9 @@ type Service struct {
 	IDs          *ids.Source
 	Transactions *transactions.Service
 	Courier      identity.Courier
+	// Mode is of whose messages Deliver takes care: those of the other one go by
+	// its servers' courier.
+	Mode tenancy.Mode
 	// Print writes a receipt as text.
 	Print func(checkout.Receipt) []byte
 }
@@ -101,7 +105,7 @@ func (s *Service) Deliver(ctx context.Context, limit int) (int, error) {
 	done := 0
 	var first error
 	for done < limit {
-		claimed, err := s.UoW.Read().Messaging.ClaimMessages(ctx, s.Clock.Now(), min(limit-done, pieces))
+		claimed, err := s.UoW.Read().Messaging.ClaimMessages(ctx, s.Mode, s.Clock.Now(), min(limit-done, pieces))
 		if err != nil {
 			return done, err
 		}

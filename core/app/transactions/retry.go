@@ -24,9 +24,10 @@ const (
 // carries out what they decide. It returns how many it decided; where that is a
 // whole batch there may be more. Any number of servers may run it: each ruling
 // is claimed by one, and decided once. An actuator that still does not answer
-// is no error. Background work calls it every second or so.
+// is no error. Those of the other mode belong to its servers, whose actuators these
+// have not. Background work calls it every second or so.
 func (s *Service) Retry(ctx context.Context) (decided int, err error) {
-	claimed, err := s.UoW.Read().Checkout.ClaimPending(ctx, s.Clock.Now(), lease, longest, batch)
+	claimed, err := s.UoW.Read().Checkout.ClaimPending(ctx, s.Mode, s.Clock.Now(), lease, longest, batch)
 	if err != nil || len(claimed) == 0 {
 		return 0, err
 	}

@@ -24,6 +24,8 @@ type Service struct {
 	IDs       *ids.Source
 	Directory tenancy.Directory
 	Planner   *actuation.Planner
+	// Mode is of whose pending rulings Retry takes care.
+	Mode tenancy.Mode
 	// GiveWay waits while payments queue, at most as long as it is told; nil where
 	// there is nobody to give way to.
 	GiveWay func(ctx context.Context, most time.Duration)

@@ -89,9 +89,9 @@ func (s *System) makeUseCases() (*UseCases, error) {
 	u.Customers = &customers.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Identities: u.Identities, Draw: qr.SVG}
 	u.Incentives = &incentives.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Rules: rules}
 	u.Customers.Suggest = suggest(u.Incentives)
-	u.Transactions = &transactions.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Planner: s.planner}
+	u.Transactions = &transactions.Service{UoW: s.UoW, Clock: s.clock, IDs: s.ids, Directory: s.directory, Planner: s.planner, Mode: s.Mode}
 	u.Receipts = &receipts.Service{
-		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Transactions: u.Transactions, Courier: s.sender, Print: receipt.Text,
+		UoW: s.UoW, Clock: s.clock, IDs: s.ids, Transactions: u.Transactions, Courier: s.sender, Mode: s.Mode, Print: receipt.Text,
 	}
 	if u.Privacy, err = s.makePrivacy(); err != nil {
 		return nil, err
