@@ -21,6 +21,7 @@ var planted = []string{
 	"disputes.description", "disputes.evidence", "disputes.history", "disputes.note",
 	"proposals.title", "proposals.reason", "proposals.decision_reason", "offer_applications.title",
 	"actuator_commands.payload", "actuator_commands.result", "actuator_commands.reference", "actuator_commands.failure", "actuator_facts.facts",
+	"actuator_shadow_plans.snapshot", "actuator_shadow_plans.plan", "actuator_shadow_plans.failure",
 	"points_movements.reason", "identity_merges.reason", "identity_merges.undo_reason", "budget_movements.reason",
 }
 
@@ -115,6 +116,11 @@ func (b *bench) plantCommands(t testing.TB, tx checkout.Transaction, exec execut
 			('cmd_other', $1, 'crm', 'crm.note', 'pending', 'dec_other', '{}', '', NULL, '', $4, $4, NULL)`, no, text, words, now)
 	exec(`INSERT INTO actuator_facts (tenant_no, actuator, shadow, facts, refreshed_at) VALUES ($1, 'crm', false, $2, $3), ($1, 'weather', false, '{"sun": true}', $3)`,
 		no, text, now)
+	exec(`INSERT INTO actuator_installations (installation_id, tenant_no, name, version, path, sha256, manifest, settings, shadow, installed_at)
+		VALUES ('ins_planted', $1, 'crm', '1.0.0', '/crm', repeat('0', 64), '{}', '{}', true, $2)`, no, now)
+	exec(`INSERT INTO actuator_shadow_plans (tenant_no, installation_id, transaction_id, kind, outcome, currency, snapshot, plan, failure, at)
+		SELECT $1, 'ins_planted', id, 'enrichment', 'effects', 'USD', $4, $4, $5, $3 FROM unnest(ARRAY[$2, 'txn_other']) id`, no, tx.ID, now, text, words)
+	exec(`UPDATE actuator_shadow_plans SET snapshot = '{}', plan = NULL, failure = '' WHERE transaction_id = 'txn_other'`)
 }
 
 // keeps says what an erasure leaves of what was planted: ids, amounts, steps, and
@@ -132,6 +138,7 @@ func (b *bench) keeps(t testing.TB) {
 		"a report's line":             `SELECT count(*)::int FROM settlement_report_lines WHERE gross_minor = 25 AND starts_with(reference, 'erased top_')`,
 		"a callback":                  `SELECT count(*)::int FROM provider_callbacks WHERE amount_minor = 25 AND reference = 'erased pcb_planted'`,
 		"somebody else's command":     `SELECT count(*)::int FROM actuator_commands WHERE command_id = 'cmd_other' AND (SELECT count(*) FROM actuator_commands) = 1`,
+		"somebody else's shadow":      `SELECT count(*)::int FROM actuator_shadow_plans WHERE transaction_id = 'txn_other' AND (SELECT count(*) FROM actuator_shadow_plans) = 1`,
 		"facts that name nobody":      `SELECT count(*)::int FROM actuator_facts WHERE actuator = 'weather'`,
 		"what partners reported seen": `SELECT count(*)::int FROM attribution_exposures WHERE offer_id = 'off_seen'`,
 	} {

@@ -156,7 +156,7 @@ func TestAnExportHoldsEverythingThatWasPutIn(t *testing.T) {
 		"identity": personName, "credentials": "provider_customer_id", "enrollments": "VERIFIED", "consents": "signed_by", "preferences": "opt_out_all", "customer_events": personNote,
 		"wallets": "901", "grants": "CASHBACK", "points": "earn", "sessions": "cs_", "baskets": "OATCAKE", "payments": "INSUFFICIENT_FUNDS",
 		"transactions": "LATTE", "receipts": "receipt_number", "messages": "sms", "merges": "one person", "requests": "Asked for by e-mail",
-		"session_events": words, "returns": words, "voids": words, "disputes": words, "proposals": words, "attributions": "off_seen", "commands": words,
+		"session_events": words, "returns": words, "voids": words, "disputes": words, "proposals": words, "attributions": "off_seen", "commands": words, "shadows": words,
 		"topups": words, "topup_settlements": words, "topup_callbacks": words,
 	} {
 		var rows []map[string]any

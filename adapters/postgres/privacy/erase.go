@@ -117,6 +117,9 @@ var erasing = []step{
 			AND (title <> '' OR num_nonnulls(reason, decision_reason) > 0) LIMIT $3))`},
 	// Nothing more is told outside; the decision that asked for it is in its trace.
 	{"commands", `DELETE FROM actuator_commands WHERE tenant_no = $1 AND command_id = ANY (ARRAY(SELECT c.command_id FROM ` + told + ` LIMIT $3))`},
+	// A shadow's plans were never carried out: nothing rests on them.
+	{"shadows", `DELETE FROM actuator_shadow_plans WHERE tenant_no = $1 AND (installation_id, transaction_id, kind) IN (
+		SELECT p.installation_id, p.transaction_id, p.kind FROM ` + shadowed + ` LIMIT $3)`},
 	{"credit_notes", `UPDATE budget_movements SET reason = NULL WHERE tenant_no = $1 AND (budget_id, position) IN (
 		SELECT b.budget_id, b.position FROM grants g JOIN budget_movements b
 			ON b.tenant_no = g.tenant_no AND b.budget_id = g.budget_id AND b.reference_id = g.grant_id AND b.reason IS NOT NULL

@@ -80,6 +80,15 @@ const told = `transactions t JOIN transaction_rulings r ON r.tenant_no = t.tenan
 const commands = `SELECT c.command_id AS key, to_jsonb(c) - ARRAY['tenant_no', 'attempts', 'due_at', 'failure', 'shadow', 'scheduled'] AS doc
 	FROM ` + told + ` AND c.command_id > $3 ORDER BY c.command_id LIMIT $4`
 
+// shadowed are what shadows would have decided about the customers' sales.
+const shadowed = `transactions t JOIN actuator_installations i ON i.tenant_no = t.tenant_no AND i.shadow
+	JOIN actuator_shadow_plans p ON p.tenant_no = t.tenant_no AND p.installation_id = i.installation_id AND p.transaction_id = t.transaction_id
+	WHERE t.tenant_no = $1 AND t.customer_id = ANY ($2)`
+
+const shadows = `SELECT key, doc FROM (
+		SELECT p.installation_id || '/' || p.transaction_id || '/' || p.kind AS key, to_jsonb(p) - ARRAY['tenant_no', 'failure'] AS doc FROM ` + shadowed + `) r
+	WHERE key > $3 ORDER BY key LIMIT $4`
+
 // merges are those of the customers, and undone ones that they are out of again.
 const merges = `SELECT x.merge_id AS key, to_jsonb(x) - ARRAY['tenant_no', 'noted'] AS doc FROM identity_merges x
 	WHERE x.tenant_no = $1 AND (x.customer_id = ANY ($2) OR x.source_customer_id = ANY ($2) AND x.source_customer_id <> '')
@@ -115,6 +124,7 @@ var sections = []section{
 		ofSales("attribution_exposures", "x.transaction_id || '/' || x.offer_id || '/' || x.trace_id", ""),
 	},
 	{privacy.Section{Name: "commands", Title: "What was passed on after your purchases to services outside"}, commands},
+	{privacy.Section{Name: "shadows", Title: "What services on trial would have decided about your purchases"}, shadows},
 	{
 		privacy.Section{Name: "receipts", Title: "Your receipts"},
 		`SELECT x.transaction_id AS key, jsonb_build_object('receipt_number', x.receipt_number, 'issued_at', x.created_at, 'currency', x.currency,
