@@ -139,17 +139,21 @@ func (s *Store) SaveResolved(ctx context.Context, d dispute.Dispute) error {
 	return err
 }
 
-// query is a page of a list. Each filter has an index in the list's order.
+// query is a page of a list. Each filter has an index in the list's order. A
+// customer's disputes are those of identities that were merged into it, too.
 func (s *Store) query(t tenancy.Tenant, f dispute.Filter) *bun.SelectQuery {
 	q := s.q.Bun().NewSelect().TableExpr("disputes").ColumnExpr(columns).Where("tenant_no = ?", t.No).
 		Where("(opened_at, dispute_id) < (?, ?)", f.Before, f.BeforeID).OrderExpr("opened_at DESC, dispute_id DESC").Limit(int64(f.Limit))
 	for _, equal := range []struct{ condition, value string }{
-		{"state = ?", string(f.State)}, {"transaction_id = ?", f.TransactionID}, {"customer_id = ?", f.CustomerID},
+		{"state = ?", string(f.State)}, {"transaction_id = ?", f.TransactionID},
 		{"brand_id IN ('', ?)", f.Reach.BrandID}, {"branch_id IN ('', ?)", f.Reach.BranchID},
 	} {
 		if equal.value != "" {
 			q = q.Where(equal.condition, equal.value)
 		}
+	}
+	if f.CustomerID != "" {
+		q = q.Where("customer_id = ANY (?::text || ARRAY(SELECT customer_id FROM customers WHERE tenant_no = ? AND merged_into = ?))", f.CustomerID, t.No, f.CustomerID)
 	}
 	return q
 }

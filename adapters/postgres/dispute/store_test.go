@@ -69,6 +69,33 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A customer's list has what was disputed as somebody who is that customer by now.
+func TestListFollowsMerges(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := store.New(db.Q())
+	for id, customer := range map[string]string{"dsp_1": "cus_1", "dsp_2": "cus_2", "dsp_3": "cus_3"} {
+		must(t, s.Insert(t.Context(), dispute.Dispute{
+			ID: id, Tenant: tenant, TransactionID: "txn" + id, CustomerID: customer, State: dispute.Open, Reason: "other", AmountMinor: 5, Currency: "USD",
+			OpenedAt: noon, DueAt: noon.Add(dispute.Life),
+		}))
+	}
+	_, err := db.Q().Exec(t.Context(), `insert into customers (customer_id, tenant_no, state, status, merged_into, created_at, updated_at)
+		values ('cus_1', 7, 'VERIFIED', 'active', null, $1, $1), ('cus_2', 7, 'VERIFIED', 'merged', 'cus_1', $1, $1)`, noon)
+	must(t, err)
+	for customer, want := range map[string]string{"cus_1": "dsp_2 dsp_1", "cus_2": "dsp_2", "cus_3": "dsp_3"} {
+		list, err := s.List(t.Context(), tenant, dispute.Filter{CustomerID: customer, Before: noon.AddDate(1, 0, 0), Limit: 5})
+		must(t, err)
+		var got []string
+		for _, d := range list {
+			got = append(got, d.ID)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("of %s: %v, want %s", customer, got, want)
+		}
+	}
+}
+
 // No list reads the table whole or sorts it, whatever it is filtered by.
 func TestListsUseTheirIndexes(t *testing.T) {
 	t.Parallel()
