@@ -279,6 +279,31 @@ func TestProposalsAreRefused(t *testing.T) {
 	wants(t, "a session that is over", err, fault.CodeSessionEnded)
 }
 
+// TestWhoIsDisabledGetsNothing holds that a proposal to somebody who was disabled
+// since can be rejected and not accepted, in a session or outside (rule 10).
+func TestWhoIsDisabledGetsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ann := s.customer("+14155550001")
+	there := s.propose(proposals.CreateInput{Kind: offers.ProposeUpsell, CustomerID: ann, SessionID: s.open(ann, coffee()...).ID, Value: amount(100)})
+	outside := s.propose(proposals.CreateInput{CustomerID: ann, Value: amount(100)})
+	status := func(to string) {
+		_, err := s.db.Q().Exec(t.Context(), `update customers set status = $2 where customer_id = $1`, ann, to)
+		s.must(err)
+	}
+	status("disabled")
+	_, err := s.accept(s.till(), there)
+	wants(t, "an offer to a disabled customer", err, fault.CodeNotFound)
+	_, err = s.accept(s.operator(), outside)
+	wants(t, "a grant to a disabled customer", err, fault.CodeNotFound)
+	status("active")
+	_, err = s.accept(s.operator(), outside)
+	s.must(err)
+	status("disabled")
+	_, err = s.proposals().Decide(t.Context(), s.till(), proposals.DecideInput{ProposalID: there.Proposal.ID})
+	s.must(err)
+}
+
 // TestARejectedProposalGivesNothing holds that a no is final, and what was
 // shown counts as not taken (rule 59).
 func TestARejectedProposalGivesNothing(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/feddi/feddi/core/app/grants"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
+	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ledger"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/tenancy"
@@ -23,7 +24,8 @@ type DecideInput struct {
 
 // Decide accepts or rejects, once. What it becomes is made here, with the
 // budget that it needs; where that fails the proposal stays open. The caller
-// needs the authority of what it becomes. Errors: NOT_FOUND, SCOPE_INSUFFICIENT,
+// needs the authority of what it becomes. Errors: NOT_FOUND (proposal, and the
+// customer of one to accept), SCOPE_INSUFFICIENT,
 // OPERATOR_REQUIRED, SESSION_ENDED, OFFER_EXPIRED, STATE_CONFLICT,
 // OFFER_NOT_ELIGIBLE, BUDGET_EXHAUSTED.
 func (s *Service) Decide(ctx context.Context, call *app.Call, in DecideInput) (View, error) {
@@ -69,6 +71,9 @@ func (s *Service) lock(ctx context.Context, st app.Stores, call *app.Call, in De
 		if err := authority(call.Actor, p); err != nil {
 			return p, nil, err
 		}
+		if err := eligible(ctx, st, call.Tenant, p.CustomerID); err != nil {
+			return p, nil, err
+		}
 		if p.SessionID != "" {
 			locked, err := session(ctx, call, st.Checkout.Lock, p.SessionID)
 			if err != nil {
@@ -104,6 +109,19 @@ func authority(a tenancy.Actor, p offers.Proposal) error {
 		return nil
 	}
 	return fault.New(fault.CodeScopeInsufficient, "accepting this proposal applies an offer, which needs a terminal token or an API key with operator authority")
+}
+
+// eligible refuses a customer who was disabled or erased since: they look like none
+// (rule 10). Who was merged stands for whom they are now.
+func eligible(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string) error {
+	c, err := st.Identity.Customer(ctx, t, customerID)
+	if err == nil && c.Status == identity.Merged {
+		c, err = st.Identity.Customer(ctx, t, c.MergedInto)
+	}
+	if err == nil && c.Status != identity.Active {
+		err = fault.NotFound("customer")
+	}
+	return err
 }
 
 // apply turns the proposal into an applied offer of its session.
