@@ -145,6 +145,12 @@ func MeaningOf(code Code) Meaning {
 	return meanings[CodeInternal]
 }
 
+// Known reports whether c is a code of the contract.
+func (c Code) Known() bool {
+	_, known := meanings[c]
+	return known
+}
+
 // Codes lists every code with its meaning; for documentation and tests. The
 // caller owns the map.
 func Codes() map[Code]Meaning {

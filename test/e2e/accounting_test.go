@@ -144,7 +144,7 @@ func (a *accounts) unlisted() ([]string, error) {
 	for line := range a.seen {
 		id, code, _ := strings.Cut(line, " ")
 		o := catalogue.ID(id)
-		if _, known := fault.Codes()[fault.Code(code)]; known && !slices.Contains(o.Codes(), fault.Code(code)) && !slices.Contains(ofTheDoor, code) {
+		if fault.Code(code).Known() && !slices.Contains(o.Codes(), fault.Code(code)) && !slices.Contains(ofTheDoor, code) {
 			out = append(out, line)
 		}
 	}

@@ -216,7 +216,7 @@ func (o *Operation) check(rule *annotations.HttpRule) error {
 		return fmt.Errorf("%s: an operation takes one message and answers one; stream it by an RPC of its own", o.Procedure)
 	}
 	for _, code := range o.Options.GetErrors() {
-		if _, known := fault.Codes()[fault.Code(code)]; !known {
+		if !fault.Code(code).Known() {
 			return fmt.Errorf("%s: unknown error code %s", o.Procedure, code)
 		}
 	}
