@@ -8,8 +8,14 @@ import (
 	"github.com/feddi/feddi/core/webhook"
 )
 
-// linger is how long a lane with nothing to do stays open.
-const linger = 5 * time.Second
+const (
+	// linger is how long a lane with nothing to do stays open.
+	linger = 5 * time.Second
+	// settleTries is how often outcomes are recorded before they are given up, first
+	// after settleAgain and then after twice as long each time: well within the lease.
+	settleTries = 6
+	settleAgain = 250 * time.Millisecond
+)
 
 // lane delivers to one subscription: what its runs of the log bring, and what
 // it claims.
@@ -198,16 +204,33 @@ func (l *lane) deliver(to target, claimed []webhook.Claimed) error {
 	return l.settle(outcomes)
 }
 
-// settle records outcomes, also while the server stops: the posts were made.
+// settle records outcomes, also while the server stops: the posts were made. What
+// is not recorded is posted anew when its lease ends, so it tries more than once.
 func (l *lane) settle(outcomes []webhook.Outcome) error {
 	l.mu.Lock()
 	failures := l.failures
 	l.mu.Unlock()
 	ctx := context.WithoutCancel(l.ctx)
-	if err := l.w.queue.Settle(ctx, l.id, outcomes, failures); err != nil {
+	err := l.w.queue.Settle(ctx, l.id, outcomes, failures)
+	for n := 1; err != nil && n < settleTries && l.lives(settleAgain<<(n-1)); n++ {
+		err = l.w.queue.Settle(ctx, l.id, outcomes, failures)
+	}
+	if err != nil {
 		return err
 	}
 	return l.disableIfDead(ctx, outcomes, failures)
+}
+
+// lives waits, and reports whether the server still runs.
+func (l *lane) lives(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
 }
 
 // disableIfDead stops a subscription whose endpoint failed for a whole day.

@@ -43,9 +43,17 @@ func (w *world) queue() *webhooks.Queue { return webhooks.NewQueue(w.db.Q(), w.d
 // latest first.
 func (w *world) delivered(n int) []webhook.Delivery {
 	w.t.Helper()
-	var page uses.Page[webhook.Delivery]
+	var (
+		page uses.Page[webhook.Delivery]
+		err  error
+	)
+	defer func() {
+		if w.t.Failed() {
+			all, _ := w.service().Deliveries(context.Background(), w.call(), uses.DeliveriesInput{Limit: uses.MaxLimit})
+			w.t.Logf("%d delivered, %v, of %+v", len(page.Items), err, all.Items)
+		}
+	}()
 	eventually(w.t, func() bool {
-		var err error
 		page, err = w.service().Deliveries(w.t.Context(), w.call(), uses.DeliveriesInput{State: "delivered", Limit: uses.MaxLimit})
 		return err == nil && len(page.Items) == n
 	})
@@ -140,6 +148,42 @@ func TestWhatCannotBeWrittenDownIsPostedTwiceAtMost(t *testing.T) {
 	}
 	if latest := w.delivered(11)[0]; latest.EventID != next.ID || latest.AttemptCount != 1 {
 		t.Errorf("the latest delivery is %+v", latest)
+	}
+}
+
+// forgetful is a queue that cannot record outcomes for a while.
+type forgetful struct {
+	webhook.Queue
+	left atomic.Int32
+}
+
+func (f *forgetful) Settle(ctx context.Context, id string, outcomes []webhook.Outcome, failures int) error {
+	if f.left.Add(-1) >= 0 {
+		return errors.New("the database restarts")
+	}
+	return f.Queue.Settle(ctx, id, outcomes, failures)
+}
+
+// What was claimed and posted is not posted again, nor kept from whoever asks until
+// its lease ends, because its outcome could not be recorded at once.
+func TestAnOutcomeIsRecordedWhenItCanBe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.endpoint(nil)
+	w.subscribe(e.url, true, "*") // in order, which takes claims
+	for range 5 {
+		w.publish(w.event("payment.succeeded", "pay_1"))
+	}
+	queue := &forgetful{Queue: w.queue()}
+	queue.left.Store(2)
+	worker, stop := w.worker(queue)
+	if err := worker.Handle(t.Context(), w.read(5)); err != nil {
+		t.Fatal(err)
+	}
+	w.delivered(5)
+	stop()
+	if got := e.wait(5); len(got) != 5 {
+		t.Errorf("%d posts of 5 events", len(got))
 	}
 }
 

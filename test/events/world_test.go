@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, db: pgtest.New(t), ids: ids.New(clock.System{}), wake: outbox.NewWake(),
-		log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	w.tenant = w.merchant("mer_1")
 	return w
