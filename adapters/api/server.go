@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -23,11 +22,10 @@ import (
 // Base is where the partner surface lies on REST.
 const Base = "/v1/partner"
 
-// Catalogue is the operations of the partner surface, read from the contract once:
-// it is everybody's, and not to be changed.
-var Catalogue = sync.OnceValues(func() (*operation.Catalogue, error) {
+// Catalogue reads the operations of the partner surface from the contract.
+func Catalogue() (*operation.Catalogue, error) {
 	return operation.Load(protoregistry.GlobalFiles, string(partnerv1.File_feddi_partner_v1_common_proto.Package()))
-})
+}
 
 // Server serves the partner surface. It implements http.Handler.
 type Server struct {

@@ -68,9 +68,12 @@ func (a *accounts) note(req *http.Request, what string) {
 	a.seen[id+" "+what] = true
 }
 
+// contract is the catalogue, read once: each exchange asks for it.
+var contract = sync.OnceValues(api.Catalogue)
+
 // operationOf is the operation that a request is meant for; empty for none.
 func operationOf(req *http.Request) string {
-	catalogue, err := api.Catalogue()
+	catalogue, err := contract()
 	if err != nil {
 		return ""
 	}
@@ -110,7 +113,7 @@ var ofThePipeline = []string{"INTERNAL", "DEADLINE_EXCEEDED", "OVERLOADED", "RAT
 
 // missing are the refusals that the contract names and nobody has seen.
 func (a *accounts) missing() ([]string, error) {
-	catalogue, err := api.Catalogue()
+	catalogue, err := contract()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +137,7 @@ func (a *accounts) missing() ([]string, error) {
 
 // unlisted are the refusals that somebody has seen and the contract does not name.
 func (a *accounts) unlisted() ([]string, error) {
-	catalogue, err := api.Catalogue()
+	catalogue, err := contract()
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +188,7 @@ func (a *accounts) wanting(o *operation.Operation, missing []string) (out []stri
 // graded holds the maturity of operations to what this run has seen: ga is only
 // what wants nothing. What is beta and wants nothing is told, for whoever grades.
 func (a *accounts) graded(missing []string) (tell []string, err error) {
-	catalogue, err := api.Catalogue()
+	catalogue, err := contract()
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +209,7 @@ func (a *accounts) graded(missing []string) (tell []string, err error) {
 // What was seen is held to the contract both ways.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	catalogue, err := api.Catalogue()
+	catalogue, err := contract()
 	if err != nil {
 		t.Fatal(err)
 	}
