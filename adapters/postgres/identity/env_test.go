@@ -229,11 +229,12 @@ func (b *bench) count(t testing.TB, table string) int {
 	return n
 }
 
-// patient makes a call again that lost to others three times over: nothing was
-// changed, and callers are told to retry.
+// patient makes a call again that lost to others three times over, or waited too
+// long for them: nothing was changed, and callers are told to retry.
 func patient(call func() error) error {
 	for tries := 1; ; tries++ {
-		if err := call(); tries == 20 || !fault.Is(err, fault.CodeSubsystemDegraded) {
+		err := call()
+		if tries == 20 || !fault.Is(err, fault.CodeSubsystemDegraded) && !fault.Is(err, fault.CodeDeadlineExceeded) {
 			return err
 		}
 	}
