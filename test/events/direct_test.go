@@ -187,6 +187,49 @@ func TestAnOutcomeIsRecordedWhenItCanBe(t *testing.T) {
 	}
 }
 
+// Outcomes that are recorded twice, because nobody heard of the first time, count
+// once, also of what was claimed and not posted.
+func TestOutcomesThatComeTwiceCountOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.endpoint(nil)
+	id := w.subscribe(e.url, true, "*")
+	for _, subject := range []string{"pay_1", "pay_2"} {
+		w.publish(w.event("payment.succeeded", subject))
+	}
+	queue := w.queue()
+	idle := webhookhttp.New(queue, clock.System{}, w.ids, "2026-06-01", w.log) // writes down and posts nothing
+	if err := idle.Handle(t.Context(), w.read(2)); err != nil {
+		t.Fatal(err)
+	}
+	to, err := queue.Endpoint(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func() []webhook.Claimed {
+		claimed, err := queue.Claim(t.Context(), *to, clock.System{}.Now(), time.Minute, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return claimed
+	}
+	claimed := claim()
+	if len(claimed) != 2 {
+		t.Fatalf("claimed %+v", claimed)
+	}
+	now := clock.System{}.Now()
+	back := webhook.Outcome{No: claimed[0].No, State: webhook.Pending, DueAt: now}
+	posted := webhook.Outcome{No: claimed[1].No, State: webhook.Delivered, DueAt: now, Attempt: webhook.Attempt{Number: 1, At: now, StatusCode: 204}}
+	for range 2 {
+		if err := queue.Settle(t.Context(), id, []webhook.Outcome{back, posted}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := claim(); len(again) != 1 || again[0].No != back.No || again[0].Attempt != 1 {
+		t.Errorf("claimed %+v, want the one that was given back, for its first attempt", again)
+	}
+}
+
 // An endpoint that takes its time delays nobody else, and what it got is known as
 // under way before it answers.
 func TestASlowEndpointDelaysNobody(t *testing.T) {

@@ -107,6 +107,8 @@ func (s *Queue) Claim(ctx context.Context, sub webhook.Subscription, now time.Ti
 	}, claim, sub.ID, now, now.Add(lease), limit, sub.Ordered)
 }
 
+// settle may come twice, where the first was written and nobody heard of it: what
+// was given back as it was, whose attempts go back by one, is so only once.
 const settle = `
 with o as (select * from unnest($2::bigint[], $3::smallint[], $4::timestamptz[], $5::int[], $6::int[], $7::text[], $8::text[], $9::int[], $10::timestamptz[])
   as o (no, state, due_at, attempt, status_code, error, excerpt, duration_ms, at)),
@@ -120,7 +122,7 @@ d as (update webhook_deliveries d set due_at = o.due_at, delivered_at = case whe
     first_excerpt = case when o.attempt = 1 then nullif(o.excerpt, '') else d.first_excerpt end,
     first_duration_ms = case when o.attempt = 1 then o.duration_ms else d.first_duration_ms end,
     first_attempted_at = case when o.attempt = 1 then o.at else d.first_attempted_at end
-  from o where d.delivery_no = o.no and d.state < 2)
+  from o where d.delivery_no = o.no and d.state < 2 and (o.attempt > 0 or d.due_at <> o.due_at))
 update webhook_subscriptions set consecutive_failures = $11,
   last_success_at = coalesce((select max(at) from o where state = 2), last_success_at),
   last_failure_at = coalesce((select max(at) from o where state <> 2 and attempt > 0), last_failure_at)
