@@ -10,18 +10,6 @@ import (
 	"github.com/feddi/feddi/core/tenancy"
 )
 
-// ByMode sends each message the way of its tenant's mode, so that no sandbox
-// message ever reaches a phone, also where one server serves both.
-type ByMode struct{ Sandbox, Production identity.Sender }
-
-// Send implements identity.Sender.
-func (s ByMode) Send(ctx context.Context, m identity.Message) error {
-	if m.Tenant.Mode == tenancy.Production {
-		return s.Production.Send(ctx, m)
-	}
-	return s.Sandbox.Send(ctx, m)
-}
-
 // kept is how many messages a Sandbox remembers.
 const kept = 256
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/event"
 )
 
@@ -98,13 +99,13 @@ func (t *tail) run(ctx context.Context) {
 		cursor, held, err := t.s.consumers.Lease(ctx, t.consumer, t.s.holder, leaseTTL)
 		if err != nil || !held {
 			t.trouble(ctx, "lease", err)
-			sleep(ctx, follow)
+			clock.Wait(ctx, follow)
 			continue
 		}
 		t.renewed = time.Now()
 		if err := t.read(ctx, cursor); err != nil {
 			t.trouble(ctx, "read", err)
-			sleep(ctx, lastPoll)
+			clock.Wait(ctx, lastPoll)
 		}
 	}
 }
@@ -210,15 +211,6 @@ func (t *tail) release(ctx context.Context) {
 func (t *tail) trouble(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
 		t.s.log.Error("the event log cannot be followed", "consumer", t.consumer, "step", what, "error", err)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/pluginhost/restart"
+	"github.com/feddi/feddi/core/clock"
 )
 
 // settle is how long a standby is waited with after a process began to serve:
@@ -65,7 +66,7 @@ func (s *standby) await(ctx context.Context) *process {
 // run keeps a standby until ctx ends.
 func (s *standby) run(ctx context.Context) {
 	retry := s.host.cfg.retries()
-	for rest := time.Duration(0); pause(ctx, settle+rest); {
+	for rest := time.Duration(0); clock.Wait(ctx, settle+rest); {
 		rest = s.keep(ctx, retry)
 	}
 }
@@ -134,17 +135,5 @@ func (s *standby) mind(ctx context.Context, p *process) error {
 				return err
 			}
 		}
-	}
-}
-
-// pause waits for d; false where ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
 	}
 }

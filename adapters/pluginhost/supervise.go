@@ -15,6 +15,7 @@ import (
 	"github.com/feddi/feddi/adapters/pluginhost/meter"
 	"github.com/feddi/feddi/adapters/pluginhost/restart"
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/clock"
 )
 
 // actuator is one spec over all its lives: the same value serves callers
@@ -172,7 +173,7 @@ func (a *actuator) succeed(ctx context.Context, p *process, cause error, retry *
 	}
 	a.set(state, cause.Error(), func(v *view) { v.restarts++ })
 	p.discard()
-	pause(ctx, rest)
+	clock.Wait(ctx, rest)
 	return nil
 }
 

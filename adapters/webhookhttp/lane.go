@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/webhook"
 )
 
@@ -212,25 +213,13 @@ func (l *lane) settle(outcomes []webhook.Outcome) error {
 	l.mu.Unlock()
 	ctx := context.WithoutCancel(l.ctx)
 	err := l.w.queue.Settle(ctx, l.id, outcomes, failures)
-	for n := 1; err != nil && n < settleTries && l.lives(settleAgain<<(n-1)); n++ {
+	for n := 1; err != nil && n < settleTries && clock.Wait(l.ctx, settleAgain<<(n-1)); n++ {
 		err = l.w.queue.Settle(ctx, l.id, outcomes, failures)
 	}
 	if err != nil {
 		return err
 	}
 	return l.disableIfDead(ctx, outcomes, failures)
-}
-
-// lives waits, and reports whether the server still runs.
-func (l *lane) lives(wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-l.ctx.Done():
-		return false
-	}
 }
 
 // disableIfDead stops a subscription whose endpoint failed for a whole day.

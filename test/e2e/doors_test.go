@@ -17,7 +17,6 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/feddi/feddi/adapters/api"
 	"github.com/feddi/feddi/adapters/api/operation"
 	partnerv1 "github.com/feddi/feddi/contracts/gen/feddi/partner/v1"
 	"github.com/feddi/feddi/test/e2e/internal/document"
@@ -26,7 +25,7 @@ import (
 // described is the descriptor of an operation of the document.
 func described(t *testing.T, op document.Operation) *operation.Operation {
 	t.Helper()
-	c, err := api.Catalogue()
+	c, err := contract()
 	if err != nil {
 		t.Fatal(err)
 	}

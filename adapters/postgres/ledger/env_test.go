@@ -133,7 +133,7 @@ func (b *bench) customer(t testing.TB, state identity.State) string {
 
 func phoneOf(customer string) string {
 	sum := sha256.Sum256([]byte(customer))
-	return fmt.Sprintf("+1415%010d", binary.BigEndian.Uint32(sum[:4])) // of many, no two alike
+	return fmt.Sprintf("+1415%010d", binary.BigEndian.Uint32(sum[:4])) // so many that two alike are rare
 }
 
 // code mints a single-use code.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/feddi/feddi/core/clock"
 )
 
 const (
@@ -93,14 +95,10 @@ func wait(ctx context.Context, d time.Duration) error {
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
 	}
-	t := time.NewTimer(time.Duration(binary.LittleEndian.Uint64(b[:]) % uint64(2*d)))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
+	if !clock.Wait(ctx, time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(2*d))) {
 		return ctx.Err()
 	}
+	return nil
 }
 
 // Retryable reports whether err is a serialization failure or a deadlock: the

@@ -81,7 +81,7 @@ const commands = `SELECT c.command_id AS key, to_jsonb(c) - ARRAY['tenant_no', '
 	FROM ` + told + ` AND c.command_id > $3 ORDER BY c.command_id LIMIT $4`
 
 // shadowed are what shadows would have decided about the customers' sales.
-const shadowed = `transactions t JOIN actuator_installations i ON i.tenant_no = t.tenant_no AND i.shadow
+const shadowed = `transactions t JOIN actuator_installations i ON i.tenant_no = t.tenant_no
 	JOIN actuator_shadow_plans p ON p.tenant_no = t.tenant_no AND p.installation_id = i.installation_id AND p.transaction_id = t.transaction_id
 	WHERE t.tenant_no = $1 AND t.customer_id = ANY ($2)`
 

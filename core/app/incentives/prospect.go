@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/core/app"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/fault"
-	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
@@ -76,12 +76,8 @@ func (s *Service) place(ctx context.Context, call *app.Call, branchID string) (t
 
 // prospectFacts gathers what is known without a basket, but for uses and budgets.
 func (s *Service) prospectFacts(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string, at tenancy.Place, now time.Time) (offers.Facts, error) {
-	c, err := st.Identity.Customer(ctx, t, customerID)
-	if err != nil {
+	if _, err := identities.Active(ctx, st, t, customerID); err != nil {
 		return offers.Facts{}, err
-	}
-	if c.Status != identity.Active { // rule 10
-		return offers.Facts{}, fault.NotFound("customer")
 	}
 	profile, err := st.Offers.Profile(ctx, t, customerID)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/budgets"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/decision"
 	"github.com/feddi/feddi/core/fault"
-	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/ids"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/privacy"
@@ -68,10 +68,7 @@ func (s *Service) draft(ctx context.Context, st app.Stores, call *app.Call, in C
 	if !slices.Contains(set.Currencies, p.Currency) {
 		return p, fault.Field(fault.CodeUnsupportedCurrency, "currency", "enabled", "%s is not enabled for this merchant; use one of %v", p.Currency, set.Currencies)
 	}
-	customer, err := st.Identity.Customer(ctx, call.Tenant, in.CustomerID)
-	if err == nil && customer.Status != identity.Active { // rule 10
-		err = fault.NotFound("customer")
-	}
+	customer, err := identities.Active(ctx, st, call.Tenant, in.CustomerID)
 	if err == nil && (customer.NamedIn(in.Title) || privacy.HoldsContact([]byte(in.Title))) {
 		err = fault.Field(fault.CodeValidationFailed, "title", "no_personal_data",
 			"the title is printed on receipts and stays in the sale, which an erasure does not change; leave names, phone numbers and e-mail addresses out, and give them in reason where they are needed")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
 	"github.com/feddi/feddi/core/identity"
@@ -25,9 +26,8 @@ type DecideInput struct {
 // Decide accepts or rejects, once. What it becomes is made here, with the
 // budget that it needs; where that fails the proposal stays open. The caller
 // needs the authority of what it becomes. Errors: NOT_FOUND (proposal, and the
-// customer of one to accept), SCOPE_INSUFFICIENT,
-// OPERATOR_REQUIRED, SESSION_ENDED, OFFER_EXPIRED, STATE_CONFLICT,
-// OFFER_NOT_ELIGIBLE, BUDGET_EXHAUSTED.
+// customer of one to accept), SCOPE_INSUFFICIENT, OPERATOR_REQUIRED, SESSION_ENDED,
+// OFFER_EXPIRED, STATE_CONFLICT, OFFER_NOT_ELIGIBLE, BUDGET_EXHAUSTED.
 func (s *Service) Decide(ctx context.Context, call *app.Call, in DecideInput) (View, error) {
 	merchant, err := s.Directory.Merchant(ctx, call.Tenant.MerchantID)
 	if err != nil {
@@ -116,7 +116,8 @@ func authority(a tenancy.Actor, p offers.Proposal) error {
 func eligible(ctx context.Context, st app.Stores, t tenancy.Tenant, customerID string) error {
 	c, err := st.Identity.Customer(ctx, t, customerID)
 	if err == nil && c.Status == identity.Merged {
-		c, err = st.Identity.Customer(ctx, t, c.MergedInto)
+		_, err = identities.Active(ctx, st, t, c.MergedInto)
+		return err
 	}
 	if err == nil && c.Status != identity.Active {
 		err = fault.NotFound("customer")

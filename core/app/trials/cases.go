@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/feddi/feddi/core/app/identities"
 	"github.com/feddi/feddi/core/checkout"
 	"github.com/feddi/feddi/core/fault"
-	"github.com/feddi/feddi/core/identity"
 	"github.com/feddi/feddi/core/offers"
 	"github.com/feddi/feddi/core/offers/engine"
 	"github.com/feddi/feddi/core/tenancy"
@@ -130,11 +130,7 @@ func (t *trial) basket(ctx context.Context, b Basket) (subject, error) {
 		Place: place, CustomerID: b.CustomerID,
 	}
 	if b.CustomerID != "" {
-		c, err := t.st.Identity.Customer(ctx, t.call.Tenant, b.CustomerID)
-		if err == nil && c.Status != identity.Active { // rule 10
-			err = fault.NotFound("customer")
-		}
-		if err != nil {
+		if _, err := identities.Active(ctx, t.st, t.call.Tenant, b.CustomerID); err != nil {
 			return subject{}, err
 		}
 	}

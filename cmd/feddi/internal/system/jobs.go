@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/feddi/feddi/adapters/postgres/jobs"
+	"github.com/feddi/feddi/core/clock"
 	"github.com/feddi/feddi/core/privacy"
 )
 
@@ -48,7 +49,7 @@ type scheduler struct {
 // not all ask at once.
 func (s *scheduler) run(ctx context.Context, j job) {
 	pause := time.Duration(rand.Float64() * float64(min(j.every, time.Second)))
-	for sleep(ctx, pause) {
+	for clock.Wait(ctx, pause) {
 		pause = j.every
 		taken, err := s.leases.Take(ctx, j.name, s.holder, j.lease(), j.every/2)
 		if err == nil && taken {
@@ -90,18 +91,6 @@ func (j job) work(ctx context.Context) error {
 	}
 }
 
-// sleep waits for d; false where ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // heartbeatsEvery is how often a server writes which terminals it heard of.
 const heartbeatsEvery = 5 * time.Second
 
@@ -109,7 +98,7 @@ const heartbeatsEvery = 5 * time.Second
 // writes what it heard itself: it is no job that one does for all.
 func (s *System) writeHeartbeats(ctx context.Context) {
 	for again := true; again; {
-		again = sleep(ctx, heartbeatsEvery)
+		again = clock.Wait(ctx, heartbeatsEvery)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatsEvery)
 		if err := s.Uses.Terminals.Flush(end); err != nil {
 			s.Log.Warn("cannot write which terminals reported; will try again", "error", err)

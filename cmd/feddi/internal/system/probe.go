@@ -10,6 +10,7 @@ import (
 	"github.com/feddi/feddi/adapters/api/feddi"
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/core/actuation"
+	"github.com/feddi/feddi/core/clock"
 )
 
 const (
@@ -45,7 +46,7 @@ func (p *probe) Health() feddi.Health {
 func (p *probe) run(ctx context.Context) {
 	for {
 		p.look(ctx)
-		if !sleep(ctx, p.pause()) {
+		if !clock.Wait(ctx, p.pause()) {
 			return
 		}
 	}
