@@ -125,11 +125,14 @@ type Store interface {
 	// HoldSessions locks the open sessions of customers until the transaction
 	// ends. It comes before the customers themselves.
 	HoldSessions(ctx context.Context, t tenancy.Tenant, customerIDs ...string) error
+	// HoldCustomers locks customers, and those merged into giver, in the order of
+	// their ids until the transaction ends: they lead elsewhere at its end.
+	HoldCustomers(ctx context.Context, t tenancy.Tenant, giver string, customerIDs ...string) error
 	// Blockers finds what stands in the way of taking the wallet of a customer,
 	// held by the caller, away at now.
 	Blockers(ctx context.Context, t tenancy.Tenant, customerID string, now time.Time) (Blockers, error)
-	// Merged counts the identities merged into a customer.
-	Merged(ctx context.Context, t tenancy.Tenant, customerID string) (int, error)
+	// Merged names the identities merged into a customer, MaxMerged at most.
+	Merged(ctx context.Context, t tenancy.Tenant, customerID string) ([]string, error)
 	// Move gives what m's source has to its customer: lots, links, codes that are
 	// out, consents, preferences (where the customer has none), events, enrolments,
 	// claims, completed top-ups, open sessions, uses of offers, and those merged

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/feddi/feddi/adapters/postgres/pg"
 	tenancystore "github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/enrollment"
@@ -323,4 +324,49 @@ func TestRule22AnUndoneMergeKeepsEveryClass(t *testing.T) {
 		}
 	})
 	b.sound(t)
+}
+
+// Whoever works on the wallet of a merged identity locks both wallets in the order
+// in which everybody does, whichever of them was merged: here one transaction holds
+// the wallet that remains when another comes for the merged one, and then wants the
+// merged one itself.
+func TestMergedWalletsAreLockedInOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	target := b.customer(t, identity.Verified)
+	source := b.customer(t, identity.PendingProof)
+	if source < target {
+		t.Fatalf("%s was made after %s", source, target)
+	}
+	b.merge(t, source, target)
+
+	other := make(chan error, 1)
+	must(t, b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
+		if _, err := st.Ledger.Book(ctx, b.tenant, target); err != nil {
+			return err
+		}
+		go func() {
+			other <- b.uow.Do(t.Context(), func(ctx context.Context, st app.Stores) error {
+				book, err := st.Ledger.Book(ctx, b.tenant, source)
+				if err == nil && book.Wallet.CustomerID != target {
+					err = fmt.Errorf("the wallet of %s", book.Wallet.CustomerID)
+				}
+				return err
+			})
+		}()
+		for waiting := false; !waiting; { // the test's own limit ends it otherwise
+			var err error
+			waiting, err = pg.One[bool](ctx, b.db.Q(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := st.Ledger.Book(ctx, b.tenant, source)
+		return err
+	}))
+	must(t, <-other)
+	if n := b.count(t, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
 }

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -106,8 +108,13 @@ func (s *Store) Book(ctx context.Context, t tenancy.Tenant, customerID string) (
 	return books[0], nil
 }
 
+// lockWallets locks wallets and those that they were merged into, all in the order
+// of their ids: who locked the one and then the other would wait in a circle with
+// who locks both in that order.
 const lockWallets = `SELECT w.tenant_no, w.customer_id, coalesce(w.merged_into, ''), coalesce(c.state = 'VERIFIED' AND c.status = 'active', false), ` + walletColumnsOf + `
-	FROM unnest($1::int4[], $2::text[]) x(tenant_no, customer_id)
+	FROM (SELECT a.tenant_no, a.customer_id FROM unnest($1::int4[], $2::text[]) a(tenant_no, customer_id)
+		UNION SELECT m.tenant_no, m.merged_into FROM unnest($1::int4[], $2::text[]) a(tenant_no, customer_id)
+		JOIN wallets m ON m.tenant_no = a.tenant_no AND m.customer_id = a.customer_id AND m.merged_into IS NOT NULL) x
 	JOIN wallets w ON w.tenant_no = x.tenant_no AND w.customer_id = x.customer_id
 	LEFT JOIN customers c ON c.tenant_no = x.tenant_no AND c.customer_id = x.customer_id
 	ORDER BY w.tenant_no, w.customer_id FOR UPDATE OF w`
@@ -128,8 +135,9 @@ func (h *held) add(o ledger.Owner) {
 	h.whole[o.Tenant.No] = o.Tenant
 }
 
-// lock locks wallets. into says which of them were merged, and into which: a
-// wallet tells so itself, also where it was merged while its lock was waited for.
+// lock locks wallets, and those that they were merged into. into says which were
+// merged, and into which: a wallet tells so itself, also where it was merged while
+// its lock was waited for.
 func (s *Store) lock(ctx context.Context, h held) (books []ledger.Book, into map[ledger.Owner]string, err error) {
 	into = map[ledger.Owner]string{}
 	books, err = pg.ManyFunc(ctx, s.q, func(r pgx.CollectableRow) (b ledger.Book, err error) {
@@ -137,7 +145,6 @@ func (s *Store) lock(ctx context.Context, h held) (books []ledger.Book, into map
 		err = r.Scan(&w.Tenant.No, &w.CustomerID, &merged, &b.Verified, &w.Currency, &w.ActualMinor, &w.PromoAvailableMinor, &w.PromoLockedMinor,
 			&w.PendingTopupsMinor, &w.Version, &w.FirstTopupAt, &w.FirstPurchaseAt)
 		w.Tenant = h.whole[w.Tenant.No]
-		b.Asked = []string{w.CustomerID}
 		if merged != "" {
 			into[b.Owner()] = merged
 		}
@@ -148,42 +155,53 @@ func (s *Store) lock(ctx context.Context, h held) (books []ledger.Book, into map
 
 // Books implements ledger.Wallets.
 func (s *Store) Books(ctx context.Context, owners []ledger.Owner) ([]ledger.Book, error) {
+	if len(owners) == 0 {
+		return nil, nil
+	}
 	h := held{whole: make(map[int32]tenancy.Tenant, 1)}
 	for _, o := range owners {
 		h.add(o)
 	}
-	books, into, err := s.lock(ctx, h)
-	if err == nil && len(into) > 0 {
-		books, err = s.remaining(ctx, books, into)
-	}
-	if err != nil || len(books) == 0 {
+	locked, into, err := s.lock(ctx, h)
+	if err != nil {
 		return nil, err
+	}
+	books, missing := serving(owners, locked, into)
+	switch {
+	case len(missing) > 0: // to lock it now would be out of order
+		return nil, fmt.Errorf("%w: %s was merged into %s meanwhile", pg.ErrAgain, owners[0].CustomerID, missing[0].CustomerID)
+	case len(books) == 0:
+		return nil, nil
 	}
 	return books, s.lots(ctx, books)
 }
 
-// remaining puts the wallets of who remains in the place of merged ones.
-func (s *Store) remaining(ctx context.Context, locked []ledger.Book, into map[ledger.Owner]string) ([]ledger.Book, error) {
-	h := held{whole: make(map[int32]tenancy.Tenant, 1)}
+// serving are the locked wallets that serve the owners, each with whom it was asked
+// for: a merged identity is served by the wallet of the one that remains. missing are
+// those that are not locked, because somebody was merged while the locks were
+// waited for.
+func serving(owners []ledger.Owner, locked []ledger.Book, into map[ledger.Owner]string) (books []ledger.Book, missing []ledger.Owner) {
 	asked := map[ledger.Owner][]string{}
+	for _, o := range owners {
+		remains := o
+		for target := into[remains]; target != ""; target = into[remains] {
+			remains.CustomerID = target
+		}
+		asked[remains] = append(asked[remains], o.CustomerID)
+	}
 	for _, b := range locked {
 		o := b.Owner()
-		if target, merged := into[o]; merged {
-			o.CustomerID = target
+		if b.Asked = asked[o]; len(b.Asked) > 0 {
+			books = append(books, b)
 		}
-		if asked[o] == nil {
-			h.add(o)
+		delete(asked, o)
+	}
+	for o := range asked {
+		if !slices.Contains(owners, o) { // else it has no wallet
+			missing = append(missing, o)
 		}
-		asked[o] = append(asked[o], b.Asked...)
 	}
-	books, again, err := s.lock(ctx, h)
-	for i := range books {
-		books[i].Asked = asked[books[i].Owner()]
-	}
-	if err == nil && len(again) > 0 { // who remained was merged meanwhile
-		return s.remaining(ctx, books, again)
-	}
-	return books, err
+	return books, missing
 }
 
 // lots reads the live lots of wallets that are locked.

@@ -26,6 +26,13 @@ func (s *Store) HoldSessions(ctx context.Context, t tenancy.Tenant, customerIDs 
 	return err
 }
 
+// HoldCustomers implements merging.Store.
+func (s *Store) HoldCustomers(ctx context.Context, t tenancy.Tenant, giver string, customerIDs ...string) error {
+	_, err := s.q.Exec(ctx, `SELECT 1 FROM customers WHERE tenant_no = $1 AND (customer_id = ANY ($2) OR merged_into = $3)
+		ORDER BY customer_id FOR NO KEY UPDATE`, t.No, customerIDs, giver)
+	return err
+}
+
 // Blockers implements merging.Store.
 func (s *Store) Blockers(ctx context.Context, t tenancy.Tenant, customerID string, now time.Time) (b merging.Blockers, err error) {
 	for _, part := range []struct {
@@ -50,8 +57,8 @@ func (s *Store) Blockers(ctx context.Context, t tenancy.Tenant, customerID strin
 }
 
 // Merged implements merging.Store.
-func (s *Store) Merged(ctx context.Context, t tenancy.Tenant, customerID string) (int, error) {
-	return pg.One[int](ctx, s.q, `SELECT count(*)::int FROM customers WHERE tenant_no = $1 AND merged_into = $2`, t.No, customerID)
+func (s *Store) Merged(ctx context.Context, t tenancy.Tenant, customerID string) ([]string, error) {
+	return pg.Many[string](ctx, s.q, `SELECT customer_id FROM customers WHERE tenant_no = $1 AND merged_into = $2`, t.No, customerID)
 }
 
 // move is a statement that gives rows of $2 to $3; $4 is now, where it is the

@@ -36,11 +36,15 @@ const (
 // lock_timeout: another transaction is at work on the same thing.
 var ErrLockTimeout = errors.New("another transaction holds the lock")
 
+// ErrAgain says that a transaction holds locks out of order, or that what it rests
+// on changed while it waited for them: it has to begin again.
+var ErrAgain = errors.New("the transaction has to begin again")
+
 // Map turns a failure of the database that is nobody's defect into a fault:
 //
 //   - the server is gone, starting, shutting down, full or out of connections:
 //     SUBSYSTEM_DEGRADED with RetryAfter;
-//   - a serialization failure or deadlock that outlived its retries: the same;
+//   - a serialization failure, a deadlock or an ErrAgain that outlived its retries: the same;
 //   - statement timeout, deadline or cancellation of ctx: DEADLINE_EXCEEDED;
 //   - lock_timeout: ErrLockTimeout.
 //
@@ -60,7 +64,7 @@ func Map(err error) error {
 		return fault.New(fault.CodeDeadlineExceeded, "the database did not answer in time; retry with the same key, which gives the outcome where there is one").Because(err)
 	case s == lockNotAvailable:
 		return fmt.Errorf("%w: %w", ErrLockTimeout, err)
-	case s == serializationFailure, s == deadlockDetected:
+	case Retryable(err):
 		return fault.New(fault.CodeSubsystemDegraded, "too many calls work on the same record; nothing was changed; retry with the same key").After(retryAfter).Because(err)
 	case unavailable(s), s == "" && isConnection(err):
 		return away(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,8 +23,8 @@ const (
 )
 
 // Tx runs fn in one read-committed transaction. An error from fn, or a panic,
-// undoes everything. A serialization failure or a deadlock is tried again, at
-// most three times in all, after a random wait; fn may therefore run more than
+// undoes everything. A serialization failure, a deadlock or an ErrAgain is tried again,
+// at most three times in all, after a random wait; fn may therefore run more than
 // once. Errors come back through Map. fn must not keep q, and must not use db
 // beside it: a second connection per transaction is how a pool runs dry.
 func Tx(ctx context.Context, db *DB, fn func(ctx context.Context, q Q) error) error {
@@ -101,9 +102,9 @@ func wait(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// Retryable reports whether err is a serialization failure or a deadlock: the
-// same work may succeed when it is run again from its start.
+// Retryable reports whether err is a serialization failure, a deadlock or an
+// ErrAgain: the same work may succeed when it is run again from its start.
 func Retryable(err error) bool {
 	s := sqlState(err)
-	return s == serializationFailure || s == deadlockDetected
+	return s == serializationFailure || s == deadlockDetected || errors.Is(err, ErrAgain)
 }

@@ -3,6 +3,7 @@ package pg_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,33 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	}
 	if runs.Load() < 3 {
 		t.Errorf("%d runs, want a third one", runs.Load())
+	}
+}
+
+// What was done is undone before it is done again.
+func TestATransactionThatHasToBeginAgain(t *testing.T) {
+	t.Parallel()
+	db := withCounters(t)
+	again := func(times int) (runs int, err error) {
+		err = pg.Tx(t.Context(), db, func(ctx context.Context, q pg.Q) error {
+			if _, err := q.Exec(ctx, bump, 1); err != nil {
+				return err
+			}
+			if runs++; runs <= times {
+				return fmt.Errorf("%w: it changed", pg.ErrAgain)
+			}
+			return nil
+		})
+		return runs, err
+	}
+	if runs, err := again(2); runs != 3 || err != nil {
+		t.Errorf("%d runs, %v", runs, err)
+	}
+	if runs, err := again(3); runs != 3 || !fault.Is(err, fault.CodeSubsystemDegraded) {
+		t.Errorf("%d runs, %v, want SUBSYSTEM_DEGRADED", runs, err)
+	}
+	if n := total(t, db); n != 1 {
+		t.Errorf("total = %d, want 1", n)
 	}
 }
 

@@ -157,17 +157,20 @@ func mergeable(ctx context.Context, st app.Stores, m merging.Merge) error {
 		return err
 	}
 	brought, err := st.Merging.Merged(ctx, m.Tenant, source.ID)
-	if err == nil && had+brought+1 > merging.MaxMerged {
+	if err == nil && len(had)+len(brought)+1 > merging.MaxMerged {
 		err = fault.Field(fault.CodeStateConflict, "customer_id", "max_merged",
-			"at most %d identities can be merged into one customer, and %d were already", merging.MaxMerged, had)
+			"at most %d identities can be merged into one customer, and %d were already", merging.MaxMerged, len(had))
 	}
 	return err
 }
 
-// holdBoth locks the open sessions of who gives, and both customers in the order of
-// their ids.
+// holdBoth locks the open sessions of who gives, and both customers with those merged
+// into who gives, in the order of their ids.
 func holdBoth(ctx context.Context, st app.Stores, m merging.Merge, giver string) (source, target identity.Customer, err error) {
 	if err := st.Merging.HoldSessions(ctx, m.Tenant, giver); err != nil {
+		return source, target, err
+	}
+	if err := st.Merging.HoldCustomers(ctx, m.Tenant, giver, m.SourceID, m.CustomerID); err != nil {
 		return source, target, err
 	}
 	locked := map[string]identity.Customer{}
@@ -199,15 +202,10 @@ func inOrder(m merging.Merge) []string {
 }
 
 func (s *Service) mergeWallets(ctx context.Context, st app.Stores, m *merging.Merge) error {
-	books := map[string]ledger.Book{}
-	for _, id := range inOrder(*m) {
-		b, err := st.Ledger.Book(ctx, m.Tenant, id)
-		if err != nil {
-			return err
-		}
-		books[id] = b
+	from, into, err := lockWallets(ctx, st, *m, m.SourceID)
+	if err != nil {
+		return err
 	}
-	from, into := books[m.SourceID], books[m.CustomerID]
 	out, in, moved, err := handover.Wallets(s.mergeHead(*m), from.Wallet, into.Wallet)
 	if err != nil {
 		return err
@@ -226,6 +224,38 @@ func (s *Service) mergeWallets(ctx context.Context, st app.Stores, m *merging.Me
 	}
 	_, err = st.Ledger.Apply(ctx, in)
 	return err
+}
+
+// lockWallets locks the wallets of both, and those that lead to the wallet of giver
+// and will lead elsewhere, in the order in which everybody locks wallets. Those of
+// the two that lead to the other one are that one's.
+func lockWallets(ctx context.Context, st app.Stores, m merging.Merge, giver string) (source, target ledger.Book, err error) {
+	all, err := st.Merging.Merged(ctx, m.Tenant, giver)
+	if err != nil {
+		return source, target, err
+	}
+	owners := make([]ledger.Owner, 0, len(all)+2)
+	for _, id := range append(all, inOrder(m)...) {
+		if o := (ledger.Owner{Tenant: m.Tenant, CustomerID: id}); !slices.Contains(owners, o) {
+			owners = append(owners, o)
+		}
+	}
+	books, err := st.Ledger.Books(ctx, owners)
+	if err != nil {
+		return source, target, err
+	}
+	for _, b := range books {
+		if slices.Contains(b.Asked, m.SourceID) {
+			source = b
+		}
+		if slices.Contains(b.Asked, m.CustomerID) {
+			target = b
+		}
+	}
+	if source.Asked == nil || target.Asked == nil {
+		return source, target, fault.NotFound("customer")
+	}
+	return source, target, nil
 }
 
 func (s *Service) mergePoints(ctx context.Context, st app.Stores, m *merging.Merge) error {

@@ -90,9 +90,8 @@ func (s *Service) undoCustomer(ctx context.Context, st app.Stores, m *merging.Me
 	if err != nil {
 		return Merged{}, err
 	}
-	// Both wallets in the order of their ids: that of the source, which leads to
-	// who remained still, too.
-	if _, err := st.Ledger.Books(ctx, []ledger.Owner{{Tenant: m.Tenant, CustomerID: m.SourceID}, {Tenant: m.Tenant, CustomerID: m.CustomerID}}); err != nil {
+	// That of the source leads to who remained still.
+	if _, _, err := lockWallets(ctx, st, *m, m.CustomerID); err != nil {
 		return Merged{}, err
 	}
 	came, err := st.Merging.Came(ctx, *m)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/grants"
@@ -111,23 +110,24 @@ func lockPayments(ctx context.Context, st app.Stores, tx checkout.Transaction) (
 		}
 	}
 	var payments []ledger.Payment
-	customers := []string{}
-	if tx.Buyer.CustomerID != "" {
-		customers = append(customers, tx.Buyer.CustomerID)
+	var owners []ledger.Owner
+	add := func(id string) {
+		if o := (ledger.Owner{Tenant: tx.Tenant, CustomerID: id}); id != "" && !slices.Contains(owners, o) {
+			owners = append(owners, o)
+		}
 	}
+	add(tx.Buyer.CustomerID)
 	for _, id := range tx.PaymentIDs() { // MaxTenders at most
 		p, err := st.Ledger.Payment(ctx, tx.Tenant, id)
 		if err != nil {
 			return nil, err
 		}
-		payments, customers = append(payments, p), append(customers, p.CustomerID)
+		payments = append(payments, p)
+		add(p.CustomerID)
 	}
-	slices.SortFunc(customers, strings.Compare)
-	for _, id := range slices.Compact(customers) {
-		// An unidentified buyer, or one who never paid by wallet, has none to lock.
-		if _, err := st.Ledger.Book(ctx, tx.Tenant, id); err != nil && !fault.Is(err, fault.CodeNotFound) {
-			return nil, err
-		}
+	// A buyer who never paid by wallet has none to lock.
+	if _, err := st.Ledger.Books(ctx, owners); err != nil {
+		return nil, err
 	}
 	for i, p := range payments { // as they are under the locks
 		var err error
