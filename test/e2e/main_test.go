@@ -67,7 +67,7 @@ func run(m *testing.M) (status int) {
 	if status == 0 || *update {
 		settled = system.accounts.settle()
 	}
-	if err := errors.Join(settled, noDefects(), verifyLedger(system.dsn), system.server.Stop()); err != nil {
+	if err := errors.Join(settled, noDefects(), verifyLedger(system.dsn), system.server.Stop(), system.server.Race()); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

@@ -40,6 +40,9 @@ func startOwn(t *testing.T, o feddid.Options) *feddid.Server {
 	}
 	t.Cleanup(func() {
 		s.Kill()
+		if err := s.Race(); err != nil {
+			t.Error(err)
+		}
 		if t.Failed() {
 			printed := s.Output()
 			t.Logf("the server printed at last:\n%s", printed[max(0, len(printed)-4000):])

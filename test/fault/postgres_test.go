@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ const patience = 30 * time.Second
 type cluster struct {
 	t   *testing.T
 	dir string
-	run *pgdev.Server
+	run atomic.Pointer[pgdev.Server] // lines to it ask where it is
 }
 
 // startPostgres starts one on dir.
@@ -31,8 +32,8 @@ func startPostgres(t *testing.T, dir string) *cluster {
 	t.Helper()
 	p := &cluster{t: t, dir: dir}
 	t.Cleanup(func() {
-		if p.run != nil {
-			_ = p.run.Stop(context.WithoutCancel(t.Context())) // its directory goes with it
+		if run := p.run.Load(); run != nil {
+			_ = run.Stop(context.WithoutCancel(t.Context())) // its directory goes with it
 		}
 	})
 	p.again()
@@ -44,9 +45,9 @@ func (p *cluster) again() {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
-	var err error
-	p.run, err = pgdev.Start(ctx, pgdev.Options{Dir: p.dir, Durable: true, Private: true})
+	run, err := pgdev.Start(ctx, pgdev.Options{Dir: p.dir, Durable: true, Private: true})
 	rig.Must(p.t, err)
+	p.run.Store(run)
 }
 
 // kill ends it as a power cut would.
@@ -67,13 +68,13 @@ func (p *cluster) ended() {
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	select {
-	case <-p.run.Done():
+	case <-p.run.Load().Done():
 	case <-ctx.Done():
 		p.t.Fatal("postgres did not end")
 	}
 }
 
-func (p *cluster) dsn() string { return p.run.DSN("") }
+func (p *cluster) dsn() string { return p.run.Load().DSN("") }
 
 // address is dsn for a line.
 func (p *cluster) address() (string, error) { return p.dsn(), nil }

@@ -29,10 +29,15 @@ import (
 // patience bounds every wait for the program.
 const patience = 30 * time.Second
 
-// Build compiles the program into dir and returns its path.
+// Build compiles the program into dir and returns its path. Under the race detector
+// the program has it, too: Race tells what it found.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "feddi")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/feddi/feddi/cmd/feddi")
+	args := []string{"build"}
+	if raced {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", binary, "github.com/feddi/feddi/cmd/feddi")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}
@@ -131,6 +136,14 @@ func (s *Server) watch(stdout io.Reader) {
 
 // Output is what the program has printed so far, the last MiB of it.
 func (s *Server) Output() string { return s.output.String() }
+
+// Race is what the race detector had to say of the program; nil without one.
+func (s *Server) Race() error {
+	if _, race, found := strings.Cut(s.Output(), "WARNING: DATA RACE"); found {
+		return fmt.Errorf("the program has a data race: %s", race)
+	}
+	return nil
+}
 
 // Done is closed once the process has ended.
 func (s *Server) Done() <-chan struct{} { return s.done }

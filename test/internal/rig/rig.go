@@ -33,7 +33,12 @@ func Launch(t *testing.T, binary, dsn string, n int) *System {
 	var err error
 	s.Server, err = feddid.Start(t.Context(), s.start)
 	Must(t, err)
-	t.Cleanup(func() { s.Server.Kill() })
+	t.Cleanup(func() {
+		s.Server.Kill()
+		if err := s.Server.Race(); err != nil {
+			t.Error(err)
+		}
+	})
 	s.Shop, err = trade.Open(t.Context(), s.Server.URL)
 	Must(t, err)
 	t.Cleanup(s.Shop.Close)
@@ -44,6 +49,7 @@ func Launch(t *testing.T, binary, dsn string, n int) *System {
 // Again starts the program anew, after its end, as an init system would.
 func (s *System) Again() {
 	s.t.Helper()
+	Must(s.t, s.Server.Race())
 	var err error
 	s.Server, err = feddid.Start(s.t.Context(), s.start)
 	Must(s.t, err)

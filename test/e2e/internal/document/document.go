@@ -24,7 +24,8 @@ type Document struct {
 	// Tree is the document decoded.
 	Tree map[string]any
 
-	judge validator.Validator
+	mu    sync.Mutex
+	judge validator.Validator // one question at a time: it keeps notes as it answers
 }
 
 // Read reads a document.
@@ -48,12 +49,16 @@ func Read(raw []byte) (*Document, error) {
 // Request lists what the document has against a request.
 func (d *Document) Request(r *http.Request, body []byte) []string {
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	_, problems := d.judge.ValidateHttpRequestSync(r)
 	return texts(problems)
 }
 
 // Answer lists what the document has against an answer to r.
 func (d *Document) Answer(r *http.Request, status int, header http.Header, body []byte) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	_, problems := d.judge.ValidateHttpResponse(r, &http.Response{
 		StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: r,
 	})

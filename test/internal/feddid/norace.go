@@ -1,0 +1,5 @@
+//go:build !race
+
+package feddid
+
+const raced = false
