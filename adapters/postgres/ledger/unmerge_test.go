@@ -334,8 +334,9 @@ func TestMergedWalletsAreLockedInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	target := b.customer(t, identity.Verified)
+	b.clock.Advance(time.Millisecond)
 	source := b.customer(t, identity.PendingProof)
-	if source < target {
+	if source < target { // ids are in the order of their instants
 		t.Fatalf("%s was made after %s", source, target)
 	}
 	b.merge(t, source, target)
