@@ -14,6 +14,7 @@ import (
 
 	"github.com/feddi/feddi/adapters/postgres/pg"
 	"github.com/feddi/feddi/adapters/postgres/pgtest"
+	"github.com/feddi/feddi/test/internal/feddid"
 	"github.com/feddi/feddi/test/internal/rig"
 	"github.com/feddi/feddi/test/internal/trade"
 )
@@ -64,7 +65,7 @@ func TestWalletActuatorKilledAgainAndAgain(t *testing.T) {
 	}
 	// The best one counts: there is no wait in it that others could not avoid,
 	// and a busy machine does not fail the test.
-	if best > recovery {
+	if best > recovery && !feddid.Raced {
 		t.Errorf("payments went on %v after a restart at best, not within %v", best, recovery)
 	}
 	s.Settle(load, dsn)

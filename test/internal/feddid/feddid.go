@@ -34,7 +34,7 @@ const patience = 30 * time.Second
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "feddi")
 	args := []string{"build"}
-	if raced {
+	if Raced {
 		args = append(args, "-race")
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "-o", binary, "github.com/feddi/feddi/cmd/feddi")...)

@@ -2,4 +2,5 @@
 
 package feddid
 
-const raced = false
+// Raced is false: see race.go.
+const Raced = false

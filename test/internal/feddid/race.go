@@ -2,5 +2,6 @@
 
 package feddid
 
-// raced says that the tests run under the race detector: the program does, too.
-const raced = true
+// Raced says that the tests run under the race detector: the program does, too,
+// and takes several times as long for all that it does.
+const Raced = true
