@@ -185,21 +185,6 @@ func holdClaim(t *testing.T, db *pg.DB, r idempotency.Record) (end func(err erro
 	return func(err error) error { release <- err; return <-done }
 }
 
-// waitForBlocked returns when some session of db waits for a lock.
-func waitForBlocked(t *testing.T, db *pg.DB) {
-	t.Helper()
-	for {
-		blocked, err := pg.One[bool](t.Context(), db.Q(), `SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if blocked {
-			return
-		}
-	}
-}
-
 func TestAClaimWaitsForTheFirstOneToEnd(t *testing.T) {
 	t.Parallel()
 	undone := errors.New("undo")
@@ -224,7 +209,7 @@ func TestAClaimWaitsForTheFirstOneToEnd(t *testing.T) {
 				found, err := perform(t.Context(), db, r, now, "second")
 				second <- answer{found, err}
 			}()
-			waitForBlocked(t, db)
+			pgtest.WaitForBlocked(t, db)
 			if err := end(c.end); !errors.Is(err, c.end) {
 				t.Fatalf("end of the first: %v", err)
 			}

@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/feddi/feddi/adapters/postgres/pg"
+	"github.com/feddi/feddi/adapters/postgres/pgtest"
 	tenancystore "github.com/feddi/feddi/adapters/postgres/tenancy"
 	"github.com/feddi/feddi/core/app"
 	"github.com/feddi/feddi/core/app/enrollment"
@@ -355,14 +355,7 @@ func TestMergedWalletsAreLockedInOrder(t *testing.T) {
 				return err
 			})
 		}()
-		for waiting := false; !waiting; { // the test's own limit ends it otherwise
-			var err error
-			waiting, err = pg.One[bool](ctx, b.db.Q(), `SELECT EXISTS (SELECT FROM pg_stat_activity
-				WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-			if err != nil {
-				return err
-			}
-		}
+		pgtest.WaitForBlocked(t, b.db)
 		_, err := st.Ledger.Book(ctx, b.tenant, source)
 		return err
 	}))

@@ -169,7 +169,7 @@ func (s *Store) Books(ctx context.Context, owners []ledger.Owner) ([]ledger.Book
 	books, missing := serving(owners, locked, into)
 	switch {
 	case len(missing) > 0: // to lock it now would be out of order
-		return nil, fmt.Errorf("%w: %s was merged into %s meanwhile", pg.ErrAgain, owners[0].CustomerID, missing[0].CustomerID)
+		return nil, fmt.Errorf("%w: a wallet was merged into that of %s meanwhile", pg.ErrAgain, missing[0].CustomerID)
 	case len(books) == 0:
 		return nil, nil
 	}

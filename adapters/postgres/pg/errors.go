@@ -36,8 +36,8 @@ const (
 // lock_timeout: another transaction is at work on the same thing.
 var ErrLockTimeout = errors.New("another transaction holds the lock")
 
-// ErrAgain says that a transaction holds locks out of order, or that what it rests
-// on changed while it waited for them: it has to begin again.
+// ErrAgain says that what a transaction rests on changed while it waited for its
+// locks: it has to begin again.
 var ErrAgain = errors.New("the transaction has to begin again")
 
 // Map turns a failure of the database that is nobody's defect into a fault:
